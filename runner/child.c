@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Running one test: a session of its own, a deadline, and nothing left behind.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rootrun.h"
+
+/* The running test, for the signal handler. */
+static volatile sig_atomic_t current_session;
+
+static pid_t session_of(pid_t pid)
+{
+	char path[64], buf[512], *p;
+	int fd, session;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -1;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	if (n <= 0)
+		return -1;
+	buf[n] = '\0';
+
+	/* The name, in parentheses, may contain anything. */
+	p = strrchr(buf, ')');
+	if (!p || sscanf(p, ") %*c %*d %*d %d", &session) != 1)
+		return -1;
+	return session;
+}
+
+/*
+ * Process groups do not suffice, as the kselftest harness gives each test case
+ * a group of its own.
+ */
+static bool kill_session_once(pid_t session)
+{
+	bool found = false;
+	struct dirent *d;
+	DIR *proc = opendir("/proc");
+	pid_t pid;
+
+	if (!proc)
+		return false;
+
+	while ((d = readdir(proc))) {
+		pid = atoi(d->d_name);
+		if (pid <= 0 || pid == getpid() || session_of(pid) != session)
+			continue;
+		found |= !kill(pid, SIGKILL);
+	}
+	closedir(proc);
+	return found;
+}
+
+static void kill_session(pid_t session)
+{
+	/* Bounded, as a process in uninterruptible sleep does not go away. */
+	int tries = 100;
+
+	while (tries-- && kill_session_once(session)) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		usleep(10000);
+	}
+}
+
+static void on_signal(int sig)
+{
+	if (current_session)
+		kill_session(current_session);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+/**
+ * child_init() - Take care of orphans, and of signals that end the runner
+ *
+ * A test that is in progress when SIGINT, SIGTERM or SIGHUP ends the runner is
+ * killed with all of its processes.
+ */
+void child_init(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	unsigned int i;
+
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (i = 0; i < ARRAY_SIZE(signals); i++)
+		signal(signals[i], on_signal);
+}
+
+static unsigned long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ul + ts.tv_nsec / 1000000;
+}
+
+static void __noreturn exec_child(char *const argv[], int out)
+{
+	int null = open("/dev/null", O_RDONLY);
+
+	setsid();
+	/* The runner may be killed, too; its tests must not outlive it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(null, STDIN_FILENO);
+	dup2(out, STDOUT_FILENO);
+	dup2(out, STDERR_FILENO);
+	execv(argv[0], argv);
+	dprintf(STDERR_FILENO, "#! cannot run %s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+/* Returns true at the end of the output. */
+static bool drain(int fd, struct output *out)
+{
+	char buf[65536];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		output_add(out, buf, n);
+		if (out->total > OUTPUT_MAX)
+			return false;
+	}
+	return !n;
+}
+
+static void supervise(pid_t pid, int fd, unsigned long deadline,
+		      struct output *out, struct ending *end)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	const int poll_ms = 50;
+
+	for (;;) {
+		poll(&pfd, 1, poll_ms);
+		drain(fd, out);
+		end->flooded = out->total > OUTPUT_MAX;
+		/*
+		 * Not the end of the output: a daemon of the test that keeps it
+		 * open must not keep the runner waiting.
+		 */
+		if (waitpid(pid, &end->status, WNOHANG) == pid)
+			return;
+
+		end->timed_out = now_ms() > deadline;
+		if (end->timed_out || end->flooded) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &end->status, 0);
+			return;
+		}
+	}
+}
+
+/**
+ * child_run() - Run a test to its end
+ * @argv: the program, and its arguments
+ * @timeout_s: deadline, in seconds
+ * @out: what it printed on standard output and standard error, in their order
+ * @end: how it ended
+ *
+ * When this returns, no process of the test is left.
+ *
+ * Return: 0, or a negative errno if the test could not be started.
+ */
+int child_run(char *const argv[], unsigned int timeout_s, struct output *out,
+	      struct ending *end)
+{
+	unsigned long start = now_ms();
+	int fds[2];
+	pid_t pid;
+
+	memset(out, 0, sizeof(*out));
+	memset(end, 0, sizeof(*end));
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	/* Only our end: tests do not expect EAGAIN when they print. */
+	fcntl(fds[1], F_SETFL, 0);
+
+	pid = fork();
+	if (pid < 0) {
+		close(fds[0]);
+		close(fds[1]);
+		return -errno;
+	}
+	if (!pid)
+		exec_child(argv, fds[1]);
+
+	current_session = pid;
+	close(fds[1]);
+	supervise(pid, fds[0], start + timeout_s * 1000ul, out, end);
+	kill_session(pid);
+	current_session = 0;
+	drain(fds[0], out);
+	close(fds[0]);
+	end->duration_ms = now_ms() - start;
+	return 0;
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the kernel says about a test: its log, its taint flags, and whether its
+ * module parameters are what they were.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rootrun.h"
+
+#define MAX_REPORTS	20
+
+/* Taint flags that are set by a fault, see Documentation/admin-guide/tainted-kernels.rst. */
+#define TAINT_BAD_PAGE	BIT(5)
+#define TAINT_DIE	BIT(7)
+#define TAINT_WARN	BIT(9)
+#define TAINT_SOFTLOCK	BIT(14)
+#define TAINT_FAULT	(TAINT_BAD_PAGE | TAINT_DIE | TAINT_WARN | TAINT_SOFTLOCK)
+
+static const char * const reports[] = {
+	"WARNING: ", "BUG: ", "kernel BUG at", "Oops: ", "KASAN", "KCSAN", "UBSAN",
+	"general protection fault", "INFO: task ", "rcu: INFO:", "INFO: rcu",
+	"INFO: trying to register non-static key", "possible recursive locking",
+	"possible circular locking", "inconsistent lock state", "Kernel panic",
+	"refcount_t:", "list_add corruption", "list_del corruption", "soft lockup",
+	"hard LOCKUP", "watchdog:", "stack-protector", "Call Trace:",
+};
+
+static int kmsg = -1;
+
+/**
+ * kernel_log_open() - Start to read the kernel log from here on
+ * @path: normally /dev/kmsg
+ *
+ * Without it, kernel_log_reports() says so in each result.
+ */
+void kernel_log_open(const char *path)
+{
+	kmsg = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kmsg >= 0)
+		lseek(kmsg, 0, SEEK_END);
+}
+
+static bool is_report(const char *message)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(reports); i++)
+		if (strstr(message, reports[i]))
+			return true;
+	return false;
+}
+
+static void add_report(json_t *found, const char *message)
+{
+	if (json_array_size(found) < MAX_REPORTS)
+		json_array_append_new(found, text_json(message));
+}
+
+/**
+ * kernel_log_reports() - Faults that the kernel logged since the last call
+ *
+ * Return: an array of lines, to be freed by the caller.  Empty if all is well.
+ */
+json_t *kernel_log_reports(void)
+{
+	json_t *found = json_array();
+	char record[8192], *message, *end;
+	ssize_t n;
+
+	if (kmsg < 0) {
+		add_report(found, "the kernel log cannot be read: run as root");
+		return found;
+	}
+
+	/* One record a read: Documentation/ABI/testing/dev-kmsg. */
+	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		if (n < 0) {
+			add_report(found, "the kernel log was overrun: messages are lost");
+			continue;
+		}
+		record[n] = '\0';
+		message = strchr(record, ';');
+		end = strchr(record, '\n');
+		if (end)
+			*end = '\0';
+		if (message && is_report(message + 1))
+			add_report(found, message + 1);
+	}
+	return found;
+}
+
+static bool read_line(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, buf, size - 1);
+	close(fd);
+	if (n < 0)
+		return false;
+	buf[n] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return true;
+}
+
+/**
+ * kernel_taint() - Taint flags that only a fault sets
+ *
+ * Return: a bit mask, a subset of /proc/sys/kernel/tainted.
+ */
+unsigned long kernel_taint(void)
+{
+	char buf[32];
+
+	if (!read_line("/proc/sys/kernel/tainted", buf, sizeof(buf)))
+		return 0;
+	return strtoul(buf, NULL, 10) & TAINT_FAULT;
+}
+
+static void add_params(json_t *params, const char *module)
+{
+	char dir[64], path[512], name[320], value[256];
+	struct dirent **entries;
+	int i, n;
+
+	snprintf(dir, sizeof(dir), "/sys/module/%s/parameters", module);
+	n = scandir(dir, &entries, NULL, alphasort);
+	for (i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
+		snprintf(name, sizeof(name), "%s.%s", module, entries[i]->d_name);
+		if (entries[i]->d_name[0] != '.' && read_line(path, value, sizeof(value)))
+			json_object_set_new(params, name, text_json(value));
+		free(entries[i]);
+	}
+	if (n >= 0)
+		free(entries);
+}
+
+/**
+ * kernel_params() - Parameters of KVM's modules
+ *
+ * Return: an object "module.parameter": "value", to be freed by the caller.
+ */
+json_t *kernel_params(void)
+{
+	json_t *params = json_object();
+
+	add_params(params, "kvm");
+	add_params(params, "kvm_amd");
+	add_params(params, "kvm_intel");
+	return params;
+}
+
+static void write_param(const char *name, const char *value)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/module/%.*s/parameters/%s",
+		 (int)strcspn(name, "."), name, strchr(name, '.') + 1);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return;
+	if (write(fd, value, strlen(value)) < 0)
+		fprintf(stderr, "rootrun: cannot restore %s: %s\n", path, strerror(errno));
+	close(fd);
+}
+
+/**
+ * kernel_params_restore() - Undo changes of module parameters
+ * @before: kernel_params() of an earlier time
+ * @what: receives the name of a parameter that had changed
+ * @size: size of @what, in bytes
+ *
+ * Return: true if anything had changed.
+ */
+bool kernel_params_restore(const json_t *before, char *what, size_t size)
+{
+	json_t *now = kernel_params(), *old;
+	bool changed = false;
+	const char *name;
+
+	json_object_foreach((json_t *)before, name, old) {
+		if (json_equal(old, json_object_get(now, name)))
+			continue;
+		changed = true;
+		snprintf(what, size, "%s", name);
+		write_param(name, json_string_value(old));
+	}
+	json_decref(now);
+	return changed;
+}

@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * rootrun - run kernel selftests, case by case, and write down what happened
+ *
+ * Static, and without needs of its own, for it runs in an initramfs as well as
+ * on bare metal.  The only part of a bed that knows about tests.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rootrun.h"
+
+#define SCHEMA_VERSION		1
+#define DEFAULT_TIMEOUT_S	120
+#define LIST_TIMEOUT_S		20
+#define EXIT_USAGE		2
+
+/* Columns of "-l", see test_harness_list_tests() in kselftest_harness.h. */
+#define VARIANT_COLUMN		21
+#define TEST_COLUMN		47
+
+/**
+ * struct options - The command line
+ * @bed: where this runs, for the record
+ * @lane: which of a run's beds this is, for the record
+ * @unit: what the TSC counts here, for the record
+ * @filter: fnmatch() pattern for "test case"; NULL for all
+ * @timeout_s: deadline of each case, in seconds
+ * @no_skip: nothing is missing here, i.e. a skip is a failure
+ * @results: file descriptor that takes the results
+ */
+static struct options {
+	const char *bed;
+	const char *lane;
+	const char *unit;
+	const char *filter;
+	unsigned int timeout_s;
+	bool no_skip;
+	int results;
+} opt = {
+	.bed = "host",
+	.lane = "suite",
+	.unit = "cycles",
+	.timeout_s = DEFAULT_TIMEOUT_S,
+	.results = STDOUT_FILENO,
+};
+
+/**
+ * struct test - A test program and its cases
+ * @path: the program
+ * @name: its name, without the path
+ * @harness: it uses the kselftest harness, i.e. can run cases one by one
+ * @cases: array of strings
+ */
+struct test {
+	char *path;
+	char *name;
+	bool harness;
+	json_t *cases;
+};
+
+static struct {
+	unsigned int planned, passed, failed, skipped;
+} total;
+
+static void die(const char *what, const char *why)
+{
+	fprintf(stderr, "rootrun: %s: %s\n", what, why);
+	exit(EXIT_USAGE);
+}
+
+/* One write() a line: whoever reads along never sees half of one. */
+static void emit(json_t *object)
+{
+	char *text = json_dumps(object, JSON_COMPACT);
+	size_t len = strlen(text), done = 0;
+	ssize_t n;
+
+	text[len++] = '\n';
+	while (done < len) {
+		n = write(opt.results, text + done, len - done);
+		if (n < 0 && errno != EINTR)
+			die("cannot write results", strerror(errno));
+		done += n > 0 ? n : 0;
+	}
+	free(text);
+	json_decref(object);
+}
+
+static json_t *record(const char *type)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "type", text_json(type));
+	return object;
+}
+
+static void cpu_model(char *buf, size_t size)
+{
+	FILE *f = fopen("/proc/cpuinfo", "r");
+	char line[256];
+
+	snprintf(buf, size, "unknown");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "model name : %127[^\n]", buf) == 1)
+			break;
+	if (f)
+		fclose(f);
+}
+
+static void emit_run(void)
+{
+	json_t *run = record("run");
+	struct utsname uts;
+	char cpu[128];
+
+	uname(&uts);
+	cpu_model(cpu, sizeof(cpu));
+	json_object_set_new(run, "schema", json_integer(SCHEMA_VERSION));
+	json_object_set_new(run, "bed", text_json(opt.bed));
+	json_object_set_new(run, "lane", text_json(opt.lane));
+	json_object_set_new(run, "kernel", text_json(uts.release));
+	json_object_set_new(run, "cpu", text_json(cpu));
+	json_object_set_new(run, "tsc_unit", text_json(opt.unit));
+	json_object_set_new(run, "params", kernel_params());
+	emit(run);
+}
+
+/**
+ * struct fixture - What "-l" says about one fixture
+ *
+ * The rows of a fixture hold the n-th variant beside the n-th test, although
+ * each test is run for each variant.
+ */
+struct fixture {
+	char name[256];
+	json_t *variants;
+	json_t *tests;
+};
+
+static void column(const char *line, size_t from, size_t to, char *buf, size_t size)
+{
+	size_t len = strlen(line);
+
+	buf[0] = '\0';
+	if (from >= len)
+		return;
+	if (to > len)
+		to = len;
+	snprintf(buf, size, "%.*s", (int)(to - from), line + from);
+	buf[strcspn(buf, " ")] = '\0';
+}
+
+static void add_cases(struct test *t, struct fixture *f)
+{
+	json_t *variant, *test;
+	char name[512];
+	size_t i, j;
+
+	if (!json_array_size(f->variants))
+		json_array_append_new(f->variants, json_string(""));
+
+	json_array_foreach(f->variants, i, variant) {
+		json_array_foreach(f->tests, j, test) {
+			const char *v = json_string_value(variant);
+
+			snprintf(name, sizeof(name), "%s%s%s.%s", f->name,
+				 v[0] ? "." : "", v, json_string_value(test));
+			json_array_append_new(t->cases, text_json(name));
+		}
+	}
+	json_decref(f->variants);
+	json_decref(f->tests);
+}
+
+static void begin_fixture(struct fixture *f)
+{
+	f->name[0] = '\0';
+	f->variants = json_array();
+	f->tests = json_array();
+}
+
+static void parse_list(struct test *t, char *text)
+{
+	char *line, *save = NULL, field[256];
+	struct fixture f;
+
+	begin_fixture(&f);
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (line[0] == '#' || !strncmp(line, "----", 4)) {
+			add_cases(t, &f);
+			begin_fixture(&f);
+			/* The header stands in for the first line of dashes. */
+			continue;
+		}
+		column(line, 0, VARIANT_COLUMN - 1, field, sizeof(field));
+		if (field[0] && !f.name[0])
+			snprintf(f.name, sizeof(f.name), "%s", field);
+		column(line, VARIANT_COLUMN, TEST_COLUMN - 1, field, sizeof(field));
+		if (field[0])
+			json_array_append_new(f.variants, text_json(field));
+		column(line, TEST_COLUMN, -1, field, sizeof(field));
+		if (field[0])
+			json_array_append_new(f.tests, text_json(field));
+	}
+	add_cases(t, &f);
+}
+
+/* The first line says "FIXTURE", for any test that uses the harness. */
+static void list_cases(struct test *t)
+{
+	char *argv[] = { t->path, "-l", NULL };
+	static struct output out;
+	struct ending end;
+	char *text, *list;
+
+	t->cases = json_array();
+	if (child_run(argv, LIST_TIMEOUT_S, &out, &end))
+		return;
+	text = output_text(&out);
+	list = strstr(text, "# FIXTURE");
+	t->harness = list && WIFEXITED(end.status) && WEXITSTATUS(end.status) == KSFT_SKIP;
+	if (t->harness)
+		parse_list(t, list);
+	else
+		json_array_append_new(t->cases, json_string("main"));
+	free(text);
+}
+
+static void filter_cases(struct test *t)
+{
+	json_t *kept = json_array(), *name;
+	char full[768];
+	size_t i;
+
+	json_array_foreach(t->cases, i, name) {
+		snprintf(full, sizeof(full), "%s %s", t->name, json_string_value(name));
+		if (!opt.filter || !fnmatch(opt.filter, full, 0))
+			json_array_append(kept, name);
+	}
+	json_decref(t->cases);
+	t->cases = kept;
+}
+
+static void plan(struct test *t, char *path)
+{
+	json_t *planned;
+
+	t->path = path;
+	t->name = strdup(basename(path));
+	if (access(path, X_OK))
+		die(path, strerror(errno));
+
+	list_cases(t);
+	filter_cases(t);
+	if (!json_array_size(t->cases))
+		return;
+
+	planned = record("plan");
+	total.planned += json_array_size(t->cases);
+	json_object_set_new(planned, "test", text_json(t->name));
+	json_object_set_new(planned, "cases", json_incref(t->cases));
+	emit(planned);
+}
+
+static void check_kernel(struct verdict *v, unsigned long taint,
+			 const json_t *params, json_t *klog)
+{
+	unsigned long new_taint = kernel_taint() & ~taint;
+	char changed[320];
+
+	if (json_array_size(klog))
+		verdict_fail(v, "kernel log: %s", json_string_value(json_array_get(klog, 0)));
+	if (new_taint)
+		verdict_fail(v, "tainted the kernel: %#lx", new_taint);
+	if (kernel_params_restore(params, changed, sizeof(changed)))
+		verdict_fail(v, "left module parameter %s changed behind", changed);
+}
+
+static void count(const char *status)
+{
+	if (!strcmp(status, "pass"))
+		total.passed++;
+	else if (!strcmp(status, "skip"))
+		total.skipped++;
+	else
+		total.failed++;
+}
+
+static void emit_case(const struct test *t, const char *name, const struct verdict *v,
+		      const struct ending *end, json_t *klog, const char *text)
+{
+	json_t *object = record("case");
+	char taint[32];
+
+	snprintf(taint, sizeof(taint), "%#lx", kernel_taint());
+	json_object_set_new(object, "test", text_json(t->name));
+	json_object_set_new(object, "case", text_json(name));
+	json_object_set_new(object, "status", text_json(v->status));
+	json_object_set_new(object, "reason", text_json(v->reason));
+	json_object_set_new(object, "duration_ms", json_integer(end->duration_ms));
+	json_object_set_new(object, "data", v->data);
+	json_object_set_new(object, "klog", klog);
+	json_object_set_new(object, "taint", text_json(taint));
+	json_object_set_new(object, "log", text_json(text));
+	emit(object);
+}
+
+static void run_case(struct test *t, const char *name)
+{
+	char *argv[] = { t->path, t->harness ? "-r" : NULL, (char *)name, NULL };
+	unsigned long taint = kernel_taint();
+	json_t *params = kernel_params(), *klog;
+	static struct output out;
+	struct verdict v;
+	struct ending end;
+	char *text;
+
+	json_decref(kernel_log_reports());
+	if (child_run(argv, opt.timeout_s, &out, &end))
+		die(t->path, "cannot create a process");
+
+	text = output_text(&out);
+	verdict_of(text, &end, t->harness, opt.timeout_s, &v);
+	klog = kernel_log_reports();
+	check_kernel(&v, taint, params, klog);
+	if (opt.no_skip && !strcmp(v.status, "skip")) {
+		char reason[sizeof(v.reason)];
+
+		memcpy(reason, v.reason, sizeof(reason));
+		verdict_fail(&v, "skipped in a bed that lacks nothing: %s", reason);
+	}
+	count(v.status);
+	fprintf(stderr, "[%u/%u] %s %s: %s%s%s\n",
+		total.passed + total.failed + total.skipped, total.planned,
+		t->name, name, v.status, v.reason[0] ? ": " : "", v.reason);
+	emit_case(t, name, &v, &end, klog, text);
+	json_decref(params);
+	free(text);
+}
+
+static void emit_end(void)
+{
+	json_t *end = record("end");
+
+	json_object_set_new(end, "planned", json_integer(total.planned));
+	json_object_set_new(end, "passed", json_integer(total.passed));
+	json_object_set_new(end, "failed", json_integer(total.failed));
+	json_object_set_new(end, "skipped", json_integer(total.skipped));
+	emit(end);
+}
+
+static void print_help(FILE *f)
+{
+	fprintf(f,
+		"usage: rootrun [options] TEST...\n"
+		"Runs each case of each TEST in a process of its own, and writes one line of\n"
+		"JSON a case, see docs/results.md.\n"
+		"  -o, --output FILE   write results to FILE (default: standard output)\n"
+		"  -t, --timeout SEC   deadline of a case in seconds (default: %d)\n"
+		"  -f, --filter GLOB   only cases whose 'TEST CASE' matches GLOB\n"
+		"  -n, --no-skip       a skipped case is a failed case\n"
+		"  -b, --bed NAME      where this runs, for the record (default: %s)\n"
+		"  -l, --lane NAME     part of the run this is, for the record (default: %s)\n"
+		"  -u, --unit UNIT     what the TSC counts here: cycles or instructions\n"
+		"  -k, --kmsg FILE     kernel log (default: /dev/kmsg)\n"
+		"  -h, --help          this text\n"
+		"Exit status: 0 nothing failed, 1 something failed, 2 nothing could be run.\n",
+		DEFAULT_TIMEOUT_S, "host", "suite");
+}
+
+static unsigned int parse_timeout(const char *arg)
+{
+	char *end;
+	unsigned long val = strtoul(arg, &end, 10);
+
+	if (*end || !val || val > 86400)
+		die(arg, "a timeout is a number of seconds from 1 to 86400");
+	return val;
+}
+
+static void open_results(const char *path)
+{
+	opt.results = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (opt.results < 0)
+		die(path, strerror(errno));
+}
+
+static const char *parse_options(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "output", required_argument, NULL, 'o' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "filter", required_argument, NULL, 'f' },
+		{ "no-skip", no_argument, NULL, 'n' },
+		{ "bed", required_argument, NULL, 'b' },
+		{ "lane", required_argument, NULL, 'l' },
+		{ "unit", required_argument, NULL, 'u' },
+		{ "kmsg", required_argument, NULL, 'k' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	const char *kmsg = "/dev/kmsg";
+	int c;
+
+	while ((c = getopt_long(argc, argv, "o:t:f:nb:l:u:k:h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			open_results(optarg);
+			break;
+		case 't':
+			opt.timeout_s = parse_timeout(optarg);
+			break;
+		case 'f':
+			opt.filter = optarg;
+			break;
+		case 'n':
+			opt.no_skip = true;
+			break;
+		case 'b':
+			opt.bed = optarg;
+			break;
+		case 'l':
+			opt.lane = optarg;
+			break;
+		case 'u':
+			opt.unit = optarg;
+			break;
+		case 'k':
+			kmsg = optarg;
+			break;
+		case 'h':
+			print_help(stdout);
+			exit(0);
+		default:
+			print_help(stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (strcmp(opt.unit, "cycles") && strcmp(opt.unit, "instructions"))
+		die(opt.unit, "the unit is cycles or instructions");
+	if (optind == argc)
+		die("no test given", "see rootrun --help");
+	return kmsg;
+}
+
+int main(int argc, char **argv)
+{
+	const char *kmsg = parse_options(argc, argv);
+	int i, nr_tests = argc - optind;
+	struct test *tests = calloc(nr_tests, sizeof(*tests));
+	json_t *name;
+	size_t j;
+
+	child_init();
+	kernel_log_open(kmsg);
+	emit_run();
+	for (i = 0; i < nr_tests; i++)
+		plan(&tests[i], argv[optind + i]);
+	if (!total.planned)
+		die(opt.filter ? opt.filter : "no cases", "nothing to run");
+
+	for (i = 0; i < nr_tests; i++) {
+		json_array_foreach(tests[i].cases, j, name)
+			run_case(&tests[i], json_string_value(name));
+		json_decref(tests[i].cases);
+		free(tests[i].name);
+	}
+	free(tests);
+	emit_end();
+	return total.failed ? 1 : 0;
+}

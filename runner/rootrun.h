@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef ROOTRUN_H
+#define ROOTRUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define BIT(n)		(1ul << (n))
+#define __noreturn	__attribute__((__noreturn__))
+#define __printf(a, b)	__attribute__((__format__(printf, a, b)))
+
+/* Exit codes of tests, see tools/testing/selftests/kselftest.h. */
+enum ksft_exit {
+	KSFT_PASS = 0,
+	KSFT_FAIL = 1,
+	KSFT_SKIP = 4,
+};
+
+/* Output beyond this is a fault of the test, which is killed. */
+#define OUTPUT_MAX	(16ul << 20)
+
+/* Of a long output, this much is kept of its beginning, and of its end. */
+#define OUTPUT_KEPT	(32ul << 10)
+
+/**
+ * struct output - What a test has printed
+ * @head: the first OUTPUT_KEPT bytes
+ * @tail: ring buffer of the last OUTPUT_KEPT bytes after @head
+ * @total: number of bytes printed
+ */
+struct output {
+	char head[OUTPUT_KEPT];
+	char tail[OUTPUT_KEPT];
+	size_t total;
+};
+
+/**
+ * struct ending - How a test has ended
+ * @status: as of waitpid()
+ * @timed_out: killed, as it took too long
+ * @flooded: killed, as it printed more than OUTPUT_MAX
+ * @duration_ms: wall-clock time, in milliseconds
+ */
+struct ending {
+	int status;
+	bool timed_out;
+	bool flooded;
+	unsigned long duration_ms;
+};
+
+/* child.c */
+void child_init(void);
+int child_run(char *const argv[], unsigned int timeout_s, struct output *out,
+	      struct ending *end);
+
+/* output.c */
+void output_add(struct output *out, const char *buf, size_t len);
+char *output_text(const struct output *out);
+json_t *text_json(const char *text);
+
+/* verdict.c */
+struct verdict {
+	const char *status;
+	char reason[1024];
+	json_t *data;
+};
+
+void verdict_of(const char *text, const struct ending *end, bool harness,
+		unsigned int timeout_s, struct verdict *v);
+void __printf(2, 3) verdict_fail(struct verdict *v, const char *fmt, ...);
+
+/* kernel.c */
+void kernel_log_open(const char *path);
+json_t *kernel_log_reports(void);
+unsigned long kernel_taint(void);
+json_t *kernel_params(void);
+bool kernel_params_restore(const json_t *before, char *what, size_t size);
+
+#endif /* ROOTRUN_H */

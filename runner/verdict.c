@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From what a test printed, and how it ended, to a verdict.
+ *
+ * A test has failed unless it proves otherwise: by its exit status and, for the
+ * kselftest harness, by the result line of the one case that was run.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "rootrun.h"
+
+#define DATA_PREFIX	"#@ "
+#define REASON_PREFIX	"#! "
+#define SKIP_MARK	"# SKIP"
+#define ASSERT_MARK	"==== Test Assertion Failure ===="
+/* The harness, for want of a reason. */
+#define NO_REASON	"unknown"
+
+/**
+ * verdict_fail() - Turn a verdict into a failure, or add to its reasons
+ * @v: the verdict
+ * @fmt: printf()-style reason
+ */
+void verdict_fail(struct verdict *v, const char *fmt, ...)
+{
+	size_t len;
+	va_list ap;
+
+	if (strcmp(v->status, "fail"))
+		v->reason[0] = '\0';
+	v->status = "fail";
+
+	len = strlen(v->reason);
+	if (len)
+		len += snprintf(v->reason + len, sizeof(v->reason) - len, "; ");
+	if (len >= sizeof(v->reason))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(v->reason + len, sizeof(v->reason) - len, fmt, ap);
+	va_end(ap);
+}
+
+/* "#@ key=value key=value" becomes an object; all-digit values are numbers. */
+static void add_data(json_t *data, char *line)
+{
+	json_t *object = json_object();
+	char *word, *value, *end, *save = NULL;
+	json_int_t number;
+
+	for (word = strtok_r(line, " \r", &save); word; word = strtok_r(NULL, " \r", &save)) {
+		value = strchr(word, '=');
+		if (!value)
+			continue;
+		*value++ = '\0';
+		number = strtoll(value, &end, 10);
+		json_object_set_new(object, word, isdigit((unsigned char)*value) && !*end ?
+				    json_integer(number) : text_json(value));
+	}
+	json_array_append_new(data, object);
+}
+
+/**
+ * struct lines - What the lines of an output say
+ * @ok: result line of the harness: passed or skipped
+ * @not_ok: result line of the harness: failed
+ * @skip: the test says that it was skipped
+ * @skip_reason: and why; empty if it does not say
+ * @after_assert: lines since an assertion of the selftest library failed
+ * @assertion: the first of them, where it is, and the last, what it is about
+ */
+struct lines {
+	bool ok;
+	bool not_ok;
+	bool skip;
+	char skip_reason[512];
+	int after_assert;
+	char where[256];
+	char assertion[512];
+};
+
+static void note_skip(struct lines *l, const char *mark)
+{
+	const char *reason = mark + strlen(SKIP_MARK);
+
+	while (*reason == ' ' || *reason == '-')
+		reason++;
+	l->skip = true;
+	if (!l->skip_reason[0] && strcmp(reason, NO_REASON))
+		snprintf(l->skip_reason, sizeof(l->skip_reason), "%s", reason);
+}
+
+/* The block ends where the harness takes over, with a line that begins with #. */
+static void note_assertion(struct lines *l, const char *line)
+{
+	while (isspace((unsigned char)*line))
+		line++;
+	if (l->after_assert++ == 0)
+		snprintf(l->where, sizeof(l->where), "%s", line);
+	else if (line[0] == '#')
+		l->after_assert = -1;
+	else
+		snprintf(l->assertion, sizeof(l->assertion), "%s", line);
+}
+
+static void read_line(struct lines *l, char *line, struct verdict *v)
+{
+	char *skip = strstr(line, SKIP_MARK);
+
+	if (!strncmp(line, DATA_PREFIX, strlen(DATA_PREFIX)))
+		add_data(v->data, line + strlen(DATA_PREFIX));
+	else if (!strncmp(line, REASON_PREFIX, strlen(REASON_PREFIX)))
+		verdict_fail(v, "%s", line + strlen(REASON_PREFIX));
+	else if (!strcmp(line, ASSERT_MARK))
+		l->after_assert = 0;
+	else if (l->after_assert >= 0)
+		note_assertion(l, line);
+
+	if (skip && (!strncmp(line, "ok ", 3) || !strncmp(line, "1..0", 4)))
+		note_skip(l, skip);
+	if (!strncmp(line, "ok 1 ", 5))
+		l->ok = true;
+	if (!strncmp(line, "not ok 1 ", 9))
+		l->not_ok = true;
+}
+
+static void judge_end(const struct ending *end, unsigned int timeout_s,
+		      struct verdict *v)
+{
+	if (end->flooded)
+		verdict_fail(v, "flooded its output: killed after %lu MiB", OUTPUT_MAX >> 20);
+	else if (end->timed_out)
+		verdict_fail(v, "hung: killed after %u s", timeout_s);
+	else if (WIFSIGNALED(end->status))
+		verdict_fail(v, "crashed: %s", strsignal(WTERMSIG(end->status)));
+}
+
+static void judge_failure(const struct lines *l, const struct ending *end,
+			  struct verdict *v)
+{
+	if (v->reason[0])
+		return;
+	if (l->where[0])
+		verdict_fail(v, "%s (%s)", l->assertion, l->where);
+	else if (l->not_ok)
+		verdict_fail(v, "no reason given, see the log");
+	else
+		verdict_fail(v, "exit status %d", WEXITSTATUS(end->status));
+}
+
+static void judge_skip(const struct lines *l, struct verdict *v)
+{
+	/* test_assert() turns a failure into a skip if errno is EACCES. */
+	if (!l->skip_reason[0])
+		verdict_fail(v, "skipped without saying what is missing%s%s",
+			     l->assertion[0] ? ": " : "", l->assertion);
+	if (!strcmp(v->status, "fail"))
+		return;
+
+	v->status = "skip";
+	snprintf(v->reason, sizeof(v->reason), "%s", l->skip_reason);
+}
+
+/**
+ * verdict_of() - Judge a test
+ * @text: what it printed
+ * @end: how it ended
+ * @harness: it is one case of a test that uses the kselftest harness
+ * @timeout_s: the deadline it had, in seconds
+ * @v: the verdict; the caller frees its data
+ */
+void verdict_of(const char *text, const struct ending *end, bool harness,
+		unsigned int timeout_s, struct verdict *v)
+{
+	struct lines l = { .after_assert = -1 };
+	char *copy = strdup(text), *line, *save = NULL;
+	int code;
+
+	memset(v, 0, sizeof(*v));
+	v->status = "pass";
+	v->data = json_array();
+	for (line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		read_line(&l, line, v);
+	free(copy);
+
+	judge_end(end, timeout_s, v);
+	code = WIFEXITED(end->status) ? WEXITSTATUS(end->status) : KSFT_FAIL;
+
+	if (l.not_ok || (code != KSFT_PASS && code != KSFT_SKIP))
+		judge_failure(&l, end, v);
+	else if (harness && !l.ok)
+		verdict_fail(v, "no such case, or no result line");
+	else if (l.skip || code == KSFT_SKIP)
+		judge_skip(&l, v);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Snapshots of KVM's MMU root counters, and the laws they obey.
+ *
+ * What each counter means is fixed in docs/counters.md of kvm-mmu-roots.
+ */
+#ifndef SELFTEST_KVM_MMU_ROOTS_H
+#define SELFTEST_KVM_MMU_ROOTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kvm_util.h"
+
+/*
+ * The counters that a snapshot holds.  The root counters come first in either
+ * scope, followed by stats that KVM has always had and that tell whether a
+ * guest had to build its page tables anew.
+ */
+enum mmu_root_stat {
+	MMU_ROOT_ALLOC,
+	MMU_ROOT_REUSE,
+	MMU_ROOT_INVALIDATE,
+	MMU_ROOT_FREE,
+	PAGES_4K,
+	PAGES_2M,
+	PAGES_1G,
+	NR_MMU_ROOT_VM_STATS,
+
+	MMU_RESET = NR_MMU_ROOT_VM_STATS,
+	MMU_ROOT_LOAD,
+	MMU_ROOT_CACHE_HIT,
+	MMU_ROOT_CACHE_MISS,
+	EXITS,
+	PF_TAKEN,
+	PF_FIXED,
+	PF_EMULATE,
+	PF_SPURIOUS,
+	PF_MMIO_SPTE_CREATED,
+	NR_MMU_ROOT_STATS,
+};
+
+#define NR_MMU_ROOT_VCPU_STATS	(NR_MMU_ROOT_STATS - NR_MMU_ROOT_VM_STATS)
+
+/* More than any test has; a snapshot is a plain struct, without allocations. */
+#define MMU_ROOTS_MAX_VCPUS	16
+
+/* Tracepoints of kvmmmu: that mirror the counters, one to one. */
+enum mmu_root_event {
+	MMU_EVENT_RESET,
+	MMU_EVENT_ROOT_ALLOC,
+	MMU_EVENT_ROOT_REUSE,
+	MMU_EVENT_ROOT_INVALIDATE,
+	MMU_EVENT_ROOT_FREE,
+	NR_MMU_ROOT_EVENTS,
+};
+
+/**
+ * struct mmu_roots_snapshot - All counters of a VM at a quiescent point
+ * @stat: VM-scoped counters, and vCPU-scoped counters summed over all vCPUs
+ * @vcpu: vCPU-scoped counters by vCPU, in the order in which they were created,
+ *        indexed with &enum mmu_root_stat minus NR_MMU_ROOT_VM_STATS
+ * @event: number of tracepoints hit since mmu_roots_open(); all zero if
+ *         tracepoints cannot be counted, see &struct mmu_roots.tracing
+ * @nr_vcpus: number of valid entries in @vcpu
+ */
+struct mmu_roots_snapshot {
+	uint64_t stat[NR_MMU_ROOT_STATS];
+	uint64_t vcpu[MMU_ROOTS_MAX_VCPUS][NR_MMU_ROOT_VCPU_STATS];
+	uint64_t event[NR_MMU_ROOT_EVENTS];
+	int nr_vcpus;
+};
+
+/* One binary stats file descriptor, and where our stats are in it. */
+struct mmu_roots_source {
+	int fd;
+	off_t offset[NR_MMU_ROOT_STATS];
+};
+
+/**
+ * struct mmu_roots - A VM whose roots are watched
+ * @vm: the VM
+ * @name: what is being tested, e.g. the path; starts each failure message
+ * @max_valid_roots: most roots that may be valid at once, see law 4
+ * @direct_only: no vCPU ever shadows guest page tables, see law 2
+ * @tracing: law 5 includes the tracepoints
+ * @nr_failures: number of failed checks so far
+ */
+struct mmu_roots {
+	struct kvm_vm *vm;
+	const char *name;
+	unsigned int max_valid_roots;
+	bool direct_only;
+	bool tracing;
+	unsigned int nr_failures;
+
+	/* private: */
+	char debugfs[64];
+	struct mmu_roots_source vm_source;
+	struct mmu_roots_source vcpu_source[MMU_ROOTS_MAX_VCPUS];
+	int nr_vcpus;
+	int event_fd[NR_MMU_ROOT_EVENTS];
+	struct mmu_roots_snapshot birth;
+};
+
+const char *mmu_root_stat_name(enum mmu_root_stat stat);
+
+bool mmu_roots_supported(void);
+void mmu_roots_require(void);
+void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name);
+void mmu_roots_read(struct mmu_roots *roots, struct mmu_roots_snapshot *snap);
+void mmu_roots_vm_free(struct mmu_roots *roots);
+
+void __printf(3, 4) mmu_roots_check(struct mmu_roots *roots, bool good,
+				    const char *fmt, ...);
+void mmu_roots_expect_value(struct mmu_roots *roots,
+			    const struct mmu_roots_snapshot *snap,
+			    enum mmu_root_stat stat, uint64_t expected);
+void mmu_roots_expect_growth(struct mmu_roots *roots,
+			     const struct mmu_roots_snapshot *before,
+			     const struct mmu_roots_snapshot *after,
+			     enum mmu_root_stat stat, uint64_t expected);
+void mmu_roots_expect_no_refault(struct mmu_roots *roots,
+				 const struct mmu_roots_snapshot *before,
+				 const struct mmu_roots_snapshot *after);
+
+int mmu_roots_read_debugfs(struct mmu_roots *roots, const char *name,
+			   uint64_t *val);
+int mmu_roots_write_debugfs(struct mmu_roots *roots, const char *name,
+			    const char *val);
+
+int mmu_roots_event_open(const char *event, const char *filter);
+uint64_t mmu_roots_event_read(int fd);
+
+#endif /* SELFTEST_KVM_MMU_ROOTS_H */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The paths that reset the MMU: how to drive them from a guest, and how many
+ * resets and root loads one operation costs.
+ */
+#ifndef SELFTEST_KVM_MMU_ROOTS_PATHS_H
+#define SELFTEST_KVM_MMU_ROOTS_PATHS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kvm_util.h"
+
+enum mmu_root_path_id {
+	PATH_NULL_EXIT,
+	PATH_CR0_REWRITE,
+	PATH_CR0_WP,
+	PATH_CR4_REWRITE,
+	PATH_CR4_PGE,
+	PATH_CR4_SMEP,
+	PATH_CR4_SMAP,
+	PATH_CR4_PKE,
+	PATH_EFER_REWRITE,
+	PATH_EFER_NX,
+	PATH_SMM,
+	NR_GUEST_PATHS,
+};
+
+/**
+ * struct mmu_root_path - A path that a guest drives by itself
+ * @name: as users see it in the report; one word
+ * @resets: calls of kvm_mmu_reset_context() for one operation
+ * @loads: root loads for one operation
+ * @roots: distinct TDP roots that the path visits
+ * @control: the path that differs in nothing but the reset
+ * @guest_op: performs the operation once; called in the guest.  An even number
+ *	      of operations leaves the guest's registers as they were
+ * @supported: whether KVM can do it on this host; NULL if always
+ *
+ * The counts are for two-dimensional paging, and are derived from the source
+ * in docs/counters.md of kvm-mmu-roots.
+ */
+struct mmu_root_path {
+	const char *name;
+	uint64_t resets;
+	uint64_t loads;
+	uint64_t roots;
+	enum mmu_root_path_id control;
+	void (*guest_op)(void);
+	bool (*supported)(void);
+};
+
+extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
+
+/* What the guest's memory is checksummed with, see mmu_root_path_vm_create(). */
+#define MMU_ROOT_DATA_GVA	0x40000000ul
+#define MMU_ROOT_DATA_PAGES	64
+#define MMU_ROOT_DATA_WORDS	(MMU_ROOT_DATA_PAGES * 4096 / sizeof(uint64_t))
+
+struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code);
+uint64_t mmu_root_path_checksum(struct kvm_vm *vm);
+uint64_t mmu_root_path_nr_smis(struct kvm_vm *vm);
+void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd);
+
+void guest_path_init(enum mmu_root_path_id path);
+void guest_touch_data(uint64_t i);
+uint64_t guest_checksum_data(void);
+
+/* Where a trampoline for INIT-SIPI-SIPI takes an application processor. */
+#define MMU_ROOT_SIPI_GPA	0xf0000ul
+
+void guest_exit_for_good(void);
+void mmu_root_path_run_for_good(struct kvm_vcpu *vcpu);
+void mmu_root_sipi_install(struct kvm_vcpu *ap, void *entry, uint64_t stack);
+void guest_send_init_sipi_sipi(uint32_t apic_id);
+
+uint64_t mmu_reset_every_set(uint64_t every);
+bool mmu_reset_every_supported(void);
+
+#endif /* SELFTEST_KVM_MMU_ROOTS_PATHS_H */

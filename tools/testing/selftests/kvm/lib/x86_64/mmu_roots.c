@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Snapshots of KVM's MMU root counters, and the laws they obey.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/perf_event.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kselftest.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "mmu_roots.h"
+
+#define KVM_DEBUGFS	"/sys/kernel/debug/kvm"
+#define KVMMMU_EVENTS	"/sys/kernel/tracing/events/kvmmmu"
+
+static const char * const stat_names[NR_MMU_ROOT_STATS] = {
+	[MMU_ROOT_ALLOC]	= "mmu_root_alloc",
+	[MMU_ROOT_REUSE]	= "mmu_root_reuse",
+	[MMU_ROOT_INVALIDATE]	= "mmu_root_invalidate",
+	[MMU_ROOT_FREE]		= "mmu_root_free",
+	[PAGES_4K]		= "pages_4k",
+	[PAGES_2M]		= "pages_2m",
+	[PAGES_1G]		= "pages_1g",
+	[MMU_RESET]		= "mmu_reset",
+	[MMU_ROOT_LOAD]		= "mmu_root_load",
+	[MMU_ROOT_CACHE_HIT]	= "mmu_root_cache_hit",
+	[MMU_ROOT_CACHE_MISS]	= "mmu_root_cache_miss",
+	[EXITS]			= "exits",
+	[PF_TAKEN]		= "pf_taken",
+	[PF_FIXED]		= "pf_fixed",
+	[PF_EMULATE]		= "pf_emulate",
+	[PF_SPURIOUS]		= "pf_spurious",
+	[PF_MMIO_SPTE_CREATED]	= "pf_mmio_spte_created",
+};
+
+/* @stat: the counter that grows by one with each event. */
+static const struct {
+	const char *name;
+	const char *filter;
+	enum mmu_root_stat stat;
+} events[NR_MMU_ROOT_EVENTS] = {
+	[MMU_EVENT_RESET]	    = { "kvm_mmu_reset", NULL, MMU_RESET },
+	[MMU_EVENT_ROOT_ALLOC]	    = { "kvm_mmu_root_load", "created==1", MMU_ROOT_ALLOC },
+	[MMU_EVENT_ROOT_REUSE]	    = { "kvm_mmu_root_load", "created==0", MMU_ROOT_REUSE },
+	[MMU_EVENT_ROOT_INVALIDATE] = { "kvm_mmu_root_invalidate", NULL, MMU_ROOT_INVALIDATE },
+	[MMU_EVENT_ROOT_FREE]	    = { "kvm_mmu_root_free", NULL, MMU_ROOT_FREE },
+};
+
+/**
+ * mmu_root_stat_name() - Name of a counter in debugfs and in the binary stats
+ * @stat: the counter
+ *
+ * Return: a constant string.
+ */
+const char *mmu_root_stat_name(enum mmu_root_stat stat)
+{
+	return stat_names[stat];
+}
+
+static bool is_root_stat(enum mmu_root_stat stat)
+{
+	return stat <= MMU_ROOT_FREE ||
+	       (stat >= MMU_RESET && stat <= MMU_ROOT_CACHE_MISS);
+}
+
+/**
+ * mmu_roots_check() - Record a failure unless something holds
+ * @roots: the watched VM
+ * @good: what must hold
+ * @fmt: printf()-style message: what was wanted, and what was found
+ *
+ * Failures are collected rather than fatal, as the counters explain each other:
+ * which of them are wrong, and by how much, tells one bug from another.  They
+ * become the verdict in mmu_roots_vm_free().
+ *
+ * Not TEST_ASSERT(), which turns a failure into a skip if errno happens to be
+ * EACCES, see test_assert().
+ */
+void mmu_roots_check(struct mmu_roots *roots, bool good, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (good)
+		return;
+
+	roots->nr_failures++;
+	va_start(ap, fmt);
+	printf("#! %s: ", roots->name);
+	vprintf(fmt, ap);
+	printf("\n");
+	va_end(ap);
+}
+
+/*
+ * A failure to read what mmu_roots_open() found is a failure of the test, not
+ * a missing precondition; see mmu_roots_check() for why not TEST_ASSERT().
+ */
+static void __printf(2, 3) require_io(bool good, const char *fmt, ...)
+{
+	int err = errno;
+	va_list ap;
+
+	if (good)
+		return;
+
+	va_start(ap, fmt);
+	printf("#! ");
+	vprintf(fmt, ap);
+	printf(": %s\n", strerror(err));
+	va_end(ap);
+	exit(KSFT_FAIL);
+}
+
+static int source_find(int fd, const char *name, off_t *offset)
+{
+	struct kvm_stats_header header;
+	struct kvm_stats_desc *descs, *desc;
+	int i, ret = -ENOENT;
+
+	read_stats_header(fd, &header);
+	descs = read_stats_descriptors(fd, &header);
+
+	for (i = 0; i < header.num_desc; i++) {
+		desc = get_stats_descriptor(descs, i, &header);
+		if (strcmp(desc->name, name))
+			continue;
+
+		*offset = header.data_offset + desc->offset;
+		ret = 0;
+		break;
+	}
+
+	free(descs);
+	return ret;
+}
+
+static void source_open(struct mmu_roots_source *source, int fd,
+			enum mmu_root_stat first, enum mmu_root_stat end)
+{
+	enum mmu_root_stat stat;
+
+	require_io(fd >= 0, "KVM_GET_STATS_FD");
+	source->fd = fd;
+	for (stat = first; stat < end; stat++) {
+		errno = ENOENT;
+		require_io(!source_find(fd, stat_names[stat], &source->offset[stat]),
+			   "kernel has some root stats, but not %s in the binary stats",
+			   stat_names[stat]);
+	}
+}
+
+static uint64_t source_read(struct mmu_roots_source *source,
+			    enum mmu_root_stat stat)
+{
+	uint64_t val;
+
+	require_io(pread(source->fd, &val, sizeof(val), source->offset[stat]) == sizeof(val),
+		   "read %s from the binary stats", stat_names[stat]);
+	return val;
+}
+
+/**
+ * mmu_roots_supported() - Ask a scratch VM whether the kernel has root stats
+ *
+ * Return: true if at least one of the root counters exists in the binary stats
+ * of a VM or a vCPU.  Having some, but not all, of them is a bug, not a missing
+ * feature, and is left to the tests to find.
+ */
+bool mmu_roots_supported(void)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+	int vcpu_fd = __vm_ioctl(vm, KVM_CREATE_VCPU, (void *)0);
+	int vm_stats = __vm_ioctl(vm, KVM_GET_STATS_FD, NULL);
+	int vcpu_stats = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL);
+	enum mmu_root_stat stat;
+	bool found = false;
+	off_t offset;
+
+	for (stat = 0; stat < NR_MMU_ROOT_STATS; stat++)
+		found |= is_root_stat(stat) &&
+			 !source_find(stat < NR_MMU_ROOT_VM_STATS ? vm_stats : vcpu_stats,
+				      stat_names[stat], &offset);
+
+	close(vcpu_stats);
+	close(vm_stats);
+	close(vcpu_fd);
+	kvm_vm_free(vm);
+	return found;
+}
+
+/**
+ * mmu_roots_require() - Skip the test if roots cannot be watched
+ *
+ * Names what is missing and the remedy.
+ */
+void mmu_roots_require(void)
+{
+	__TEST_REQUIRE(!access(KVM_DEBUGFS, R_OK | X_OK),
+		       "no " KVM_DEBUGFS ": mount -t debugfs none /sys/kernel/debug, as root");
+	__TEST_REQUIRE(mmu_roots_supported(),
+		       "kernel has no stat mmu_root_alloc: apply patches/linux-6.12.y/stats");
+}
+
+/**
+ * mmu_roots_event_open() - Count a tracepoint in this process
+ * @event: name of an event of kvmmmu:
+ * @filter: condition on the event's fields as in the kernel's
+ *	    Documentation/trace/events.rst, or NULL
+ *
+ * Counts in the calling thread and in threads that it creates later.
+ *
+ * Return: a file descriptor for mmu_roots_event_read(), or a negative errno.
+ */
+int mmu_roots_event_open(const char *event, const char *filter)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.size = sizeof(attr),
+		.sample_period = 1,
+		.inherit = 1,
+	};
+	char path[128], id[16] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), KVMMMU_EVENTS "/%s/id", event);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	if (read(fd, id, sizeof(id) - 1) <= 0)
+		id[0] = '\0';
+	close(fd);
+
+	attr.config = strtoull(id, NULL, 10);
+	fd = syscall(__NR_perf_event_open, &attr, 0, -1, -1, 0);
+	if (fd < 0)
+		return -errno;
+
+	if (filter && ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/**
+ * mmu_roots_event_read() - Number of hits since mmu_roots_event_open()
+ * @fd: the file descriptor of mmu_roots_event_open()
+ *
+ * Return: the number of hits.
+ */
+uint64_t mmu_roots_event_read(int fd)
+{
+	uint64_t count;
+
+	require_io(read(fd, &count, sizeof(count)) == sizeof(count),
+		   "read the count of a kvmmmu: event");
+	return count;
+}
+
+static void open_events(struct mmu_roots *roots)
+{
+	int i;
+
+	roots->tracing = !access(KVMMMU_EVENTS, X_OK);
+	if (!roots->tracing) {
+		printf("# %s: no " KVMMMU_EVENTS ": law 5 is checked without tracepoints\n",
+		       roots->name);
+		return;
+	}
+
+	for (i = 0; i < NR_MMU_ROOT_EVENTS; i++) {
+		roots->event_fd[i] = mmu_roots_event_open(events[i].name, events[i].filter);
+		errno = -roots->event_fd[i];
+		require_io(roots->event_fd[i] >= 0, "count kvmmmu:%s", events[i].name);
+	}
+}
+
+/**
+ * mmu_roots_open() - Start to watch the roots of a VM
+ * @roots: caller-allocated; initialized
+ * @vm: the VM, with all vCPUs added, none of which has run yet
+ * @name: what is being tested; starts each failure message
+ *
+ * Skips the test if the kernel lacks the counters.  The caller may adjust
+ * &struct mmu_roots.max_valid_roots and &struct mmu_roots.direct_only
+ * afterwards; the defaults fit VMs that aren't nested.
+ */
+void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name)
+{
+	struct kvm_vcpu *vcpu;
+	int i;
+
+	memset(roots, 0, sizeof(*roots));
+	roots->vm = vm;
+	roots->name = name;
+	roots->direct_only = kvm_is_tdp_enabled();
+	/*
+	 * {4-level, 5-level} x {normal, SMM, guest mode}.  The level follows
+	 * from the guest's MAXPHYADDR and the host's paging mode, which are the
+	 * same for all vCPUs here; see kvm_mmu_get_tdp_level().  With shadow
+	 * paging each guest page table is a root, i.e. there is no bound.
+	 */
+	roots->max_valid_roots = roots->direct_only ? 3 : UINT_MAX;
+
+	mmu_roots_require();
+
+	snprintf(roots->debugfs, sizeof(roots->debugfs), KVM_DEBUGFS "/%d-%d",
+		 getpid(), vm->fd);
+	source_open(&roots->vm_source, __vm_ioctl(vm, KVM_GET_STATS_FD, NULL),
+		    0, NR_MMU_ROOT_VM_STATS);
+
+	list_for_each_entry(vcpu, &vm->vcpus, list)
+		roots->nr_vcpus++;
+	TEST_ASSERT(roots->nr_vcpus <= MMU_ROOTS_MAX_VCPUS,
+		    "at most %d vCPUs", MMU_ROOTS_MAX_VCPUS);
+
+	/* The library adds new vCPUs to the head of its list. */
+	i = roots->nr_vcpus;
+	list_for_each_entry(vcpu, &vm->vcpus, list)
+		source_open(&roots->vcpu_source[--i],
+			    __vcpu_ioctl(vcpu, KVM_GET_STATS_FD, NULL),
+			    NR_MMU_ROOT_VM_STATS, NR_MMU_ROOT_STATS);
+
+	mmu_roots_read(roots, &roots->birth);
+	open_events(roots);
+}
+
+/**
+ * mmu_roots_read_debugfs() - Read a stat of the VM from debugfs
+ * @roots: the watched VM
+ * @name: file in the VM's directory
+ * @val: the value; stats of vCPUs are summed over all vCPUs by KVM
+ *
+ * Return: 0, or a negative errno.
+ */
+int mmu_roots_read_debugfs(struct mmu_roots *roots, const char *name,
+			   uint64_t *val)
+{
+	char path[128], buf[32] = "";
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", roots->debugfs, name);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	if (n <= 0)
+		return -EIO;
+
+	*val = strtoull(buf, NULL, 10);
+	return 0;
+}
+
+/**
+ * mmu_roots_write_debugfs() - Write a stat of the VM in debugfs
+ * @roots: the watched VM
+ * @name: file in the VM's directory
+ * @val: what to write; KVM accepts only "0", which clears the stat
+ *
+ * Return: 0, or a negative errno.
+ */
+int mmu_roots_write_debugfs(struct mmu_roots *roots, const char *name,
+			    const char *val)
+{
+	char path[128];
+	ssize_t n;
+	int fd, err;
+
+	snprintf(path, sizeof(path), "%s/%s", roots->debugfs, name);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+
+	n = write(fd, val, strlen(val));
+	err = errno;
+	close(fd);
+	return n == (ssize_t)strlen(val) ? 0 : -err;
+}
+
+static void check_debugfs(struct mmu_roots *roots,
+			  const struct mmu_roots_snapshot *snap)
+{
+	enum mmu_root_stat stat;
+	uint64_t val = 0;
+	int ret;
+
+	for (stat = 0; stat < NR_MMU_ROOT_STATS; stat++) {
+		ret = mmu_roots_read_debugfs(roots, stat_names[stat], &val);
+		mmu_roots_check(roots, !ret, "law 5: cannot read %s from debugfs: %s",
+				stat_names[stat], strerror(-ret));
+		mmu_roots_check(roots, ret || val == snap->stat[stat],
+				"law 5: %s is %lu in debugfs, but %lu in the binary stats",
+				stat_names[stat], val, snap->stat[stat]);
+	}
+}
+
+static void check_events(struct mmu_roots *roots,
+			 const struct mmu_roots_snapshot *snap)
+{
+	uint64_t grown;
+	int i;
+
+	for (i = 0; roots->tracing && i < NR_MMU_ROOT_EVENTS; i++) {
+		grown = snap->stat[events[i].stat] - roots->birth.stat[events[i].stat];
+		mmu_roots_check(roots, snap->event[i] == grown,
+				"law 5: %s grew by %lu, but kvmmmu:%s%s%s was hit %lu times",
+				stat_names[events[i].stat], grown, events[i].name,
+				events[i].filter ? " with " : "",
+				events[i].filter ?: "", snap->event[i]);
+	}
+}
+
+static void check_laws(struct mmu_roots *roots,
+		       const struct mmu_roots_snapshot *snap)
+{
+	uint64_t alloc = snap->stat[MMU_ROOT_ALLOC];
+	uint64_t reuse = snap->stat[MMU_ROOT_REUSE];
+	uint64_t invalidate = snap->stat[MMU_ROOT_INVALIDATE];
+	uint64_t nr_free = snap->stat[MMU_ROOT_FREE];
+	uint64_t load = snap->stat[MMU_ROOT_LOAD];
+
+	mmu_roots_check(roots, nr_free <= alloc,
+			"law 1: %lu roots freed, but only %lu built", nr_free, alloc);
+	mmu_roots_check(roots, !roots->direct_only || load == alloc + reuse,
+			"law 2: %lu root loads, but %lu roots built + %lu reused",
+			load, alloc, reuse);
+	mmu_roots_check(roots, invalidate <= alloc,
+			"law 3: %lu roots invalidated, but only %lu built",
+			invalidate, alloc);
+	mmu_roots_check(roots, nr_free <= invalidate,
+			"law 3: %lu roots freed, but only %lu invalidated",
+			nr_free, invalidate);
+	mmu_roots_check(roots, alloc - invalidate <= roots->max_valid_roots,
+			"law 4: %lu valid roots (%lu built - %lu invalidated), at most %u possible",
+			alloc - invalidate, alloc, invalidate, roots->max_valid_roots);
+	check_debugfs(roots, snap);
+	check_events(roots, snap);
+}
+
+/**
+ * mmu_roots_read() - Take a snapshot of all counters, and check the laws
+ * @roots: the watched VM, none of whose vCPUs is running
+ * @snap: the snapshot
+ */
+void mmu_roots_read(struct mmu_roots *roots, struct mmu_roots_snapshot *snap)
+{
+	enum mmu_root_stat stat;
+	int i;
+
+	memset(snap, 0, sizeof(*snap));
+	snap->nr_vcpus = roots->nr_vcpus;
+
+	for (stat = 0; stat < NR_MMU_ROOT_VM_STATS; stat++)
+		snap->stat[stat] = source_read(&roots->vm_source, stat);
+
+	for (stat = NR_MMU_ROOT_VM_STATS; stat < NR_MMU_ROOT_STATS; stat++) {
+		for (i = 0; i < roots->nr_vcpus; i++) {
+			uint64_t val = source_read(&roots->vcpu_source[i], stat);
+
+			snap->vcpu[i][stat - NR_MMU_ROOT_VM_STATS] = val;
+			snap->stat[stat] += val;
+		}
+	}
+
+	for (i = 0; roots->tracing && i < NR_MMU_ROOT_EVENTS; i++)
+		snap->event[i] = mmu_roots_event_read(roots->event_fd[i]);
+
+	check_laws(roots, snap);
+}
+
+static void check_end_of_life(struct mmu_roots *roots,
+			      const struct mmu_roots_snapshot *last)
+{
+	uint64_t live = last->stat[MMU_ROOT_ALLOC] - last->stat[MMU_ROOT_FREE];
+	uint64_t valid = last->stat[MMU_ROOT_ALLOC] - last->stat[MMU_ROOT_INVALIDATE];
+	uint64_t invalidated, freed;
+
+	invalidated = mmu_roots_event_read(roots->event_fd[MMU_EVENT_ROOT_INVALIDATE]) -
+		      last->event[MMU_EVENT_ROOT_INVALIDATE];
+	freed = mmu_roots_event_read(roots->event_fd[MMU_EVENT_ROOT_FREE]) -
+		last->event[MMU_EVENT_ROOT_FREE];
+
+	mmu_roots_check(roots, invalidated == valid,
+			"law 3: %lu valid roots when the VM was destroyed, but %lu were invalidated",
+			valid, invalidated);
+	mmu_roots_check(roots, freed == live,
+			"law 1: %lu roots existed when the VM was destroyed, but %lu were freed",
+			live, freed);
+}
+
+/**
+ * mmu_roots_vm_free() - Destroy the VM and give the verdict
+ * @roots: the watched VM; done with afterwards
+ *
+ * Checks that no root outlives the VM.  Only tracepoints can tell, as the stats
+ * go with the VM.  Exits with KSFT_FAIL if any check has failed.
+ */
+void mmu_roots_vm_free(struct mmu_roots *roots)
+{
+	struct mmu_roots_snapshot last;
+	int i;
+
+	mmu_roots_read(roots, &last);
+
+	/* Stats file descriptors hold a reference to the VM. */
+	close(roots->vm_source.fd);
+	for (i = 0; i < roots->nr_vcpus; i++)
+		close(roots->vcpu_source[i].fd);
+	kvm_vm_free(roots->vm);
+
+	mmu_roots_check(roots, access(roots->debugfs, F_OK) && errno == ENOENT,
+			"%s outlives its VM", roots->debugfs);
+	if (roots->tracing) {
+		check_end_of_life(roots, &last);
+		for (i = 0; i < NR_MMU_ROOT_EVENTS; i++)
+			close(roots->event_fd[i]);
+	}
+
+	if (roots->nr_failures)
+		exit(KSFT_FAIL);
+}
+
+/**
+ * mmu_roots_expect_value() - Check the value of a counter
+ * @roots: the watched VM
+ * @snap: a snapshot
+ * @stat: the counter
+ * @expected: the exact value
+ */
+void mmu_roots_expect_value(struct mmu_roots *roots,
+			    const struct mmu_roots_snapshot *snap,
+			    enum mmu_root_stat stat, uint64_t expected)
+{
+	mmu_roots_check(roots, snap->stat[stat] == expected, "%s is %lu, expected %lu",
+			stat_names[stat], snap->stat[stat], expected);
+}
+
+/**
+ * mmu_roots_expect_growth() - Check by how much a counter grew
+ * @roots: the watched VM
+ * @before: the earlier snapshot
+ * @after: the later snapshot
+ * @stat: the counter
+ * @expected: the exact difference
+ */
+void mmu_roots_expect_growth(struct mmu_roots *roots,
+			     const struct mmu_roots_snapshot *before,
+			     const struct mmu_roots_snapshot *after,
+			     enum mmu_root_stat stat, uint64_t expected)
+{
+	uint64_t a = before->stat[stat], b = after->stat[stat];
+
+	mmu_roots_check(roots, b - a == expected,
+			"%s: before %lu, after %lu, grew by %ld, expected %lu",
+			stat_names[stat], a, b, (long)(b - a), expected);
+}
+
+/**
+ * mmu_roots_expect_no_refault() - Check that the guest kept its page tables
+ * @roots: the watched VM
+ * @before: the earlier snapshot, with the guest's working set mapped
+ * @after: the later snapshot
+ *
+ * No page fault was taken, and exactly as many pages are mapped as before.
+ */
+void mmu_roots_expect_no_refault(struct mmu_roots *roots,
+				 const struct mmu_roots_snapshot *before,
+				 const struct mmu_roots_snapshot *after)
+{
+	enum mmu_root_stat stat;
+
+	for (stat = PF_TAKEN; stat <= PF_MMIO_SPTE_CREATED; stat++)
+		mmu_roots_expect_growth(roots, before, after, stat, 0);
+	for (stat = PAGES_4K; stat <= PAGES_1G; stat++)
+		mmu_roots_expect_growth(roots, before, after, stat, 0);
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What one operation of each path costs, beside a control that differs in
+ * nothing but the reset.
+ *
+ * Measured with the TSC around single operations, and reported as minimum and
+ * median: interrupts of the host hit some of the operations, and would be in a
+ * mean.  In an emulator that advances the TSC by one for each instruction (QEMU
+ * with -icount shift=0), the figures are instructions and the same in each run.
+ */
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "apic.h"
+#include "mmu_roots_paths.h"
+
+/* Even, so that flips leave the guest's registers as they were. */
+#define NR_SAMPLES		200
+
+/*
+ * A role change that finds its root costs its control plus the reset and the
+ * load: 1.2 to 1.8 times the control on all beds.  One that rebuilds its page
+ * tables takes a page fault exit for each page it touches, i.e. at least as much
+ * as the control once more for each of them.
+ */
+#define MAX_RATIO		3
+
+struct cost {
+	uint64_t min;
+	uint64_t median;
+};
+
+/* Shared with the guest. */
+static uint64_t samples[NR_SAMPLES];
+
+static uint64_t timestamp(void)
+{
+	uint32_t lo, hi;
+
+	/* LFENCE, as RDTSC isn't serializing: Intel SDM, "RDTSC". */
+	asm volatile("lfence; rdtsc; lfence" : "=a" (lo), "=d" (hi) : : "memory");
+	return (uint64_t)hi << 32 | lo;
+}
+
+static void guest_code(enum mmu_root_path_id path)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[path];
+	uint64_t start;
+	int i;
+
+	guest_path_init(path);
+	GUEST_SYNC(0);
+
+	for (;;) {
+		for (i = 0; i < NR_SAMPLES; i++) {
+			start = timestamp();
+			p->guest_op();
+			samples[i] = timestamp() - start;
+		}
+		GUEST_SYNC(NR_SAMPLES);
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static struct cost summarize(void)
+{
+	qsort(samples, NR_SAMPLES, sizeof(samples[0]), compare);
+	return (struct cost){ .min = samples[0], .median = samples[NR_SAMPLES / 2] };
+}
+
+static int open_instruction_counter(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_HARDWARE,
+		.config = PERF_COUNT_HW_INSTRUCTIONS,
+		.size = sizeof(attr),
+		.exclude_user = 1,
+		.exclude_guest = 1,
+	};
+
+	return syscall(__NR_perf_event_open, &attr, 0, -1, -1, 0);
+}
+
+/* KVM's own instructions for one operation, where the host has a PMU. */
+static void report_pmu(struct kvm_vcpu *vcpu, const char *name)
+{
+	int fd = open_instruction_counter();
+	uint64_t before, after;
+	struct ucall uc;
+
+	if (fd < 0)
+		return;
+
+	if (read(fd, &before, sizeof(before)) == sizeof(before)) {
+		mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+		if (read(fd, &after, sizeof(after)) == sizeof(after))
+			printf("#@ kind=pmu path=%s host_instructions_per_op=%lu\n",
+			       name, (after - before) / NR_SAMPLES);
+	}
+	close(fd);
+}
+
+static struct cost measure(enum mmu_root_path_id path, uint64_t mmu_reset_every)
+{
+	const char *name = mmu_root_paths[path].name;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm = mmu_root_path_vm_create(&vcpu, guest_code);
+	struct cost cost;
+	struct ucall uc;
+
+	vcpu_args_set(vcpu, 1, path);
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	if (mmu_reset_every)
+		mmu_reset_every_set(mmu_reset_every);
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	if (mmu_reset_every)
+		mmu_reset_every_set(0);
+
+	sync_global_from_guest(vm, samples);
+	cost = summarize();
+	if (!mmu_reset_every)
+		report_pmu(vcpu, name);
+	kvm_vm_free(vm);
+	return cost;
+}
+
+static void report(const char *path, struct cost cost,
+		   const char *control, struct cost control_cost)
+{
+	printf("#@ kind=cost path=%s min=%lu median=%lu control=%s control_min=%lu control_median=%lu\n",
+	       path, cost.min, cost.median, control, control_cost.min, control_cost.median);
+}
+
+static void check_ratio(const char *path, struct cost cost, struct cost control)
+{
+	if (cost.median <= MAX_RATIO * control.median)
+		return;
+
+	printf("#! %s costs %lu, more than %d times its control, %lu: are page tables rebuilt?\n",
+	       path, cost.median, MAX_RATIO, control.median);
+	exit(KSFT_FAIL);
+}
+
+FIXTURE(cost) {
+};
+
+FIXTURE_VARIANT(cost) {
+	enum mmu_root_path_id id;
+};
+
+#define COST(variant_name, path_id)				\
+FIXTURE_VARIANT_ADD(cost, variant_name) { .id = path_id }
+
+COST(null_exit, PATH_NULL_EXIT);
+COST(cr0_rewrite, PATH_CR0_REWRITE);
+COST(cr0_wp, PATH_CR0_WP);
+COST(cr4_rewrite, PATH_CR4_REWRITE);
+COST(cr4_pge, PATH_CR4_PGE);
+COST(cr4_smep, PATH_CR4_SMEP);
+COST(cr4_smap, PATH_CR4_SMAP);
+COST(cr4_pke, PATH_CR4_PKE);
+COST(efer_rewrite, PATH_EFER_REWRITE);
+COST(efer_nx, PATH_EFER_NX);
+COST(smm, PATH_SMM);
+
+FIXTURE_SETUP(cost)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[variant->id];
+
+	printf("#@ path=%s\n", p->name);
+	__TEST_REQUIRE(!p->supported || p->supported(),
+		       "KVM does not support %s on this host", p->name);
+}
+
+FIXTURE_TEARDOWN(cost)
+{
+}
+
+TEST_F(cost, of_one_operation)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[variant->id];
+	const char *control_name = mmu_root_paths[p->control].name;
+	struct cost cost = measure(variant->id, 0);
+	struct cost control = measure(p->control, 0);
+
+	report(p->name, cost, control_name, control);
+	/* One reset; SMM does more than to reset the MMU six times. */
+	if (p->resets == 1)
+		check_ratio(p->name, cost, control);
+}
+
+TEST(cost_of_a_forced_reset)
+{
+	struct cost cost, control;
+
+	printf("#@ path=forced-1/1\n");
+	__TEST_REQUIRE(mmu_reset_every_supported(),
+		       "no module parameter kvm.mmu_reset_every: apply patches/linux-6.12.y/stress");
+	cost = measure(PATH_NULL_EXIT, 1);
+	control = measure(PATH_NULL_EXIT, 0);
+	report("forced-1/1", cost, mmu_root_paths[PATH_NULL_EXIT].name, control);
+	check_ratio("forced-1/1", cost, control);
+}
+
+#define AP_ID			1
+
+static void guest_bsp(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	x2apic_enable();
+
+	for (;;) {
+		guest_send_init_sipi_sipi(AP_ID);
+		GUEST_SYNC(0);
+	}
+}
+
+static void guest_ap(void)
+{
+	guest_exit_for_good();
+}
+
+static void guest_null(void)
+{
+	for (;;)
+		GUEST_SYNC(0);
+}
+
+/* Seen from the host, i.e. including an entry and an exit to userspace. */
+static uint64_t time_null_run(struct kvm_vcpu *vcpu)
+{
+	uint64_t start = timestamp();
+	struct ucall uc;
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	return timestamp() - start;
+}
+
+static uint64_t time_init(struct kvm_vcpu *bsp, struct kvm_vcpu *ap)
+{
+	struct ucall uc;
+	uint64_t start;
+
+	mmu_root_path_run(bsp, &uc, UCALL_SYNC);
+	start = timestamp();
+	mmu_root_path_run_for_good(ap);
+	return timestamp() - start;
+}
+
+TEST(cost_of_init)
+{
+	struct cost cost, control;
+	struct kvm_vcpu *bsp, *ap;
+	struct kvm_regs regs;
+	struct kvm_vm *vm;
+	int i;
+
+	printf("#@ path=INIT-SIPI-SIPI\n");
+	vm = mmu_root_path_vm_create(&bsp, guest_bsp);
+	ap = vm_vcpu_add(vm, AP_ID, guest_null);
+	vcpu_regs_get(ap, &regs);
+	mmu_root_sipi_install(ap, guest_ap, regs.rsp);
+
+	time_null_run(ap);
+	for (i = 0; i < NR_SAMPLES; i++)
+		samples[i] = time_null_run(ap);
+	control = summarize();
+
+	time_init(bsp, ap);
+	for (i = 0; i < NR_SAMPLES; i++)
+		samples[i] = time_init(bsp, ap);
+	cost = summarize();
+	kvm_vm_free(vm);
+
+	report("INIT-SIPI-SIPI", cost, "KVM_RUN", control);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whether a vCPU finds its MMU root again after KVM reset its MMU.
+ *
+ * Each path that resets the MMU is operated many times while the guest works on
+ * its memory.  Per operation, the number of resets and of root loads is exact;
+ * over all operations, no root may be built, no page may be faulted in again,
+ * and the guest's memory must be what it was.  Paths that need no reset are the
+ * controls: none of the counters may move.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "apic.h"
+#include "mmu_roots.h"
+#include "mmu_roots_paths.h"
+
+/* Even, so that flips leave the guest's registers as they were. */
+#define NR_OPS			1000
+
+#define BSP_ID			0
+#define AP_ID			1
+#define NR_INITS		200
+
+/* INIT itself, then CR4.PAE, EFER.LME and CR0.PG; see docs/counters.md. */
+#define RESETS_PER_INIT		4
+#define LOADS_PER_INIT		4
+
+static void report(const char *path, uint64_t nr_ops,
+		   const struct mmu_roots_snapshot *a,
+		   const struct mmu_roots_snapshot *b)
+{
+	printf("#@ kind=counts path=%s ops=%lu resets=%lu loads=%lu alloc=%lu reuse=%lu\n",
+	       path, nr_ops,
+	       b->stat[MMU_RESET] - a->stat[MMU_RESET],
+	       b->stat[MMU_ROOT_LOAD] - a->stat[MMU_ROOT_LOAD],
+	       b->stat[MMU_ROOT_ALLOC] - a->stat[MMU_ROOT_ALLOC],
+	       b->stat[MMU_ROOT_REUSE] - a->stat[MMU_ROOT_REUSE]);
+}
+
+/* All there is to say about a storm on roots that survive. */
+static void expect_storm(struct mmu_roots *roots,
+			 const struct mmu_roots_snapshot *a,
+			 const struct mmu_roots_snapshot *b,
+			 uint64_t resets, uint64_t loads)
+{
+	mmu_roots_expect_growth(roots, a, b, MMU_RESET, resets);
+	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_LOAD, loads);
+	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_REUSE, loads);
+	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_INVALIDATE, 0);
+	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_FREE, 0);
+	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_CACHE_HIT, 0);
+	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_CACHE_MISS, 0);
+	mmu_roots_expect_no_refault(roots, a, b);
+}
+
+static void guest_code(enum mmu_root_path_id path)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[path];
+	uint64_t cr0 = get_cr0(), cr4 = get_cr4(), efer = rdmsr(MSR_EFER);
+	uint64_t i;
+
+	guest_path_init(path);
+	GUEST_SYNC(0);
+
+	for (i = 0; i < NR_OPS; i++) {
+		p->guest_op();
+		guest_touch_data(i);
+	}
+	GUEST_SYNC(NR_OPS);
+
+	GUEST_ASSERT_EQ(get_cr0(), cr0);
+	GUEST_ASSERT_EQ(get_cr4(), cr4);
+	GUEST_ASSERT_EQ(rdmsr(MSR_EFER), efer);
+	GUEST_SYNC(guest_checksum_data());
+	GUEST_DONE();
+}
+
+FIXTURE(path) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(path) {
+	enum mmu_root_path_id id;
+};
+
+#define PATH(variant_name, path_id)				\
+FIXTURE_VARIANT_ADD(path, variant_name) { .id = path_id }
+
+PATH(null_exit, PATH_NULL_EXIT);
+PATH(cr0_rewrite, PATH_CR0_REWRITE);
+PATH(cr0_wp, PATH_CR0_WP);
+PATH(cr4_rewrite, PATH_CR4_REWRITE);
+PATH(cr4_pge, PATH_CR4_PGE);
+PATH(cr4_smep, PATH_CR4_SMEP);
+PATH(cr4_smap, PATH_CR4_SMAP);
+PATH(cr4_pke, PATH_CR4_PKE);
+PATH(efer_rewrite, PATH_EFER_REWRITE);
+PATH(efer_nx, PATH_EFER_NX);
+PATH(smm, PATH_SMM);
+
+static void begin(const char *path)
+{
+	printf("#@ path=%s\n", path);
+	__TEST_REQUIRE(kvm_is_tdp_enabled(),
+		       "no TDP: the counts of shadow paging are not stated yet");
+}
+
+FIXTURE_SETUP(path)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[variant->id];
+
+	begin(p->name);
+	__TEST_REQUIRE(!p->supported || p->supported(),
+		       "KVM does not support %s on this host", p->name);
+	mmu_root_path_vm_create(&self->vcpu, guest_code);
+	vcpu_args_set(self->vcpu, 1, variant->id);
+	mmu_roots_open(&self->roots, self->vcpu->vm, p->name);
+}
+
+FIXTURE_TEARDOWN(path)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(path, exact_counts)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[variant->id];
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	struct ucall uc;
+
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_roots_read(roots, &warm);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_roots_read(roots, &storm);
+
+	report(p->name, NR_OPS, &warm, &storm);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, p->roots);
+	expect_storm(roots, &warm, &storm, NR_OPS * p->resets, NR_OPS * p->loads);
+
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_roots_check(roots, uc.args[1] == mmu_root_path_checksum(self->vcpu->vm),
+			"the guest sees other data than the host");
+	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+
+	/* guest_path_init() operated the path twice. */
+	if (variant->id == PATH_SMM)
+		mmu_roots_check(roots, mmu_root_path_nr_smis(self->vcpu->vm) == NR_OPS + 2,
+				"%lu SMIs handled, expected %u",
+				mmu_root_path_nr_smis(self->vcpu->vm), NR_OPS + 2);
+}
+
+FIXTURE(forced) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(forced) {
+	const char *name;
+	uint64_t every;
+};
+
+FIXTURE_VARIANT_ADD(forced, every_exit) { "forced-1/1", 1 };
+
+/* A prime, to not be in step with anything that the guest does. */
+FIXTURE_VARIANT_ADD(forced, every_7th_exit) { "forced-1/7", 7 };
+
+FIXTURE_SETUP(forced)
+{
+	begin(variant->name);
+	__TEST_REQUIRE(mmu_reset_every_supported(),
+		       "no module parameter kvm.mmu_reset_every: apply patches/linux-6.12.y/stress");
+	mmu_root_path_vm_create(&self->vcpu, guest_code);
+	vcpu_args_set(self->vcpu, 1, PATH_NULL_EXIT);
+	mmu_roots_open(&self->roots, self->vcpu->vm, variant->name);
+}
+
+FIXTURE_TEARDOWN(forced)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(forced, exact_counts)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot off, on, off_again;
+	uint64_t exits, resets, pending;
+	struct ucall uc;
+
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_roots_read(roots, &off);
+	mmu_roots_expect_value(roots, &off, MMU_RESET, roots->birth.stat[MMU_RESET]);
+
+	mmu_roots_check(roots, mmu_reset_every_set(variant->every) == variant->every,
+			"kvm.mmu_reset_every does not hold %lu", variant->every);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_roots_read(roots, &on);
+	mmu_reset_every_set(0);
+
+	/* Each exit counts, be it the guest's CPUID or an interrupt of the host. */
+	exits = on.stat[EXITS] - off.stat[EXITS];
+	resets = exits / variant->every;
+	/* The reset of the exit to userspace awaits its load at the next entry. */
+	pending = !(exits % variant->every);
+
+	report(variant->name, exits, &off, &on);
+	mmu_roots_check(roots, exits > NR_OPS, "only %lu exits for %u CPUIDs",
+			exits, NR_OPS);
+	expect_storm(roots, &off, &on, resets, resets - pending);
+
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_roots_check(roots, uc.args[1] == mmu_root_path_checksum(self->vcpu->vm),
+			"the guest sees other data than the host");
+	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+	mmu_roots_read(roots, &off_again);
+	expect_storm(roots, &on, &off_again, 0, pending);
+}
+
+static void guest_bsp(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	x2apic_enable();
+
+	for (;;) {
+		guest_send_init_sipi_sipi(AP_ID);
+		GUEST_SYNC(0);
+	}
+}
+
+/* What the AP sees, and how often it was started; written by the guest. */
+static uint64_t ap_sum;
+static uint64_t nr_ap_starts;
+
+/* Entered anew after each INIT-SIPI-SIPI. */
+static void guest_ap(void)
+{
+	uint64_t efer = rdmsr(MSR_EFER);
+
+	__GUEST_ASSERT((efer & (EFER_LMA | EFER_NX)) == (EFER_LMA | EFER_NX),
+		       "EFER is %lx", efer);
+	ap_sum = guest_checksum_data();
+	nr_ap_starts++;
+	guest_exit_for_good();
+}
+
+FIXTURE(init) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *bsp;
+	struct kvm_vcpu *ap;
+};
+
+FIXTURE_SETUP(init)
+{
+	struct kvm_regs regs;
+	struct kvm_vm *vm;
+
+	begin("INIT-SIPI-SIPI");
+	vm = mmu_root_path_vm_create(&self->bsp, guest_bsp);
+	self->ap = vm_vcpu_add(vm, AP_ID, guest_ap);
+	vcpu_regs_get(self->ap, &regs);
+	mmu_root_sipi_install(self->ap, guest_ap, regs.rsp);
+	mmu_roots_open(&self->roots, vm, "INIT-SIPI-SIPI");
+}
+
+FIXTURE_TEARDOWN(init)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/*
+ * vCPUs take turns in one thread: INIT is pending when the AP is run, always in
+ * 64-bit mode with paging on, which makes the counts exact.
+ */
+static void init_sipi_sipi(struct kvm_vcpu *bsp, struct kvm_vcpu *ap, uint64_t sum)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(bsp, &uc, UCALL_SYNC);
+	mmu_root_path_run_for_good(ap);
+	sync_global_from_guest(ap->vm, ap_sum);
+	if (ap_sum == sum)
+		return;
+
+	printf("#! INIT-SIPI-SIPI: the AP sees other data than the host\n");
+	exit(KSFT_FAIL);
+}
+
+static uint64_t bsp_resets(const struct mmu_roots_snapshot *snap)
+{
+	return snap->vcpu[BSP_ID][MMU_RESET - NR_MMU_ROOT_VM_STATS];
+}
+
+TEST_F(init, exact_counts)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	struct ucall uc;
+	uint64_t sum;
+	int i;
+
+	mmu_root_path_run(self->bsp, &uc, UCALL_SYNC);
+	sum = mmu_root_path_checksum(self->bsp->vm);
+	init_sipi_sipi(self->bsp, self->ap, sum);
+	mmu_roots_read(roots, &warm);
+
+	for (i = 0; i < NR_INITS; i++)
+		init_sipi_sipi(self->bsp, self->ap, sum);
+	mmu_roots_read(roots, &storm);
+	sync_global_from_guest(self->ap->vm, nr_ap_starts);
+
+	report("INIT-SIPI-SIPI", NR_INITS, &warm, &storm);
+	/* And once before the storm. */
+	mmu_roots_check(roots, nr_ap_starts == NR_INITS + 1,
+			"the AP was started %lu times, expected %u",
+			nr_ap_starts, NR_INITS + 1);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, 1);
+	expect_storm(roots, &warm, &storm, NR_INITS * RESETS_PER_INIT,
+		     NR_INITS * LOADS_PER_INIT);
+	mmu_roots_check(roots, bsp_resets(&storm) == bsp_resets(&warm),
+			"INIT reset the MMU of the vCPU that sent it");
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The MMU root counters themselves: that they exist, count what they say, and
+ * go with their VM.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "svm_util.h"
+#include "vmx.h"
+#include "mmu_roots.h"
+#include "mmu_roots_paths.h"
+
+#define NR_OPS			20
+
+/* Beyond everything that the library and mmu_root_path_vm_create() map. */
+#define SPARE_SLOT		3
+#define SPARE_GPA		0x50000000ul
+
+static const enum mmu_root_stat root_stats[] = {
+	MMU_ROOT_ALLOC, MMU_ROOT_REUSE, MMU_ROOT_INVALIDATE, MMU_ROOT_FREE,
+	MMU_RESET, MMU_ROOT_LOAD, MMU_ROOT_CACHE_HIT, MMU_ROOT_CACHE_MISS,
+};
+
+static void guest_code(enum mmu_root_path_id path, uint64_t nr_ops)
+{
+	uint64_t i;
+
+	guest_path_init(path);
+
+	for (;;) {
+		GUEST_SYNC(0);
+		for (i = 0; i < nr_ops; i++)
+			mmu_root_paths[path].guest_op();
+	}
+}
+
+static void run(struct kvm_vcpu *vcpu)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+}
+
+static uint64_t vcpu_stat(struct mmu_roots_snapshot *snap, int vcpu,
+			  enum mmu_root_stat stat)
+{
+	return snap->vcpu[vcpu][stat - NR_MMU_ROOT_VM_STATS];
+}
+
+static void check_desc(struct mmu_roots *roots, int fd, enum mmu_root_stat stat,
+		       bool expected)
+{
+	const char *name = mmu_root_stat_name(stat);
+	struct kvm_stats_header header;
+	struct kvm_stats_desc *descs, *desc;
+	int i, nr_found = 0;
+
+	read_stats_header(fd, &header);
+	descs = read_stats_descriptors(fd, &header);
+	for (i = 0; i < header.num_desc; i++) {
+		desc = get_stats_descriptor(descs, i, &header);
+		if (strcmp(desc->name, name))
+			continue;
+
+		nr_found++;
+		mmu_roots_check(roots, desc->flags == (KVM_STATS_TYPE_CUMULATIVE |
+						       KVM_STATS_UNIT_NONE |
+						       KVM_STATS_BASE_POW10),
+				"%s has flags %#x, expected a cumulative count without unit, base 10",
+				name, desc->flags);
+		mmu_roots_check(roots, !desc->exponent && desc->size == 1 && !desc->bucket_size,
+				"%s has exponent %d, size %u, bucket size %u, expected 0, 1, 0",
+				name, desc->exponent, desc->size, desc->bucket_size);
+	}
+	free(descs);
+	mmu_roots_check(roots, nr_found == expected, "%s is %d times in the stats of the %s",
+			name, nr_found, fd == roots->vm_source.fd ? "VM" : "vCPU");
+}
+
+FIXTURE(stats) {
+	struct mmu_roots roots;
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_SETUP(stats)
+{
+	self->vm = mmu_root_path_vm_create(&self->vcpu, guest_code);
+	vcpu_args_set(self->vcpu, 2, PATH_EFER_NX, NR_OPS);
+	mmu_roots_open(&self->roots, self->vm, "stats");
+}
+
+FIXTURE_TEARDOWN(stats)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(stats, described_in_one_scope)
+{
+	struct mmu_roots *roots = &self->roots;
+	enum mmu_root_stat stat;
+	struct stat st;
+	char path[128];
+	bool is_vm;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(root_stats); i++) {
+		stat = root_stats[i];
+		is_vm = stat < NR_MMU_ROOT_VM_STATS;
+		check_desc(roots, roots->vm_source.fd, stat, is_vm);
+		check_desc(roots, roots->vcpu_source[0].fd, stat, !is_vm);
+
+		snprintf(path, sizeof(path), "%s/%s", roots->debugfs,
+			 mmu_root_stat_name(stat));
+		mmu_roots_check(roots, !lstat(path, &st) && (st.st_mode & 0777) == 0644,
+				"%s isn't a file with mode 0644", path);
+	}
+}
+
+/* Raw ioctls, as the library has KVM reset the MMU when it sets up a vCPU. */
+TEST(zero_for_a_new_vm)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+	struct mmu_roots_snapshot snap;
+	struct mmu_roots roots;
+	int i;
+
+	__vm_vcpu_add(vm, 0);
+	mmu_roots_open(&roots, vm, "new VM");
+	mmu_roots_read(&roots, &snap);
+	for (i = 0; i < ARRAY_SIZE(root_stats); i++)
+		mmu_roots_expect_value(&roots, &snap, root_stats[i], 0);
+	mmu_roots_vm_free(&roots);
+}
+
+TEST_F(stats, monotonic)
+{
+	struct mmu_roots_snapshot prev, next;
+	int i, stat;
+
+	run(self->vcpu);
+	mmu_roots_read(&self->roots, &prev);
+	for (i = 0; i < 10; i++, prev = next) {
+		run(self->vcpu);
+		mmu_roots_read(&self->roots, &next);
+		mmu_roots_expect_growth(&self->roots, &prev, &next, MMU_RESET, NR_OPS);
+		for (stat = 0; stat < ARRAY_SIZE(root_stats); stat++)
+			mmu_roots_check(&self->roots,
+					next.stat[root_stats[stat]] >= prev.stat[root_stats[stat]],
+					"%s went down from %lu to %lu",
+					mmu_root_stat_name(root_stats[stat]),
+					prev.stat[root_stats[stat]], next.stat[root_stats[stat]]);
+	}
+}
+
+/*
+ * The laws relate counters to each other since the creation of the VM, and do
+ * not survive a counter being cleared.  Read the counters without them.
+ */
+static uint64_t read_one(struct mmu_roots *roots, enum mmu_root_stat stat)
+{
+	uint64_t val = 0;
+	int ret = mmu_roots_read_debugfs(roots, mmu_root_stat_name(stat), &val);
+
+	mmu_roots_check(roots, !ret, "read %s from debugfs: %s",
+			mmu_root_stat_name(stat), strerror(-ret));
+	return val;
+}
+
+TEST(cleared_by_writing_0)
+{
+	struct kvm_vcpu *vcpu;
+	struct mmu_roots roots;
+	const char *name;
+	int i, ret;
+
+	mmu_root_path_vm_create(&vcpu, guest_code);
+	vcpu_args_set(vcpu, 2, PATH_EFER_NX, NR_OPS);
+	mmu_roots_open(&roots, vcpu->vm, "clear");
+	run(vcpu);
+	run(vcpu);
+
+	for (i = 0; i < ARRAY_SIZE(root_stats); i++) {
+		uint64_t before = read_one(&roots, root_stats[i]);
+
+		name = mmu_root_stat_name(root_stats[i]);
+		ret = mmu_roots_write_debugfs(&roots, name, "1");
+		mmu_roots_check(&roots, ret == -EINVAL && read_one(&roots, root_stats[i]) == before,
+				"writing 1 to %s is not refused", name);
+		ret = mmu_roots_write_debugfs(&roots, name, "0");
+		mmu_roots_check(&roots, !ret && !read_one(&roots, root_stats[i]),
+				"writing 0 does not clear %s", name);
+	}
+
+	run(vcpu);
+	mmu_roots_check(&roots, read_one(&roots, MMU_RESET) == NR_OPS,
+			"mmu_reset does not count from 0 after it was cleared");
+	mmu_roots_check(&roots, read_one(&roots, MMU_ROOT_REUSE) == NR_OPS,
+			"mmu_root_reuse does not count from 0 after it was cleared");
+	mmu_roots_check(&roots, !read_one(&roots, MMU_ROOT_ALLOC),
+			"mmu_root_alloc does not stay 0 after it was cleared");
+	if (roots.nr_failures)
+		exit(KSFT_FAIL);
+	kvm_vm_free(roots.vm);
+}
+
+TEST(gone_with_the_vm)
+{
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+
+	mmu_root_path_vm_create(&vcpu, guest_code);
+	vcpu_args_set(vcpu, 2, PATH_SMM, NR_OPS);
+	mmu_roots_open(&roots, vcpu->vm, "VM teardown");
+	run(vcpu);
+	run(vcpu);
+	mmu_roots_check(&roots, !access(roots.debugfs, F_OK), "%s does not exist", roots.debugfs);
+	/* Checks that the stats and all roots are gone. */
+	mmu_roots_vm_free(&roots);
+}
+
+#define NR_VMS			2
+#define NR_VCPUS		2
+
+/* Different for each vCPU, to tell them apart by their counts. */
+static uint64_t ops_of(int vm, int vcpu)
+{
+	return NR_OPS * (1 + vm * NR_VCPUS + vcpu);
+}
+
+static void run_mixed(struct kvm_vcpu *vcpus[NR_VMS][NR_VCPUS])
+{
+	int i, j;
+
+	for (j = 0; j < NR_VCPUS; j++)
+		for (i = 0; i < NR_VMS; i++)
+			run(vcpus[i][j]);
+}
+
+TEST(vms_and_vcpus_do_not_mix)
+{
+	struct mmu_roots_snapshot a[NR_VMS], b[NR_VMS];
+	struct kvm_vcpu *vcpus[NR_VMS][NR_VCPUS];
+	struct mmu_roots roots[NR_VMS];
+	int i, j;
+
+	for (i = 0; i < NR_VMS; i++) {
+		struct kvm_vm *vm = mmu_root_path_vm_create(&vcpus[i][0], guest_code);
+
+		for (j = 1; j < NR_VCPUS; j++)
+			vcpus[i][j] = vm_vcpu_add(vm, j, guest_code);
+		for (j = 0; j < NR_VCPUS; j++)
+			vcpu_args_set(vcpus[i][j], 2, PATH_EFER_NX, ops_of(i, j));
+		mmu_roots_open(&roots[i], vm, i ? "second VM" : "first VM");
+		/* Tracepoints do not tell VMs apart, counters must. */
+		roots[i].tracing = false;
+	}
+
+	run_mixed(vcpus);
+	for (i = 0; i < NR_VMS; i++)
+		mmu_roots_read(&roots[i], &a[i]);
+	run_mixed(vcpus);
+
+	for (i = 0; i < NR_VMS; i++) {
+		uint64_t sum = 0;
+
+		mmu_roots_read(&roots[i], &b[i]);
+		for (j = 0; j < NR_VCPUS; j++) {
+			uint64_t grown = vcpu_stat(&b[i], j, MMU_RESET) -
+					 vcpu_stat(&a[i], j, MMU_RESET);
+
+			mmu_roots_check(&roots[i], grown == ops_of(i, j),
+					"mmu_reset of vCPU %d grew by %lu, expected %lu",
+					j, grown, ops_of(i, j));
+			sum += ops_of(i, j);
+		}
+		mmu_roots_expect_growth(&roots[i], &a[i], &b[i], MMU_RESET, sum);
+		mmu_roots_expect_growth(&roots[i], &a[i], &b[i], MMU_ROOT_REUSE, sum);
+		/* Both vCPUs of a VM, and all of their loads, share one root. */
+		mmu_roots_expect_value(&roots[i], &b[i], MMU_ROOT_ALLOC, 1);
+	}
+	for (i = 0; i < NR_VMS; i++)
+		mmu_roots_vm_free(&roots[i]);
+}
+
+static void set_spare_slot(struct kvm_vm *vm, bool present)
+{
+	static void *hva;
+	struct kvm_userspace_memory_region region = {
+		.slot = SPARE_SLOT,
+		.guest_phys_addr = SPARE_GPA,
+		.memory_size = present ? PAGE_SIZE : 0,
+	};
+
+	if (!hva)
+		hva = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	TEST_ASSERT(hva != MAP_FAILED, "mmap() a page");
+	region.userspace_addr = (uintptr_t)hva;
+	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+FIXTURE(memslot) {
+	struct mmu_roots roots;
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu[2];
+};
+
+FIXTURE_SETUP(memslot)
+{
+	__TEST_REQUIRE(kvm_is_tdp_enabled(),
+		       "no TDP: the counts of shadow paging are not stated yet");
+	__TEST_REQUIRE(get_kvm_param_bool("tdp_mmu"),
+		       "tdp_mmu=0: the counts of the shadow MMU are not stated yet");
+	self->vm = mmu_root_path_vm_create(&self->vcpu[0], guest_code);
+	self->vcpu[1] = vm_vcpu_add(self->vm, 1, guest_code);
+	vcpu_args_set(self->vcpu[0], 2, PATH_EFER_NX, NR_OPS);
+	vcpu_args_set(self->vcpu[1], 2, PATH_EFER_NX, NR_OPS);
+	mmu_roots_open(&self->roots, self->vm, "memslot deletion");
+	set_spare_slot(self->vm, true);
+}
+
+FIXTURE_TEARDOWN(memslot)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* The positive control of "no root is ever invalidated". */
+TEST_F(memslot, deletion_invalidates_the_root)
+{
+	struct mmu_roots_snapshot before, deleted, after;
+	struct mmu_roots *roots = &self->roots;
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &before);
+	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, 1);
+	mmu_roots_expect_value(roots, &before, MMU_ROOT_INVALIDATE, 0);
+
+	set_spare_slot(self->vm, false);
+	mmu_roots_read(roots, &deleted);
+	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_INVALIDATE, 1);
+	/* Held by the vCPU, until it finds out at its next entry. */
+	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_FREE, 0);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &after);
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_FREE, 1);
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_ALLOC, 1);
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_INVALIDATE, 0);
+	/* One load for the new root, and one for each operation. */
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_LOAD, 1 + NR_OPS);
+}
+
+TEST_F(memslot, idle_vcpu_holds_the_invalid_root)
+{
+	struct mmu_roots_snapshot before, deleted, busy, idle;
+	struct mmu_roots *roots = &self->roots;
+
+	run(self->vcpu[0]);
+	run(self->vcpu[1]);
+	mmu_roots_read(roots, &before);
+	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, 1);
+
+	set_spare_slot(self->vm, false);
+	mmu_roots_read(roots, &deleted);
+	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_INVALIDATE, 1);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &busy);
+	mmu_roots_expect_growth(roots, &deleted, &busy, MMU_ROOT_ALLOC, 1);
+	mmu_roots_expect_growth(roots, &deleted, &busy, MMU_ROOT_FREE, 0);
+
+	run(self->vcpu[1]);
+	mmu_roots_read(roots, &idle);
+	mmu_roots_expect_growth(roots, &busy, &idle, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_growth(roots, &busy, &idle, MMU_ROOT_FREE, 1);
+}
+
+TEST_F(memslot, deletion_invalidates_the_root_of_smm)
+{
+	struct mmu_roots_snapshot before, deleted, after;
+	struct mmu_roots *roots = &self->roots;
+
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_SMM));
+	vcpu_args_set(self->vcpu[0], 2, PATH_SMM, NR_OPS);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &before);
+	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, 2);
+
+	set_spare_slot(self->vm, false);
+	mmu_roots_read(roots, &deleted);
+	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_INVALIDATE, 2);
+	/* RSM dropped the root of SMM, i.e. only the TDP MMU held it. */
+	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_FREE, 1);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &after);
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_FREE, 1);
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_ALLOC, 2);
+}
+
+/* Without the quirk, deletion zaps the memslot's pages and leaves the root. */
+TEST_F(memslot, deletion_without_quirk_keeps_the_root)
+{
+	struct mmu_roots_snapshot before, deleted, after;
+	struct mmu_roots *roots = &self->roots;
+
+	__TEST_REQUIRE(kvm_check_cap(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_SLOT_ZAP_ALL,
+		       "KVM lacks KVM_X86_QUIRK_SLOT_ZAP_ALL, i.e. is older than 6.12");
+	vm_enable_cap(self->vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_SLOT_ZAP_ALL);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &before);
+	set_spare_slot(self->vm, false);
+	mmu_roots_read(roots, &deleted);
+	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_INVALIDATE, 0);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &after);
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_LOAD, NR_OPS);
+}
+
+static void l2_guest_code(void)
+{
+	for (;;)
+		vmcall();
+}
+
+static void l2_guest_code_svm(void)
+{
+	for (;;)
+		asm volatile("vmmcall");
+}
+
+static void l1_guest_code_svm(struct svm_test_data *svm)
+{
+	static unsigned long l2_stack[64];
+	int i;
+
+	generic_svm_setup(svm, l2_guest_code_svm, &l2_stack[ARRAY_SIZE(l2_stack)]);
+	GUEST_SYNC(0);
+
+	for (i = 0; i < NR_OPS; i++) {
+		run_guest(svm->vmcb, svm->vmcb_gpa);
+		GUEST_ASSERT_EQ(svm->vmcb->control.exit_code, SVM_EXIT_VMMCALL);
+		svm->vmcb->save.rip += 3;
+	}
+	GUEST_DONE();
+}
+
+static void l1_guest_code_vmx(struct vmx_pages *vmx)
+{
+	static unsigned long l2_stack[64];
+	int i;
+
+	GUEST_ASSERT(prepare_for_vmx_operation(vmx));
+	GUEST_ASSERT(load_vmcs(vmx));
+	prepare_vmcs(vmx, l2_guest_code, &l2_stack[ARRAY_SIZE(l2_stack)]);
+	GUEST_SYNC(0);
+
+	for (i = 0; i < NR_OPS; i++) {
+		GUEST_ASSERT(!(i ? vmresume() : vmlaunch()));
+		GUEST_ASSERT_EQ(vmreadz(VM_EXIT_REASON), EXIT_REASON_VMCALL);
+		vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + 3);
+	}
+	GUEST_DONE();
+}
+
+/*
+ * L2 without nested paging: entry and exit are one PGD switch each, between the
+ * roots of L1 and of guest mode.  Only the first one finds no root.
+ */
+TEST(pgd_switches_hit_prev_roots)
+{
+	struct mmu_roots_snapshot before, after;
+	vm_vaddr_t nested_gva;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct ucall uc;
+
+	__TEST_REQUIRE(kvm_is_tdp_enabled(),
+		       "no TDP: the counts of shadow paging are not stated yet");
+	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SVM) || kvm_cpu_has(X86_FEATURE_VMX),
+		       "nested virtualization is off: module parameter nested=1");
+
+	if (kvm_cpu_has(X86_FEATURE_SVM)) {
+		vm_create_with_one_vcpu(&vcpu, l1_guest_code_svm);
+		vcpu_alloc_svm(vcpu->vm, &nested_gva);
+	} else {
+		vm_create_with_one_vcpu(&vcpu, l1_guest_code_vmx);
+		vcpu_alloc_vmx(vcpu->vm, &nested_gva);
+	}
+	vcpu_args_set(vcpu, 1, nested_gva);
+	mmu_roots_open(&roots, vcpu->vm, "L1<->L2");
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	mmu_roots_read(&roots, &before);
+	mmu_root_path_run(vcpu, &uc, UCALL_DONE);
+	mmu_roots_read(&roots, &after);
+
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_CACHE_MISS, 1);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_CACHE_HIT, 2 * NR_OPS - 1);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_ALLOC, 1);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_LOAD, 1);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_RESET, 0);
+	mmu_roots_vm_free(&roots);
+}
+
+/* Start and end of the functions whose CR4 writes reset the MMU. */
+static uint64_t next_symbol(uint64_t addr, const char *name)
+{
+	unsigned long long sym, next = ULLONG_MAX;
+	char line[512], sym_name[256];
+	FILE *f = fopen("/proc/kallsyms", "r");
+
+	TEST_ASSERT(f, "open /proc/kallsyms");
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx %*c %255s", &sym, sym_name) != 2)
+			continue;
+		if (name ? !strcmp(sym_name, name) : sym > addr && sym < next)
+			next = sym;
+	}
+	fclose(f);
+	return next == ULLONG_MAX ? 0 : next;
+}
+
+static void caller_filter(char *filter, size_t size)
+{
+	/* The compiler is free to inline the former into the latter. */
+	uint64_t post_set = next_symbol(0, "kvm_post_set_cr4");
+	uint64_t set = next_symbol(0, "kvm_set_cr4");
+
+	TEST_ASSERT(post_set && set, "no kvm_set_cr4() in /proc/kallsyms");
+	snprintf(filter, size,
+		 "(caller >= %#lx && caller < %#lx) || (caller >= %#lx && caller < %#lx)",
+		 post_set, next_symbol(post_set, NULL), set, next_symbol(set, NULL));
+}
+
+static void expect_hits(const char *event, const char *filter,
+			enum mmu_root_path_id path, uint64_t expected)
+{
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	uint64_t hits;
+	int fd;
+
+	mmu_root_path_vm_create(&vcpu, guest_code);
+	vcpu_args_set(vcpu, 2, path, NR_OPS);
+	mmu_roots_open(&roots, vcpu->vm, mmu_root_paths[path].name);
+	__TEST_REQUIRE(roots.tracing,
+		       "no tracepoints: mount -t tracefs none /sys/kernel/tracing, as root");
+
+	run(vcpu);
+	fd = mmu_roots_event_open(event, filter);
+	mmu_roots_check(&roots, fd >= 0, "cannot count kvmmmu:%s with %s: %s",
+			event, filter, strerror(-fd));
+	run(vcpu);
+	hits = fd >= 0 ? mmu_roots_event_read(fd) : 0;
+	close(fd);
+
+	mmu_roots_check(&roots, hits == expected,
+			"kvmmmu:%s with %s was hit %lu times, expected %lu",
+			event, filter, hits, expected);
+	mmu_roots_vm_free(&roots);
+}
+
+/* What the tracepoints say beyond their number, which is law 5. */
+TEST(tracepoints_tell_the_details)
+{
+	char filter[256];
+
+	mmu_roots_require();
+	caller_filter(filter, sizeof(filter));
+	expect_hits("kvm_mmu_reset", filter, PATH_CR4_SMEP, NR_OPS);
+	expect_hits("kvm_mmu_reset", filter, PATH_EFER_NX, 0);
+	expect_hits("kvm_mmu_reset", "vcpu_id==0", PATH_EFER_NX, NR_OPS);
+
+	expect_hits("kvm_mmu_root_load", "as_id==1", PATH_EFER_NX, 0);
+	expect_hits("kvm_mmu_root_load", "level==4 || level==5", PATH_EFER_NX, NR_OPS);
+	expect_hits("kvm_mmu_root_load", "created==1", PATH_EFER_NX, 0);
+	if (kvm_has_cap(KVM_CAP_X86_SMM)) {
+		expect_hits("kvm_mmu_root_load", "as_id==1", PATH_SMM, NR_OPS);
+		expect_hits("kvm_mmu_root_load", "as_id==0", PATH_SMM, NR_OPS);
+	}
+}
+
+TEST_HARNESS_MAIN
