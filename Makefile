@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+# kvm-mmu-roots: "make help" prints the verbs below.
+
+.DEFAULT_GOAL := help
+S := scripts
+
+run:		## build all, boot the bed, stress the reset paths, print the table
+	@$(S)/run.sh
+
+test:		## every check of this project; ends in "N passed, N failed, N skipped"
+	@$(S)/test.sh
+
+mutants:	## prove that each planted bug turns its tests red
+	@$(S)/mutants.sh
+
+bench:		## cost of each path with the patches, beside Debian's own modules
+	@$(S)/bench.sh
+
+report:		## print the table of the latest run again
+	@$(S)/report.sh
+
+install-into:	## patch KERNEL_SRC and put the tests into its selftests
+	@$(S)/install-into.sh
+
+check-patches:	## checkpatch, sparse, W=1, and a build after each patch
+	@$(S)/check-patches.sh
+
+deps:		## install the packages that all of the above needs
+	@$(S)/deps.sh build run test
+
+clean:		## remove the build folder, with all results
+	rm -rf $${BUILD:-build}
+
+clean-cache:	## remove the kernels, modules and packages that were kept
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/kvm-mmu-roots"
+
+help:		## this text
+	@echo 'kvm-mmu-roots: count and test the life cycle of KVM/x86 MMU roots'
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*##/\1 #/p' $(MAKEFILE_LIST) | awk -F '#' '{ printf "  make %-15s%s\n", $$1, $$2 }'
+	@echo
+	@echo 'Variables, with their values:'
+	@printf '  %-16s%s\n' \
+	  'BED=$(or $(BED),qemu-svm)' 'where to run: a folder of beds/' \
+	  'KERNEL_SRC=$(KERNEL_SRC)' "a kernel tree to use instead of Debian's kernel" \
+	  'FILTER=$(FILTER)' "only cases whose 'test case' matches this pattern" \
+	  'LANES=$(or $(LANES),suite bench)' 'what to run: suite counts, bench measures' \
+	  'MUTANTS=$(MUTANTS)' 'only these mutants' \
+	  'DEPS=$(or $(DEPS),1)' '0: never install packages' \
+	  'BUILD=$(or $(BUILD),build)' 'folder for programs and results' \
+	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
+
+.PHONY: run test mutants bench report install-into check-patches deps clean clean-cache help

@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Make an initramfs: initramfs.sh OUT MODULES TESTS ROOTRUN <lane.conf
+# MODULES is a folder of modules, TESTS a folder of static test programs.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+
+out=$1 modules=$2 tests=$3 rootrun=$4
+dir=$(mktemp -d "$BUILD/initramfs.XXXXXX")
+at_exit "rm -rf '$dir'"
+
+mkdir -p "$dir/bin" "$dir/dev" "$dir/proc" "$dir/sys" "$dir/tmp" "$dir/modules" "$dir/tests"
+cp "$top/beds/init" "$dir/init"
+cp /bin/busybox "$rootrun" "$dir/bin/"
+cp "$modules"/*.ko "$dir/modules/"
+cp "$tests"/* "$dir/tests/"
+cat >"$dir/lane.conf"
+chmod 755 "$dir/init"
+(cd "$dir" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | gzip -1) >"$out"

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Boot a bed once and run tests in it: lane.sh LANE TREE MODULES TESTS OUT [NAME]
+# TREE has boot/vmlinuz, MODULES the modules to load, TESTS the test programs.
+# Leaves OUT/LANE.jsonl and OUT/LANE.console; the exit status is that of the bed.
+#
+# FILTER limits the cases, ROOTRUN_ARGS is added to rootrun's command line,
+# BEFORE_TESTS is shell code that the guest runs first, BED_ARGS is added to the
+# bed's command line.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+
+lane=$1 tree=$2 modules=$3 tests=$4 out=$5 name=${6:-$1}
+bed=${BED:-qemu-svm}
+
+# What a lane is.  Costs are measured in instructions, which only a single CPU
+# executes in an order that repeats.  These beds lack nothing that a test needs.
+case $lane in
+suite) unit=cycles	 bed_args='--smp 2' programs='mmu_root_stats_test mmu_root_reuse_test' ;;
+bench) unit=instructions bed_args=--icount  programs=mmu_root_perf_test ;;
+*) die "no such lane: $lane: there are suite and bench" ;;
+esac
+
+initrd=$out/$lane.initrd
+at_exit "rm -f '$initrd'"
+"$top/scripts/initramfs.sh" "$initrd" "$modules" "$tests" "$BUILD/rootrun" <<END
+BED='$bed'
+LANE='$lane'
+UNIT='$unit'
+TESTS='$programs'
+ROOTRUN_ARGS='${ROOTRUN_ARGS---no-skip} ${FILTER:+--filter $(echo "$FILTER" | tr ' ' '?')}'
+BEFORE_TESTS='${BEFORE_TESTS:-}'
+END
+
+# shellcheck disable=SC2086 # lists of words
+setpriv --pdeathsig TERM -- "$top/beds/$bed/run" --name "$bed/$name" --kernel "$tree/boot/vmlinuz" \
+	--initrd "$initrd" --results "$out/$lane.jsonl" --console "$out/$lane.console" \
+	$bed_args ${BED_ARGS:-} &
+bed_pid=$!
+at_exit "kill $bed_pid 2>/dev/null && wait $bed_pid || :"
+wait "$bed_pid"

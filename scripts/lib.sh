@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+# Shared by all scripts: where things are, how to speak, how to die, how to wait.
+# Sourced, with $top set to the repository.
+
+set -eu
+
+BUILD=${BUILD:-$top/build}
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/kvm-mmu-roots
+SERIES_DIR=$top/patches/linux-6.12.y
+JOBS=${JOBS:-$(nproc)}
+export BUILD CACHE JOBS
+
+# Exit statuses of all scripts: 0 good, 1 a test failed, 2 nothing could be run.
+EXIT_UNUSABLE=2
+
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+die() {
+	say "error: $*"
+	exit "$EXIT_UNUSABLE"
+}
+
+now() {
+	date +%s
+}
+
+# hash FILE...: one hash over the names and contents of files.
+hash_files() {
+	sha256sum "$@" | sha256sum | cut -c1-16
+}
+
+# Whatever must not outlive the script; evaluated on every way out.
+cleanup=:
+on_exit() {
+	status=$?
+	trap - EXIT INT TERM HUP
+	eval "$cleanup"
+	exit "$status"
+}
+trap on_exit EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+at_exit() {
+	cleanup="$1; $cleanup"
+}
+
+# need_space FOLDER MIB: stop before a full disk does.
+need_space() {
+	mkdir -p "$1" 2>/dev/null || die "cannot create $1: make it writable, or set XDG_CACHE_HOME or BUILD"
+	space_free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+	[ "$space_free" -ge "$2" ] ||
+		die "too little disk: $1 has $space_free MiB free, $2 are needed: free some, or set XDG_CACHE_HOME or BUILD"
+}
+
+# lock NAME: until unlock, or the end of the script and all its children.
+lock() {
+	mkdir -p "$CACHE/locks"
+	exec 9>"$CACHE/locks/$1"
+	flock -n 9 && return
+	say "  waiting for another run that prepares $1"
+	flock 9
+}
+
+unlock() {
+	exec 9>&-
+}
+
+# step LOG WHAT COMMAND...: run a long command, say what it does and for how
+# long; its output goes to LOG.  Dies with the end of LOG if the command fails.
+step() {
+	step_log=$1 step_what=$2
+	shift 2
+	mkdir -p "$(dirname "$step_log")"
+	step_start=$(now)
+	say "  $step_what"
+	setpriv --pdeathsig TERM -- "$@" >"$step_log" 2>&1 </dev/null &
+	step_pid=$!
+	at_exit "kill $step_pid 2>/dev/null && wait $step_pid || :"
+	while kill -0 "$step_pid" 2>/dev/null; do
+		sleep 1
+		step_s=$(($(now) - step_start))
+		[ $((step_s % 15)) -ne 0 ] || [ "$step_s" -eq 0 ] ||
+			say "    ... $step_s s, $(wc -l <"$step_log") lines of output: $(tail -n 1 "$step_log" | cut -c1-60)"
+	done
+	if wait "$step_pid"; then
+		say "    done in $(($(now) - step_start)) s"
+		return
+	fi
+	tail -n 15 "$step_log" | cut -c1-200 | sed 's/^/    | /' >&2
+	die "failed: $step_what; all of its output: $step_log"
+}

@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Build KVM's modules with the series, for Debian's newest image.
+# Prints the folder: linux/ (patched source), modules/, boot/, release.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+
+NEED_MIB=1500
+
+build() {
+	need_space "$CACHE" "$NEED_MIB"
+	rm -rf "$tree"
+	mkdir -p "$tree"
+	at_exit "[ -e '$tree/done' ] || rm -rf '$tree/linux'"
+	say "building KVM with the series"
+	cp -a "$base/linux" "$tree/linux"
+	"$top/scripts/apply-series.sh" "$tree/linux"
+	step "$tree/modules.log" "building KVM's modules" "$top/scripts/kmake.sh" \
+		"$tree/linux" "$(cat "$base/release")" M=arch/x86/kvm modules
+	cp -r "$base/modules" "$base/boot" "$base/release" "$tree/"
+	for module in kvm kvm-amd kvm-intel; do
+		strip -d -o "$tree/modules/$module.ko" "$tree/linux/arch/x86/kvm/$module.ko"
+	done
+	touch "$tree/done"
+}
+
+base=$("$top/scripts/kernel.sh")
+# shellcheck disable=SC2046 # paths of this repository
+key=$(cd "$SERIES_DIR" && { cat "$base/release" && hash_files series $(ls ./*/*.patch); } | sha256sum | cut -c1-16)
+tree=$CACHE/trees/$key
+lock "tree-$key"
+[ -e "$tree/done" ] || build
+echo "$tree"
