@@ -515,34 +515,55 @@ TEST(pgd_switches_hit_prev_roots)
 	mmu_roots_vm_free(&roots);
 }
 
-/* Start and end of the functions whose CR4 writes reset the MMU. */
-static uint64_t next_symbol(uint64_t addr, const char *name)
+struct function {
+	const char *name;
+	uint64_t start;
+	uint64_t end;
+};
+
+/* One pass, as the kernel takes its time to list all of its symbols. */
+static void find_functions(struct function *functions, int nr)
 {
-	unsigned long long sym, next = ULLONG_MAX;
-	char line[512], sym_name[256];
 	FILE *f = fopen("/proc/kallsyms", "r");
+	char *line = NULL, *name, *end;
+	uint64_t addr, *addrs = NULL;
+	size_t size = 0, nr_addrs = 0, i;
+	int j;
 
 	TEST_ASSERT(f, "open /proc/kallsyms");
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%llx %*c %255s", &sym, sym_name) != 2)
-			continue;
-		if (name ? !strcmp(sym_name, name) : sym > addr && sym < next)
-			next = sym;
+	while (getline(&line, &size, f) > 0) {
+		/* "address type name\t[module]"; KVM may be built in. */
+		addr = strtoull(line, &end, 16);
+		name = end + 3;
+		name[strcspn(name, "\t\n")] = '\0';
+		addrs = realloc(addrs, (nr_addrs + 1) * sizeof(*addrs));
+		addrs[nr_addrs++] = addr;
+		for (j = 0; j < nr; j++)
+			if (!strcmp(name, functions[j].name))
+				functions[j].start = addr;
 	}
 	fclose(f);
-	return next == ULLONG_MAX ? 0 : next;
+	free(line);
+
+	for (j = 0; j < nr; j++) {
+		functions[j].end = UINT64_MAX;
+		for (i = 0; i < nr_addrs; i++)
+			if (addrs[i] > functions[j].start && addrs[i] < functions[j].end)
+				functions[j].end = addrs[i];
+	}
+	free(addrs);
 }
 
 static void caller_filter(char *filter, size_t size)
 {
 	/* The compiler is free to inline the former into the latter. */
-	uint64_t post_set = next_symbol(0, "kvm_post_set_cr4");
-	uint64_t set = next_symbol(0, "kvm_set_cr4");
+	struct function f[] = { { "kvm_post_set_cr4" }, { "kvm_set_cr4" } };
 
-	TEST_ASSERT(post_set && set, "no kvm_set_cr4() in /proc/kallsyms");
+	find_functions(f, ARRAY_SIZE(f));
+	TEST_ASSERT(f[0].start && f[1].start, "no kvm_set_cr4() in /proc/kallsyms");
 	snprintf(filter, size,
 		 "(caller >= %#lx && caller < %#lx) || (caller >= %#lx && caller < %#lx)",
-		 post_set, next_symbol(post_set, NULL), set, next_symbol(set, NULL));
+		 f[0].start, f[0].end, f[1].start, f[1].end);
 }
 
 static void expect_hits(const char *event, const char *filter,

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Results files: reading, and reconciling what was planned with what happened.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+
+#include "report.h"
+
+static struct testcase *get_case(struct report *rep, struct results *res,
+				 const char *test, const char *name)
+{
+	struct testcase *tc;
+
+	STAILQ_FOREACH(tc, &res->cases, next) {
+		if (!strcmp(tc->test, test) && !strcmp(tc->name, name))
+			return tc;
+	}
+	tc = zalloc(sizeof(*tc));
+	tc->test = test;
+	tc->name = name;
+	tc->data = json_array();
+	tc->klog = json_array();
+	json_array_append_new(rep->docs, tc->data);
+	json_array_append_new(rep->docs, tc->klog);
+	STAILQ_INSERT_TAIL(&res->cases, tc, next);
+	return tc;
+}
+
+/* A case may have more than one thing against it, so reasons add up. */
+static void worsen_case(struct testcase *tc, enum outcome verdict,
+			const char *reason)
+{
+	if (verdict > tc->verdict)
+		tc->verdict = verdict;
+	tc->reason = tc->reason ? format("%s; %s", tc->reason, reason) : reason;
+}
+
+static void read_status(struct results *res, struct testcase *tc,
+			const char *status, const char *reason)
+{
+	enum outcome verdict = FAIL;
+
+	if (!strcmp(status, "pass"))
+		verdict = PASS;
+	else if (!strcmp(status, "skip"))
+		verdict = SKIP;
+	else if (strcmp(status, "fail"))
+		reason = format("invalid status \"%s\"", status);
+	res->seen.cases[verdict]++;
+	if (verdict != PASS)
+		worsen_case(tc, verdict, *reason ? reason : "no reason given");
+}
+
+static int read_case(struct report *rep, struct results *res, json_t *doc)
+{
+	const char *test, *name, *status = "", *reason = "", *text;
+	json_t *data = NULL, *klog = NULL, *line;
+	struct testcase *tc;
+	size_t i;
+
+	/* The lists twice, to check their type and to get them. */
+	if (unpack(res, doc, "{s:s, s:s, s?s, s?s, s?[], s?o, s?[], s?o}",
+		   "test", &test, "case", &name, "status", &status,
+		   "reason", &reason, "data", "data", &data,
+		   "klog", "klog", &klog))
+		return -1;
+	json_array_foreach(klog, i, line) {
+		if (unpack(res, line, "s", &text))
+			return -1;
+	}
+
+	tc = get_case(rep, res, test, name);
+	read_status(res, tc, status, reason);
+	json_array_extend(tc->data, data);
+	json_array_extend(tc->klog, klog);
+	return read_data(rep, res, data, !tc->results++);
+}
+
+static int read_plan(struct report *rep, struct results *res, json_t *doc)
+{
+	const char *test, *name;
+	json_t *cases, *item;
+	size_t i;
+
+	if (unpack(res, doc, "{s:s, s:[], s:o}", "test", &test, "cases",
+		   "cases", &cases))
+		return -1;
+	json_array_foreach(cases, i, item) {
+		if (unpack(res, item, "s", &name))
+			return -1;
+		get_case(rep, res, test, name)->planned++;
+	}
+	res->seen.planned += i;
+	rep->total.planned += i;
+	return 0;
+}
+
+static int read_end(struct results *res, json_t *doc)
+{
+	struct tally *said = &res->said;
+
+	res->ended = true;
+	return unpack(res, doc, "{s:I, s:I, s:I, s:I}",
+		      "planned", &said->planned, "passed", &said->cases[PASS],
+		      "failed", &said->cases[FAIL],
+		      "skipped", &said->cases[SKIP]);
+}
+
+/* Parameters that decide how roots behave; the others stay in the file. */
+static bool is_telling(const char *param)
+{
+	static const char * const telling[] = {
+		"tdp_mmu", "npt", "ept", "nested", "nx_huge_pages",
+		"force_emulation_prefix", "unrestricted_guest",
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(telling); i++)
+		if (!strcmp(param, telling[i]))
+			return true;
+	return false;
+}
+
+static int read_params(struct results *res, json_t *params)
+{
+	const char *key, *dot, *text;
+	json_t *value;
+	char *param;
+
+	json_object_foreach(params, key, value) {
+		if (unpack(res, value, "s", &text))
+			return -1;
+		dot = strrchr(key, '.');
+		if (!is_telling(dot ? dot + 1 : key))
+			continue;
+		param = format("%s%s%s=%s", res->params, *res->params ? " " : "",
+			       dot ? dot + 1 : key, text);
+		/* Keys are still as they were. */
+		clean_string(param);
+		res->params = param;
+	}
+	return 0;
+}
+
+static int read_run(struct results *res, json_t *doc)
+{
+	const char *type = json_string_value(json_object_get(doc, "type"));
+	json_t *params = NULL;
+
+	if (!type || strcmp(type, "run"))
+		return unusable(res,
+				"not a results file: the first line is no run line; give the files that a run of kvm-mmu-roots left");
+	if (json_integer_value(json_object_get(doc, "schema")) != 1)
+		return unusable(res,
+				"the schema of this file is not 1, the only one known here; use the rootreport that came with the tests that wrote it");
+	if (unpack(res, doc, "{s:s, s:s, s:s, s:s, s?{}, s?o}",
+		   "bed", &res->bed, "lane", &res->lane,
+		   "kernel", &res->kernel, "tsc_unit", &res->unit,
+		   "params", "params", &params))
+		return -1;
+	if (strcmp(res->unit, "cycles") && strcmp(res->unit, "instructions"))
+		return bad_line(res, "neither cycles nor instructions: tsc_unit");
+	return read_params(res, params);
+}
+
+static int read_doc(struct report *rep, struct results *res, json_t *doc)
+{
+	const char *type;
+
+	if (res->line == 1)
+		return read_run(res, doc);
+	if (res->ended)
+		return unusable(res,
+				"a line after the end line; give each run a file of its own");
+	if (unpack(res, doc, "{s:s}", "type", &type))
+		return -1;
+	if (!strcmp(type, "run"))
+		return unusable(res,
+				"a second run line; give each run a file of its own");
+	if (!strcmp(type, "plan"))
+		return read_plan(rep, res, doc);
+	if (!strcmp(type, "case"))
+		return read_case(rep, res, doc);
+	if (!strcmp(type, "end"))
+		return read_end(res, doc);
+	return 0;
+}
+
+static int read_line(struct report *rep, struct results *res, char *line,
+		     size_t len)
+{
+	char *nul = memchr(line, '\0', len);
+	json_error_t error;
+	json_t *doc;
+
+	/* A crash may leave NULs, of which libjansson skips one past a number. */
+	if (nul)
+		*nul = '\1';
+	doc = json_loadb(line, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+			 &error);
+	if (!doc) {
+		if (res->line == 1)
+			return read_run(res, NULL);
+		if (line[len - 1] != '\n') {
+			res->cut = true;
+			return 0;
+		}
+		/* It quotes the line. */
+		clean_string(error.text);
+		return bad_line(res, error.text);
+	}
+
+	/* Megabytes at times, and never shown. */
+	json_object_del(doc, "log");
+	clean_tree(doc);
+	json_array_append_new(rep->docs, doc);
+	return read_doc(rep, res, doc);
+}
+
+/**
+ * read_file() - Read a results file into the report
+ * @rep: the report
+ * @path: the file, cleaned once it is open
+ *
+ * Return: 0, or -1 after a complaint.
+ */
+int read_file(struct report *rep, char *path)
+{
+	struct results *res = zalloc(sizeof(*res));
+	FILE *in = fopen(path, "r");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+	int ret = 0;
+
+	STAILQ_INIT(&res->cases);
+	clean_string(path);
+	res->name = path;
+	res->params = "";
+	STAILQ_INSERT_TAIL(&rep->files, res, next);
+	rep->nr_files++;
+
+	while (in && !ret && (len = getline(&line, &size, in)) > 0) {
+		res->line++;
+		ret = read_line(rep, res, line, len);
+	}
+	/* Opening a directory works, reading it does not. */
+	if (!in || ferror(in)) {
+		warnx("%s: cannot read: %s; give the results files of a run",
+		      res->name, strerror(errno));
+		ret = -1;
+	} else if (!res->line) {
+		res->line = 1;
+		ret = unusable(res,
+			       "empty, not a results file: the run never started; see the console log");
+	}
+	free(line);
+	if (in)
+		fclose(in);
+	return ret;
+}
+
+/**
+ * check_plans() - Check that there was something to do
+ * @rep: the report, all files read
+ *
+ * A run that completed without having had anything to do was set up wrong. One
+ * that died before its first plan is a failure like any other early end, as
+ * long as another file makes a report worthwhile.
+ *
+ * Return: 0, or -1 after a complaint.
+ */
+int check_plans(const struct report *rep)
+{
+	const struct results *res;
+	int ret = 0;
+
+	STAILQ_FOREACH(res, &rep->files, next) {
+		if (res->seen.planned)
+			continue;
+		if (res->ended)
+			ret = unusable(res,
+				       "zero cases planned; check which tests the lane selects and that they were built");
+		else if (!rep->total.planned)
+			ret = unusable(res,
+				       "zero cases planned, the run ended before that; see the console log");
+	}
+	return ret;
+}
+
+static void reconcile_case(struct report *rep, struct testcase *tc)
+{
+	json_t *entry, *path;
+	size_t i;
+
+	if (!tc->results)
+		worsen_case(tc, FAIL, "no result: the test, the runner or the bed died before it");
+	if (tc->results > 1)
+		worsen_case(tc, FAIL, "more than one result");
+	if (!tc->planned)
+		worsen_case(tc, FAIL, "not planned, yet it has a result");
+	if (tc->planned > 1)
+		worsen_case(tc, FAIL, "planned more than once");
+
+	rep->nr_cases++;
+	rep->total.cases[tc->verdict]++;
+	json_array_foreach(tc->data, i, entry) {
+		path = json_object_get(entry, "path");
+		worsen_row(rep, json_string_value(path), tc->verdict);
+	}
+}
+
+static const char *format_tally(const struct tally *tally)
+{
+	return format("%lld planned, %lld passed, %lld failed, %lld skipped",
+		      tally->planned, tally->cases[PASS], tally->cases[FAIL],
+		      tally->cases[SKIP]);
+}
+
+static void reconcile_end(struct results *res)
+{
+	const char *said, *seen;
+
+	if (res->cut || !res->ended) {
+		res->failure = format("ended early: %s line %u, %s",
+				      res->cut ? "cut in the middle of" :
+				      "no end line after", res->line,
+				      "the bed died or was killed; see the console log");
+		return;
+	}
+	said = format_tally(&res->said);
+	seen = format_tally(&res->seen);
+	if (strcmp(said, seen))
+		res->failure =
+			format("the end line says %s; the lines before it say %s",
+			       said, seen);
+}
+
+/**
+ * reconcile() - Find out what is missing or in excess
+ * @rep: the report, all files read; receives verdicts and totals
+ */
+void reconcile(struct report *rep)
+{
+	struct results *res;
+	struct testcase *tc;
+
+	STAILQ_FOREACH(res, &rep->files, next) {
+		STAILQ_FOREACH(tc, &res->cases, next)
+			reconcile_case(rep, tc);
+		reconcile_end(res);
+		rep->failed_files += !!res->failure;
+	}
+}

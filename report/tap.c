@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The report for machines: TAP.
+ */
+#include "report.h"
+
+/* A bare '#' in a name could read as a directive and excuse a failure. */
+static void print_name(const char *name)
+{
+	putchar(' ');
+	for (; *name; name++) {
+		if (*name == '#' || *name == '\\')
+			putchar('\\');
+		putchar(*name);
+	}
+}
+
+static void print_case(const struct results *res, const struct testcase *tc,
+		       unsigned int nr)
+{
+	printf("%sok %u -", tc->verdict == FAIL ? "not " : "", nr);
+	print_name(res->lane);
+	print_name(tc->test);
+	print_name(tc->name);
+	if (tc->verdict == SKIP)
+		printf(" # SKIP %s", tc->reason);
+	putchar('\n');
+	if (tc->verdict == FAIL) {
+		printf("# %s\n", tc->reason);
+		print_klog(tc, "#     ");
+	}
+}
+
+/**
+ * print_tap() - Print the report as TAP, a test point per case and per file
+ * @rep: the report, reconciled
+ */
+void print_tap(const struct report *rep)
+{
+	const struct results *res;
+	const struct testcase *tc;
+	unsigned int nr = 0;
+
+	printf("1..%u\n", rep->nr_cases + rep->nr_files);
+	if (rep->title)
+		printf("# %s\n", rep->title);
+	STAILQ_FOREACH(res, &rep->files, next) {
+		STAILQ_FOREACH(tc, &res->cases, next)
+			print_case(res, tc, ++nr);
+		printf("%sok %u -", res->failure ? "not " : "", ++nr);
+		print_name(res->lane);
+		puts(": run finished");
+		if (res->failure)
+			printf("# %s: %s\n", res->name, res->failure);
+	}
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The report for people: lanes, table, failures and skips, summary.
+ */
+#include "report.h"
+
+#define MAX_KLOG_LINES	10
+
+/**
+ * print_verdict() - Print a verdict, in colour if wanted
+ * @rep: the report
+ * @verdict: the verdict
+ */
+void print_verdict(const struct report *rep, enum outcome verdict)
+{
+	static const struct {
+		const char *word;
+		const char *colour;
+	} verdicts[NR_VERDICTS] = {
+		[PASS] = { "ok",	"\033[32m" },
+		[SKIP] = { "SKIP",	"\033[33m" },
+		[FAIL] = { "FAIL",	"\033[31m" },
+	};
+
+	printf("%s%s%s", rep->colour ? verdicts[verdict].colour : "",
+	       verdicts[verdict].word, rep->colour ? "\033[0m" : "");
+}
+
+/**
+ * print_klog() - Print the beginning of what the kernel logged
+ * @tc: the case it was logged in
+ * @indent: what to begin each line with
+ */
+void print_klog(const struct testcase *tc, const char *indent)
+{
+	json_t *line;
+	size_t i;
+
+	json_array_foreach(tc->klog, i, line) {
+		if (i == MAX_KLOG_LINES)
+			break;
+		printf("%s%s\n", indent, json_string_value(line));
+	}
+}
+
+static void print_cases(const struct report *rep, enum outcome verdict)
+{
+	const struct results *res;
+	const struct testcase *tc;
+
+	STAILQ_FOREACH(res, &rep->files, next) {
+		STAILQ_FOREACH(tc, &res->cases, next) {
+			if (tc->verdict != verdict)
+				continue;
+			print_verdict(rep, verdict);
+			printf(" %s %s: %s", tc->test, tc->name, tc->reason);
+			if (rep->nr_files > 1)
+				printf(" [%s/%s]", res->bed, res->lane);
+			putchar('\n');
+			if (verdict == FAIL)
+				print_klog(tc, "    ");
+		}
+	}
+}
+
+/**
+ * print_text() - Print the report for people
+ * @rep: the report, reconciled
+ */
+void print_text(struct report *rep)
+{
+	const struct results *res;
+
+	if (rep->title)
+		printf("%s\n\n", rep->title);
+	STAILQ_FOREACH(res, &rep->files, next)
+		printf("%s/%s: kernel %s, %s%s%s\n", res->bed, res->lane,
+		       res->kernel, res->params, *res->params ? ", " : "",
+		       res->unit);
+	putchar('\n');
+	if (!STAILQ_EMPTY(&rep->rows)) {
+		print_table(rep);
+		putchar('\n');
+	}
+	print_cases(rep, FAIL);
+	print_cases(rep, SKIP);
+	STAILQ_FOREACH(res, &rep->files, next) {
+		if (!res->failure)
+			continue;
+		print_verdict(rep, FAIL);
+		printf(" %s: %s\n", res->name, res->failure);
+	}
+	printf("%u cases: %lld passed, %lld failed, %lld skipped\n",
+	       rep->nr_cases, rep->total.cases[PASS], rep->total.cases[FAIL],
+	       rep->total.cases[SKIP]);
+}

@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# What the patches cost: each path with Debian's own modules, and with ours.
+#
+# BOUND is how many times as much a path may cost with the patches.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+
+"$top/scripts/deps.sh" build run
+"$top/beds/${BED:-qemu-svm}/run" --check
+need_space "$BUILD" 200
+base=$("$top/scripts/kernel.sh")
+tree=$("$top/scripts/tree.sh")
+tests=$("$top/scripts/tests.sh" "$tree")
+"$top/scripts/tools.sh"
+
+out=$BUILD/results/bench-$(date +%Y%m%d-%H%M%S)-$$
+mkdir -p "$out/stock" "$out/patched"
+say "measuring in bed ${BED:-qemu-svm}; results go to $out"
+
+# Debian's modules have no counters and no knob: tests of those are skipped.
+ROOTRUN_ARGS='' setpriv --pdeathsig TERM -- "$top/scripts/lane.sh" bench "$base" "$base/modules" \
+	"$tests/bin" "$out/stock" stock &
+stock_pid=$!
+at_exit "kill $stock_pid 2>/dev/null && wait $stock_pid || :"
+setpriv --pdeathsig TERM -- "$top/scripts/lane.sh" bench "$tree" "$tree/modules" \
+	"$tests/bin" "$out/patched" patched &
+patched_pid=$!
+at_exit "kill $patched_pid 2>/dev/null && wait $patched_pid || :"
+wait "$stock_pid" || die "no figures for Debian's modules, see $out/stock/bench.console"
+wait "$patched_pid" || die "no figures for the patched modules, see $out/patched/bench.console"
+
+echo "Instructions per operation: Debian's modules (base), and with the patches (new)"
+"$BUILD/rootreport" --compare "${BOUND:-1.01}" "$out/stock/bench.jsonl" "$out/patched/bench.jsonl"

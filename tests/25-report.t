@@ -1,0 +1,333 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The verdict of rootreport on recorded results files, one per pathology.
+# Run by prove from the top directory.
+
+data=tests/data/report
+nr=0
+
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' HUP INT TERM
+
+bail_out()
+{
+	echo "Bail out! $*"
+	exit 1
+}
+
+# result STATUS NAME: one test point, STATUS as in $?
+result()
+{
+	nr=$((nr + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $nr - $2"
+	else
+		echo "not ok $nr - $2"
+	fi
+}
+
+skip()
+{
+	nr=$((nr + 1))
+	echo "ok $nr - $1 # SKIP $2"
+}
+
+# report ARGUMENT...: leaves the exit status in $status
+report()
+{
+	(cd $data && "$tmp/rootreport" "$@") >"$tmp/out" 2>"$tmp/err"
+	status=$?
+}
+
+explain()
+{
+	echo "# exit status $status, output:"
+	sed 's/^/#   /' "$tmp/out" "$tmp/err"
+}
+
+# verdict NAME STATUS LINE ARGUMENT...: the exit status and one line of the
+# report have to match to the letter, and nothing is to be complained about
+verdict()
+{
+	name=$1
+	want=$2
+	line=$3
+	shift 3
+
+	report "$@"
+	[ $status -eq "$want" ] && [ ! -s "$tmp/err" ] &&
+		grep -Fqxe "$line" "$tmp/out"
+	ret=$?
+	result $ret "$name"
+	[ $ret -eq 0 ] || explain
+}
+
+# unusable NAME LINE ARGUMENT...: exit status 2, one line on stderr, no report
+unusable()
+{
+	name=$1
+	line=$2
+	shift 2
+
+	report "$@"
+	[ $status -eq 2 ] && [ ! -s "$tmp/out" ] &&
+		[ "$(cat "$tmp/err")" = "rootreport: $line" ]
+	ret=$?
+	result $ret "$name"
+	[ $ret -eq 0 ] || explain
+}
+
+# same NAME STATUS EXPECTED ARGUMENT...: the whole report to the letter
+same()
+{
+	name=$1
+	want=$2
+	expected=$3
+	shift 3
+
+	report "$@"
+	diff -u "$data/$expected" "$tmp/out" >"$tmp/diff" &&
+		[ $status -eq "$want" ] && [ ! -s "$tmp/err" ]
+	ret=$?
+	result $ret "$name"
+	[ $ret -eq 0 ] || { explain; sed 's/^/#   /' "$tmp/diff"; }
+}
+
+absent()
+{
+	! grep -Fqe "$2" "$tmp/out"
+	ret=$?
+	result $ret "$1"
+	[ $ret -eq 0 ] || explain
+}
+
+test_good()
+{
+	same "all good, the whole table" 0 good.table good.jsonl
+	same "a table of all verdicts, lanes merged" 1 lanes.table \
+		--title "Roots of two lanes" good.jsonl lane-npt0.jsonl \
+		failed.jsonl
+	same "TAP of all verdicts" 1 lanes.tap --tap --title "Two lanes" \
+		good.jsonl lane-npt0.jsonl cut.jsonl tap-names.jsonl
+	verdict "two lanes add up in one row" 0 \
+		"CR4.SMEP        1500    1500        1500      1    1499       8000  4000 CR4.PGE   2.00  ok" \
+		good.jsonl lane-npt0.jsonl
+	verdict "the lowest cost is shown, whichever lane comes first" 0 \
+		"CR4.SMEP        1500    1500        1500      1    1499       8000  4000 CR4.PGE   2.00  ok" \
+		lane-npt0.jsonl good.jsonl
+	verdict "a skip in one lane marks the row of both" 0 \
+		"EFER.NX         1000    2000        2000     12    1988          -  -                 -  SKIP" \
+		good.jsonl lane-npt0.jsonl
+	verdict "costs in different units do not mix" 0 \
+		"EFER.NX         1000    2000        2000     12    1988  6000 instructions  4400 CR4.PGE   1.36  ok" \
+		good.jsonl other-unit.jsonl
+	verdict "a cost left out for its unit is told" 0 \
+		"NOTE CR4.SMEP: the cost in instructions measured by qemu-svm/icount is not in the table" \
+		good.jsonl other-unit.jsonl
+	verdict "no row" 0 "1 cases: 1 passed, 0 failed, 0 skipped" \
+		no-rows.jsonl
+	absent "no row, no table" "verdict"
+}
+
+test_failed()
+{
+	verdict "failed" 1 \
+		"FAIL mmu_root_reuse_test path.efer_nx.exact_counts: alloc is 1000, expected 0" \
+		failed.jsonl
+	verdict "failed, its kernel log" 1 \
+		"    BUG: kernel NULL pointer dereference, address: 0000000000000018" \
+		failed.jsonl
+	verdict "failed, ten lines of kernel log" 1 "    Call Trace line 10" \
+		failed.jsonl
+	absent "failed, no eleventh line of kernel log" "Call Trace line 11"
+	verdict "skipped" 0 \
+		"SKIP mmu_root_reuse_test path.efer_nx.exact_counts: the CPU has no NX" \
+		skipped.jsonl
+	verdict "skipped, summary" 0 \
+		"2 cases: 1 passed, 0 failed, 1 skipped" skipped.jsonl
+	verdict "invalid status" 1 \
+		"FAIL mmu_root_reuse_test path.cr4_smep.exact_counts: invalid status \"crashed\"" \
+		status.jsonl
+	verdict "control characters in a reason" 1 \
+		"FAIL mmu_root_reuse_test path.cr4_smep.exact_counts: ?[2Jboom?1m µs??ok 2 - fake?" \
+		control-chars.jsonl
+	verdict "control characters in a path" 1 \
+		"CR4?.SMEP    -       -           -      -       -          -  -            -  FAIL" \
+		control-chars.jsonl
+	verdict "control characters in a kernel log" 1 "    a?b" \
+		control-chars.jsonl
+	verdict "control characters in TAP" 1 \
+		"# ?[2Jboom?1m µs??ok 2 - fake?" --tap control-chars.jsonl
+	verdict "a name that looks like a TAP directive" 1 \
+		"not ok 1 - suite mmu_root_reuse_test sharp \\# TODO" \
+		--tap tap-names.jsonl
+}
+
+test_lost()
+{
+	verdict "lost case" 1 \
+		"FAIL mmu_root_reuse_test path.efer_nx.exact_counts: no result: the test, the runner or the bed died before it" \
+		lost.jsonl
+	verdict "lost case, summary" 1 \
+		"2 cases: 1 passed, 1 failed, 0 skipped" lost.jsonl
+	verdict "cut in the middle" 1 \
+		"FAIL cut.jsonl: ended early: cut in the middle of line 4, the bed died or was killed; see the console log" \
+		cut.jsonl
+	verdict "no end line" 1 \
+		"FAIL no-end.jsonl: ended early: no end line after line 3, the bed died or was killed; see the console log" \
+		no-end.jsonl
+	verdict "no end line, TAP" 1 "not ok 2 - suite: run finished" \
+		--tap no-end.jsonl
+	verdict "no plan in one of two files" 1 \
+		"FAIL run-only.jsonl: ended early: no end line after line 1, the bed died or was killed; see the console log" \
+		good.jsonl run-only.jsonl
+	verdict "duplicate result" 1 \
+		"FAIL mmu_root_reuse_test path.cr4_smep.exact_counts: more than one result" \
+		duplicate.jsonl
+	verdict "duplicate result, counted once" 1 \
+		"CR4.SMEP  1000    1000        1000      0    1000          -  -            -  FAIL" \
+		duplicate.jsonl
+	verdict "unplanned result" 1 \
+		"FAIL mmu_root_reuse_test path.efer_nx.exact_counts: not planned, yet it has a result" \
+		unplanned.jsonl
+	verdict "planned twice" 1 \
+		"FAIL mmu_root_reuse_test path.cr4_smep.exact_counts: planned more than once" \
+		planned-twice.jsonl
+	verdict "end disagrees" 1 \
+		"FAIL end-disagrees.jsonl: the end line says 2 planned, 2 passed, 0 failed, 0 skipped; the lines before it say 1 planned, 1 passed, 0 failed, 0 skipped" \
+		end-disagrees.jsonl
+}
+
+test_unusable()
+{
+	unusable "no such file" \
+		"nowhere.jsonl: cannot read: No such file or directory; give the results files of a run" \
+		nowhere.jsonl
+	unusable "a directory" \
+		".: cannot read: Is a directory; give the results files of a run" .
+	unusable "not a results file" \
+		"console.txt:1: not a results file: the first line is no run line; give the files that a run of kvm-mmu-roots left" \
+		console.txt
+	unusable "one good file does not excuse a bad one" \
+		"console.txt:1: not a results file: the first line is no run line; give the files that a run of kvm-mmu-roots left" \
+		good.jsonl console.txt
+	unusable "empty file" \
+		"empty.jsonl:1: empty, not a results file: the run never started; see the console log" \
+		empty.jsonl
+	unusable "malformed line in the middle" \
+		"malformed.jsonl:3: malformed line: unexpected newline near '\"'; the file was damaged, run the lane again" \
+		malformed.jsonl
+	unusable "a string for a number" \
+		"wrong-type.jsonl:3: malformed line: Expected integer, got string; the file was damaged, run the lane again" \
+		wrong-type.jsonl
+	unusable "a plan without a list of cases" \
+		"no-cases.jsonl:2: malformed line: Object item not found: cases; the file was damaged, run the lane again" \
+		no-cases.jsonl
+	unusable "wrong schema" \
+		"schema.jsonl:1: the schema of this file is not 1, the only one known here; use the rootreport that came with the tests that wrote it" \
+		schema.jsonl
+	unusable "zero cases" \
+		"zero.jsonl:3: zero cases planned; check which tests the lane selects and that they were built" \
+		zero.jsonl
+	unusable "zero cases in one of two files" \
+		"zero.jsonl:3: zero cases planned; check which tests the lane selects and that they were built" \
+		good.jsonl zero.jsonl
+	unusable "no plan in any file" \
+		"run-only.jsonl:1: zero cases planned, the run ended before that; see the console log" \
+		run-only.jsonl
+	unusable "a run appended to a complete one" \
+		"appended.jsonl:5: a line after the end line; give each run a file of its own" \
+		appended.jsonl
+	unusable "a run appended to an unfinished one" \
+		"second-run.jsonl:4: a second run line; give each run a file of its own" \
+		second-run.jsonl
+}
+
+test_usage()
+{
+	verdict "--help" 0 \
+		"usage: rootreport [--tap] [--title TEXT] RESULTS.jsonl..." --help
+
+	report
+	[ $status -eq 2 ] && [ ! -s "$tmp/out" ] &&
+		grep -Fqx "rootreport: no results file given" "$tmp/err"
+	result $? "no file named"
+
+	report --bogus good.jsonl
+	[ $status -eq 2 ] && [ ! -s "$tmp/out" ] &&
+		grep -q "unrecognized option '--bogus'" "$tmp/err"
+	result $? "unknown option"
+
+	if [ -c /dev/full ]; then
+		"$tmp/rootreport" $data/good.jsonl >/dev/full 2>"$tmp/err"
+		[ $? -eq 2 ] && grep -q "cannot write" "$tmp/err"
+		result $? "a report that could not be written"
+	else
+		skip "a report that could not be written" "no /dev/full"
+	fi
+}
+
+test_colour()
+{
+	if ! script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+		skip "colour on a terminal" "no script(1)"
+		skip "NO_COLOR" "no script(1)"
+		return
+	fi
+	cmd="'$tmp/rootreport' $data/failed.jsonl"
+	red=$(printf '\033[31mFAIL\033[0m mmu_root_reuse_test')
+
+	env -u NO_COLOR script -qec "$cmd" /dev/null </dev/null |
+		grep -Fq "$red"
+	result $? "colour on a terminal"
+	NO_COLOR=1 script -qec "$cmd" /dev/null </dev/null >"$tmp/out"
+	status=$?
+	absent "NO_COLOR" "$(printf '\033')"
+}
+
+# valgrind reports in a file of its own and in an exit status of its own.
+memcheck()
+{
+	valgrind -q --leak-check=full --show-leak-kinds=all \
+		--errors-for-leak-kinds=all --error-exitcode=99 \
+		--log-file="$tmp/valgrind.%p" \
+		"$tmp/rootreport" "$@" >/dev/null 2>&1
+	[ $? -le 2 ]
+}
+
+test_valgrind()
+{
+	if ! command -v valgrind >/dev/null; then
+		skip "valgrind" "no valgrind"
+		return
+	fi
+	set --
+	ret=0
+	for file in "$data"/*.jsonl; do
+		"$tmp/rootreport" "$file" >/dev/null 2>&1
+		[ $? -eq 2 ] || set -- "$@" "$file"
+	done
+	# An unusable file ends a run before its report, so once with, once
+	# without them.
+	memcheck "$data"/* "$data" "$data/nowhere.jsonl" || ret=1
+	memcheck --title all "$@" || ret=1
+	memcheck --tap --title all "$@" || ret=1
+	result $ret "valgrind"
+	[ $ret -eq 0 ] || cat "$tmp"/valgrind.* | sed 's/^/#   /'
+}
+
+make -s -C report O="$tmp" >"$tmp/make" 2>&1 || {
+	sed 's/^/# /' "$tmp/make"
+	bail_out "rootreport does not build"
+}
+
+test_good
+test_failed
+test_lost
+test_unusable
+test_usage
+test_colour
+test_valgrind
+echo "1..$nr"
