@@ -90,20 +90,17 @@ FIXTURE_VARIANT(path) {
 	enum mmu_root_path_id id;
 };
 
-#define PATH(variant_name, path_id)				\
-FIXTURE_VARIANT_ADD(path, variant_name) { .id = path_id }
-
-PATH(null_exit, PATH_NULL_EXIT);
-PATH(cr0_rewrite, PATH_CR0_REWRITE);
-PATH(cr0_wp, PATH_CR0_WP);
-PATH(cr4_rewrite, PATH_CR4_REWRITE);
-PATH(cr4_pge, PATH_CR4_PGE);
-PATH(cr4_smep, PATH_CR4_SMEP);
-PATH(cr4_smap, PATH_CR4_SMAP);
-PATH(cr4_pke, PATH_CR4_PKE);
-PATH(efer_rewrite, PATH_EFER_REWRITE);
-PATH(efer_nx, PATH_EFER_NX);
-PATH(smm, PATH_SMM);
+FIXTURE_VARIANT_ADD(path, null_exit) { .id = PATH_NULL_EXIT };
+FIXTURE_VARIANT_ADD(path, cr0_rewrite) { .id = PATH_CR0_REWRITE };
+FIXTURE_VARIANT_ADD(path, cr0_wp) { .id = PATH_CR0_WP };
+FIXTURE_VARIANT_ADD(path, cr4_rewrite) { .id = PATH_CR4_REWRITE };
+FIXTURE_VARIANT_ADD(path, cr4_pge) { .id = PATH_CR4_PGE };
+FIXTURE_VARIANT_ADD(path, cr4_smep) { .id = PATH_CR4_SMEP };
+FIXTURE_VARIANT_ADD(path, cr4_smap) { .id = PATH_CR4_SMAP };
+FIXTURE_VARIANT_ADD(path, cr4_pke) { .id = PATH_CR4_PKE };
+FIXTURE_VARIANT_ADD(path, efer_rewrite) { .id = PATH_EFER_REWRITE };
+FIXTURE_VARIANT_ADD(path, efer_nx) { .id = PATH_EFER_NX };
+FIXTURE_VARIANT_ADD(path, smm) { .id = PATH_SMM };
 
 static void begin(const char *path)
 {
@@ -157,6 +154,138 @@ TEST_F(path, exact_counts)
 				mmu_root_path_nr_smis(self->vcpu->vm), NR_OPS + 2);
 }
 
+/*
+ * A reset is also what refreshes KVM's notion of the guest's paging, by which it
+ * translates when it emulates an instruction.  Who makes resets cheaper, and
+ * forgets that, has all counts right and lets the guest's kernel do what its
+ * permissions forbid.  Only what affects data accesses can be told, as KVM_FEP is
+ * fetched by the CPU: not SMEP, but EFER.NX, without which PTE.NX is reserved.
+ */
+#define NR_FLIPS		4
+#define USER_PAGE		0
+#define READ_ONLY_PAGE		1
+#define NX_PAGE			2
+#define PKRU_DENY_KEY_0		1
+
+/* kvm_asm_safe_fep() of the library lacks the prefix. */
+#define asm_safe_emulated(insn, inputs...)			\
+({								\
+	uint64_t __error_code;					\
+	uint8_t __vector;					\
+								\
+	asm volatile(KVM_ASM_SAFE_FEP(insn)			\
+		     : KVM_ASM_SAFE_OUTPUTS(__vector, __error_code) \
+		     : inputs					\
+		     : KVM_ASM_SAFE_CLOBBERS, "memory");	\
+	__vector;						\
+})
+
+#define READ_INSN		"cmpl $0, (%[addr])"
+#define WRITE_INSN		"orl $0, (%[addr])"
+
+static uint64_t page_of(enum mmu_root_path_id path)
+{
+	switch (path) {
+	case PATH_CR0_WP:
+		return READ_ONLY_PAGE;
+	case PATH_EFER_NX:
+		return NX_PAGE;
+	default:
+		return USER_PAGE;
+	}
+}
+
+static void guest_expect_fault(enum mmu_root_path_id path, bool expected)
+{
+	uint64_t data = MMU_ROOT_DATA_GVA + page_of(path) * PAGE_SIZE;
+	uint8_t vector = expected ? PF_VECTOR : 0;
+
+	if (path == PATH_CR0_WP) {
+		GUEST_ASSERT_EQ(kvm_asm_safe(WRITE_INSN, [addr] "r" (data)), vector);
+		GUEST_ASSERT_EQ(asm_safe_emulated(WRITE_INSN, [addr] "r" (data)), vector);
+	} else {
+		GUEST_ASSERT_EQ(kvm_asm_safe(READ_INSN, [addr] "r" (data)), vector);
+		GUEST_ASSERT_EQ(asm_safe_emulated(READ_INSN, [addr] "r" (data)), vector);
+	}
+}
+
+static void guest_permission(enum mmu_root_path_id path)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[path];
+	int i;
+
+	guest_path_init(path);
+	if (path == PATH_CR4_PKE) {
+		/* PKRU exists with CR4.PKE only, and keeps its value without. */
+		p->guest_op();
+		wrpkru(PKRU_DENY_KEY_0);
+		p->guest_op();
+	}
+	GUEST_SYNC(0);
+
+	for (i = 0; i < NR_FLIPS; i++) {
+		guest_expect_fault(path, false);
+		p->guest_op();
+		guest_expect_fault(path, true);
+		p->guest_op();
+	}
+	GUEST_DONE();
+}
+
+FIXTURE(permission) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(permission) {
+	enum mmu_root_path_id id;
+};
+
+FIXTURE_VARIANT_ADD(permission, cr0_wp) { .id = PATH_CR0_WP };
+FIXTURE_VARIANT_ADD(permission, cr4_smap) { .id = PATH_CR4_SMAP };
+FIXTURE_VARIANT_ADD(permission, cr4_pke) { .id = PATH_CR4_PKE };
+FIXTURE_VARIANT_ADD(permission, efer_nx) { .id = PATH_EFER_NX };
+
+FIXTURE_SETUP(permission)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[variant->id];
+
+	begin(p->name);
+	__TEST_REQUIRE(!p->supported || p->supported(),
+		       "KVM does not support %s on this host", p->name);
+	mmu_roots_force_emulation();
+	mmu_root_path_vm_create(&self->vcpu, guest_permission);
+	mmu_root_path_pte(self->vcpu->vm, USER_PAGE, PTE_USER_MASK, 0, 0);
+	mmu_root_path_pte(self->vcpu->vm, READ_ONLY_PAGE, 0, 0, PTE_WRITABLE_MASK);
+	mmu_root_path_pte(self->vcpu->vm, NX_PAGE, 0, PTE_NX_MASK, 0);
+	vcpu_args_set(self->vcpu, 1, variant->id);
+	mmu_roots_open(&self->roots, self->vcpu->vm, p->name);
+}
+
+FIXTURE_TEARDOWN(permission)
+{
+	mmu_root_params_restore();
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(permission, enforced_by_cpu_and_emulator)
+{
+	struct mmu_roots *roots = &self->roots;
+	uint64_t before = 0, after = 0;
+	struct ucall uc;
+	int ret;
+
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	ret = mmu_roots_read_debugfs(roots, "insn_emulation", &before);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+	ret = ret ?: mmu_roots_read_debugfs(roots, "insn_emulation", &after);
+
+	/* At least, as KVM is free to emulate more than it is asked to. */
+	mmu_roots_check(roots, !ret && after - before >= 2 * NR_FLIPS,
+			"%lu instructions emulated, expected %u at least",
+			after - before, 2 * NR_FLIPS);
+}
+
 FIXTURE(forced) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
@@ -184,6 +313,7 @@ FIXTURE_SETUP(forced)
 
 FIXTURE_TEARDOWN(forced)
 {
+	mmu_root_params_restore();
 	mmu_roots_vm_free(&self->roots);
 }
 
@@ -202,7 +332,7 @@ TEST_F(forced, exact_counts)
 			"kvm.mmu_reset_every does not hold %lu", variant->every);
 	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
 	mmu_roots_read(roots, &on);
-	mmu_reset_every_set(0);
+	mmu_root_params_restore();
 
 	/* Each exit counts, be it the guest's CPUID or an interrupt of the host. */
 	exits = on.stat[EXITS] - off.stat[EXITS];
@@ -297,15 +427,37 @@ static uint64_t bsp_resets(const struct mmu_roots_snapshot *snap)
 	return snap->vcpu[BSP_ID][MMU_RESET - NR_MMU_ROOT_VM_STATS];
 }
 
+/*
+ * Have KVM process INIT and SIPI without running the AP, to see the reset of INIT
+ * alone: KVM_GET_MP_STATE accepts pending events, see kvm_apic_accept_events().
+ */
+static void check_init_alone(struct mmu_roots *roots, struct kvm_vcpu *bsp,
+			     struct kvm_vcpu *ap)
+{
+	struct mmu_roots_snapshot before, after;
+	struct kvm_mp_state mp_state;
+	struct ucall uc;
+
+	mmu_root_path_run(bsp, &uc, UCALL_SYNC);
+	mmu_roots_read(roots, &before);
+	vcpu_mp_state_get(ap, &mp_state);
+	mmu_roots_read(roots, &after);
+
+	mmu_roots_check(roots, mp_state.mp_state == KVM_MP_STATE_RUNNABLE,
+			"SIPI left the AP in MP state %u", mp_state.mp_state);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 1);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_LOAD, 0);
+}
+
 TEST_F(init, exact_counts)
 {
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
-	struct ucall uc;
 	uint64_t sum;
 	int i;
 
-	mmu_root_path_run(self->bsp, &uc, UCALL_SYNC);
+	check_init_alone(roots, self->bsp, self->ap);
+	mmu_root_path_run_for_good(self->ap);
 	sum = mmu_root_path_checksum(self->bsp->vm);
 	init_sipi_sipi(self->bsp, self->ap, sum);
 	mmu_roots_read(roots, &warm);
@@ -316,10 +468,10 @@ TEST_F(init, exact_counts)
 	sync_global_from_guest(self->ap->vm, nr_ap_starts);
 
 	report("INIT-SIPI-SIPI", NR_INITS, &warm, &storm);
-	/* And once before the storm. */
-	mmu_roots_check(roots, nr_ap_starts == NR_INITS + 1,
+	/* And twice before the storm. */
+	mmu_roots_check(roots, nr_ap_starts == NR_INITS + 2,
 			"the AP was started %lu times, expected %u",
-			nr_ap_starts, NR_INITS + 1);
+			nr_ap_starts, NR_INITS + 2);
 	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, 1);
 	expect_storm(roots, &warm, &storm, NR_INITS * RESETS_PER_INIT,
 		     NR_INITS * LOADS_PER_INIT);

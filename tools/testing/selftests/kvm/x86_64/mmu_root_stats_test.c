@@ -41,6 +41,12 @@ static void guest_code(enum mmu_root_path_id path, uint64_t nr_ops)
 	}
 }
 
+static void require_tdp(void)
+{
+	__TEST_REQUIRE(kvm_is_tdp_enabled(),
+		       "no TDP: the counts of shadow paging are not stated yet");
+}
+
 static void run(struct kvm_vcpu *vcpu)
 {
 	struct ucall uc;
@@ -181,6 +187,7 @@ TEST(cleared_by_writing_0)
 	const char *name;
 	int i, ret;
 
+	require_tdp();
 	mmu_root_path_vm_create(&vcpu, guest_code);
 	vcpu_args_set(vcpu, 2, PATH_EFER_NX, NR_OPS);
 	mmu_roots_open(&roots, vcpu->vm, "clear");
@@ -251,6 +258,7 @@ TEST(vms_and_vcpus_do_not_mix)
 	struct mmu_roots roots[NR_VMS];
 	int i, j;
 
+	require_tdp();
 	for (i = 0; i < NR_VMS; i++) {
 		struct kvm_vm *vm = mmu_root_path_vm_create(&vcpus[i][0], guest_code);
 
@@ -315,8 +323,7 @@ FIXTURE(memslot) {
 
 FIXTURE_SETUP(memslot)
 {
-	__TEST_REQUIRE(kvm_is_tdp_enabled(),
-		       "no TDP: the counts of shadow paging are not stated yet");
+	require_tdp();
 	__TEST_REQUIRE(get_kvm_param_bool("tdp_mmu"),
 		       "tdp_mmu=0: the counts of the shadow MMU are not stated yet");
 	self->vm = mmu_root_path_vm_create(&self->vcpu[0], guest_code);
@@ -387,8 +394,11 @@ TEST_F(memslot, deletion_invalidates_the_root_of_smm)
 {
 	struct mmu_roots_snapshot before, deleted, after;
 	struct mmu_roots *roots = &self->roots;
+	int invalidated, freed;
 
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_SMM));
+	invalidated = mmu_roots_event_open("kvm_mmu_root_invalidate", "as_id==1 && hpa!=0");
+	freed = mmu_roots_event_open("kvm_mmu_root_free", "as_id==1 && hpa!=0");
 	vcpu_args_set(self->vcpu[0], 2, PATH_SMM, NR_OPS);
 
 	run(self->vcpu[0]);
@@ -405,6 +415,15 @@ TEST_F(memslot, deletion_invalidates_the_root_of_smm)
 	mmu_roots_read(roots, &after);
 	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_FREE, 1);
 	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_ALLOC, 2);
+	if (!roots->tracing)
+		return;
+
+	mmu_roots_check(roots, mmu_roots_event_read(invalidated) == 1,
+			"kvmmmu:kvm_mmu_root_invalidate does not name the root of SMM once");
+	mmu_roots_check(roots, mmu_roots_event_read(freed) == 1,
+			"kvmmmu:kvm_mmu_root_free does not name the root of SMM once");
+	close(invalidated);
+	close(freed);
 }
 
 /* Without the quirk, deletion zaps the memslot's pages and leaves the root. */
@@ -441,6 +460,24 @@ static void l2_guest_code_svm(void)
 		asm volatile("vmmcall");
 }
 
+/* An even number of flips leaves CR4 as it was. */
+#define NR_L1_RESETS		2
+
+static void reset_in_l1(void)
+{
+	int i;
+
+	for (i = 0; i < NR_L1_RESETS; i++)
+		mmu_root_paths[PATH_CR4_SMEP].guest_op();
+}
+
+static void run_l2_svm(struct svm_test_data *svm)
+{
+	run_guest(svm->vmcb, svm->vmcb_gpa);
+	GUEST_ASSERT_EQ(svm->vmcb->control.exit_code, SVM_EXIT_VMMCALL);
+	svm->vmcb->save.rip += 3;
+}
+
 static void l1_guest_code_svm(struct svm_test_data *svm)
 {
 	static unsigned long l2_stack[64];
@@ -449,12 +486,20 @@ static void l1_guest_code_svm(struct svm_test_data *svm)
 	generic_svm_setup(svm, l2_guest_code_svm, &l2_stack[ARRAY_SIZE(l2_stack)]);
 	GUEST_SYNC(0);
 
-	for (i = 0; i < NR_OPS; i++) {
-		run_guest(svm->vmcb, svm->vmcb_gpa);
-		GUEST_ASSERT_EQ(svm->vmcb->control.exit_code, SVM_EXIT_VMMCALL);
-		svm->vmcb->save.rip += 3;
-	}
+	for (i = 0; i < NR_OPS; i++)
+		run_l2_svm(svm);
+	GUEST_SYNC(1);
+
+	reset_in_l1();
+	run_l2_svm(svm);
 	GUEST_DONE();
+}
+
+static void run_l2_vmx(bool launched)
+{
+	GUEST_ASSERT(!(launched ? vmresume() : vmlaunch()));
+	GUEST_ASSERT_EQ(vmreadz(VM_EXIT_REASON), EXIT_REASON_VMCALL);
+	vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + 3);
 }
 
 static void l1_guest_code_vmx(struct vmx_pages *vmx)
@@ -467,30 +512,33 @@ static void l1_guest_code_vmx(struct vmx_pages *vmx)
 	prepare_vmcs(vmx, l2_guest_code, &l2_stack[ARRAY_SIZE(l2_stack)]);
 	GUEST_SYNC(0);
 
-	for (i = 0; i < NR_OPS; i++) {
-		GUEST_ASSERT(!(i ? vmresume() : vmlaunch()));
-		GUEST_ASSERT_EQ(vmreadz(VM_EXIT_REASON), EXIT_REASON_VMCALL);
-		vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + 3);
-	}
+	for (i = 0; i < NR_OPS; i++)
+		run_l2_vmx(i);
+	GUEST_SYNC(1);
+
+	reset_in_l1();
+	run_l2_vmx(true);
 	GUEST_DONE();
 }
 
 /*
  * L2 without nested paging: entry and exit are one PGD switch each, between the
- * roots of L1 and of guest mode.  Only the first one finds no root.
+ * roots of L1 and of guest mode.  Only the first one finds no root; and the one
+ * after a reset, which drops prev_roots[], too.
  */
 TEST(pgd_switches_hit_prev_roots)
 {
-	struct mmu_roots_snapshot before, after;
+	struct mmu_roots_snapshot before, switched, after;
 	vm_vaddr_t nested_gva;
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
 	struct ucall uc;
 
-	__TEST_REQUIRE(kvm_is_tdp_enabled(),
-		       "no TDP: the counts of shadow paging are not stated yet");
+	require_tdp();
 	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SVM) || kvm_cpu_has(X86_FEATURE_VMX),
 		       "nested virtualization is off: module parameter nested=1");
+	__TEST_REQUIRE(mmu_root_paths[PATH_CR4_SMEP].supported(),
+		       "KVM does not support SMEP on this host");
 
 	if (kvm_cpu_has(X86_FEATURE_SVM)) {
 		vm_create_with_one_vcpu(&vcpu, l1_guest_code_svm);
@@ -504,14 +552,22 @@ TEST(pgd_switches_hit_prev_roots)
 
 	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
 	mmu_roots_read(&roots, &before);
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	mmu_roots_read(&roots, &switched);
 	mmu_root_path_run(vcpu, &uc, UCALL_DONE);
 	mmu_roots_read(&roots, &after);
 
-	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_CACHE_MISS, 1);
-	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_CACHE_HIT, 2 * NR_OPS - 1);
-	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_ALLOC, 1);
-	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_LOAD, 1);
-	mmu_roots_expect_growth(&roots, &before, &after, MMU_RESET, 0);
+	mmu_roots_expect_growth(&roots, &before, &switched, MMU_ROOT_CACHE_MISS, 1);
+	mmu_roots_expect_growth(&roots, &before, &switched, MMU_ROOT_CACHE_HIT, 2 * NR_OPS - 1);
+	mmu_roots_expect_growth(&roots, &before, &switched, MMU_ROOT_ALLOC, 1);
+	mmu_roots_expect_growth(&roots, &before, &switched, MMU_ROOT_LOAD, 1);
+	mmu_roots_expect_growth(&roots, &before, &switched, MMU_RESET, 0);
+
+	mmu_roots_expect_growth(&roots, &switched, &after, MMU_RESET, NR_L1_RESETS);
+	mmu_roots_expect_growth(&roots, &switched, &after, MMU_ROOT_LOAD, NR_L1_RESETS + 1);
+	mmu_roots_expect_growth(&roots, &switched, &after, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_growth(&roots, &switched, &after, MMU_ROOT_CACHE_MISS, 1);
+	mmu_roots_expect_growth(&roots, &switched, &after, MMU_ROOT_CACHE_HIT, 1);
 	mmu_roots_vm_free(&roots);
 }
 
@@ -599,6 +655,7 @@ TEST(tracepoints_tell_the_details)
 {
 	char filter[256];
 
+	require_tdp();
 	mmu_roots_require();
 	caller_filter(filter, sizeof(filter));
 	expect_hits("kvm_mmu_reset", filter, PATH_CR4_SMEP, NR_OPS);
@@ -608,6 +665,7 @@ TEST(tracepoints_tell_the_details)
 	expect_hits("kvm_mmu_root_load", "as_id==1", PATH_EFER_NX, 0);
 	expect_hits("kvm_mmu_root_load", "level==4 || level==5", PATH_EFER_NX, NR_OPS);
 	expect_hits("kvm_mmu_root_load", "created==1", PATH_EFER_NX, 0);
+	expect_hits("kvm_mmu_root_load", "hpa==0", PATH_EFER_NX, 0);
 	if (kvm_has_cap(KVM_CAP_X86_SMM)) {
 		expect_hits("kvm_mmu_root_load", "as_id==1", PATH_SMM, NR_OPS);
 		expect_hits("kvm_mmu_root_load", "as_id==0", PATH_SMM, NR_OPS);

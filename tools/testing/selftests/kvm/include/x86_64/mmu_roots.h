@@ -62,13 +62,11 @@ enum mmu_root_event {
  *        indexed with &enum mmu_root_stat minus NR_MMU_ROOT_VM_STATS
  * @event: number of tracepoints hit since mmu_roots_open(); all zero if
  *         tracepoints cannot be counted, see &struct mmu_roots.tracing
- * @nr_vcpus: number of valid entries in @vcpu
  */
 struct mmu_roots_snapshot {
 	uint64_t stat[NR_MMU_ROOT_STATS];
 	uint64_t vcpu[MMU_ROOTS_MAX_VCPUS][NR_MMU_ROOT_VCPU_STATS];
 	uint64_t event[NR_MMU_ROOT_EVENTS];
-	int nr_vcpus;
 };
 
 /* One binary stats file descriptor, and where our stats are in it. */

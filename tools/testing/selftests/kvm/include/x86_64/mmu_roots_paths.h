@@ -6,6 +6,11 @@
 #ifndef SELFTEST_KVM_MMU_ROOTS_PATHS_H
 #define SELFTEST_KVM_MMU_ROOTS_PATHS_H
 
+/* Where SIPI starts an application processor; known to the assembler, too. */
+#define MMU_ROOT_SIPI_GPA	0xf0000
+
+#ifndef __ASSEMBLER__
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,7 +37,8 @@ enum mmu_root_path_id {
  * @resets: calls of kvm_mmu_reset_context() for one operation
  * @loads: root loads for one operation
  * @roots: distinct TDP roots that the path visits
- * @control: the path that differs in nothing but the reset
+ * @control: the path to compare the cost with: the same exit without the reset
+ *	     where there is one, or else an exit that does nothing
  * @guest_op: performs the operation once; called in the guest.  An even number
  *	      of operations leaves the guest's registers as they were
  * @supported: whether KVM can do it on this host; NULL if always
@@ -66,8 +72,8 @@ void guest_path_init(enum mmu_root_path_id path);
 void guest_touch_data(uint64_t i);
 uint64_t guest_checksum_data(void);
 
-/* Where a trampoline for INIT-SIPI-SIPI takes an application processor. */
-#define MMU_ROOT_SIPI_GPA	0xf0000ul
+/* The trampoline, and the first of the values that it loads. */
+extern const uint8_t mmu_roots_sipi_start[], mmu_roots_sipi_regs[], mmu_roots_sipi_end[];
 
 void guest_exit_for_good(void);
 void mmu_root_path_run_for_good(struct kvm_vcpu *vcpu);
@@ -76,5 +82,11 @@ void guest_send_init_sipi_sipi(uint32_t apic_id);
 
 uint64_t mmu_reset_every_set(uint64_t every);
 bool mmu_reset_every_supported(void);
+void mmu_roots_force_emulation(void);
+void mmu_root_params_restore(void);
+void mmu_root_path_pte(struct kvm_vm *vm, uint64_t page, uint64_t set_all,
+		       uint64_t set, uint64_t clear);
+
+#endif /* __ASSEMBLER__ */
 
 #endif /* SELFTEST_KVM_MMU_ROOTS_PATHS_H */

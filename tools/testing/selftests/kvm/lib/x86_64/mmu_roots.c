@@ -154,7 +154,7 @@ static void source_open(struct mmu_roots_source *source, int fd,
 	for (stat = first; stat < end; stat++) {
 		errno = ENOENT;
 		require_io(!source_find(fd, stat_names[stat], &source->offset[stat]),
-			   "kernel has some root stats, but not %s in the binary stats",
+			   "kernel has some root stats, but not %s in the binary stats: apply all of patches/linux-6.12.y/stats",
 			   stat_names[stat]);
 	}
 }
@@ -463,7 +463,6 @@ void mmu_roots_read(struct mmu_roots *roots, struct mmu_roots_snapshot *snap)
 	int i;
 
 	memset(snap, 0, sizeof(*snap));
-	snap->nr_vcpus = roots->nr_vcpus;
 
 	for (stat = 0; stat < NR_MMU_ROOT_VM_STATS; stat++)
 		snap->stat[stat] = source_read(&roots->vm_source, stat);

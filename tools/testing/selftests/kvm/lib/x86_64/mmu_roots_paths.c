@@ -44,13 +44,7 @@
 #define DATA_WORD(i)		(((i) + 1) * 0x9e3779b97f4a7c15ul)
 
 #define MODULE_PARAM_MMU_RESET_EVERY	"/sys/module/kvm/parameters/mmu_reset_every"
-
-#define STR(x)			#x
-#define XSTR(x)			STR(x)
-
-/* MMU_ROOT_SIPI_GPA for the assembler, which knows no suffix. */
-#define SIPI_BASE		0xf0000
-kvm_static_assert(SIPI_BASE == MMU_ROOT_SIPI_GPA);
+#define MODULE_PARAM_FORCE_EMULATION	"/sys/module/kvm/parameters/force_emulation_prefix"
 
 /* Real mode, with CS.base == SMBASE: count the SMI and return. */
 static const uint8_t smi_handler[] = {
@@ -144,18 +138,50 @@ static bool has_smm(void)
 }
 
 const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS] = {
-	/* id			   name		  resets loads roots control	     guest_op	      supported */
-	[PATH_NULL_EXIT]	= { "null-exit",	0, 0, 1, PATH_NULL_EXIT,    op_null_exit,    NULL },
-	[PATH_CR0_REWRITE]	= { "CR0-rewrite",	0, 0, 1, PATH_NULL_EXIT,    op_cr0_rewrite,  NULL },
-	[PATH_CR0_WP]		= { "CR0.WP",		0, 0, 1, PATH_NULL_EXIT,    op_cr0_wp,	     NULL },
-	[PATH_CR4_REWRITE]	= { "CR4-rewrite",	0, 0, 1, PATH_NULL_EXIT,    op_cr4_rewrite,  NULL },
-	[PATH_CR4_PGE]		= { "CR4.PGE",		0, 0, 1, PATH_CR4_REWRITE,  op_cr4_pge,	     NULL },
-	[PATH_CR4_SMEP]		= { "CR4.SMEP",		1, 1, 1, PATH_CR4_PGE,	    op_cr4_smep,     has_smep },
-	[PATH_CR4_SMAP]		= { "CR4.SMAP",		1, 1, 1, PATH_CR4_PGE,	    op_cr4_smap,     has_smap },
-	[PATH_CR4_PKE]		= { "CR4.PKE",		1, 1, 1, PATH_CR4_PGE,	    op_cr4_pke,	     has_pku },
-	[PATH_EFER_REWRITE]	= { "EFER-rewrite",	0, 0, 1, PATH_NULL_EXIT,    op_efer_rewrite, NULL },
-	[PATH_EFER_NX]		= { "EFER.NX",		1, 1, 1, PATH_EFER_REWRITE, op_efer_nx,	     NULL },
-	[PATH_SMM]		= { "SMI+RSM",		6, 2, 2, PATH_NULL_EXIT,    op_smi,	     has_smm },
+	[PATH_NULL_EXIT] = {
+		.name = "null-exit", .resets = 0, .loads = 0, .roots = 1,
+		.control = PATH_NULL_EXIT, .guest_op = op_null_exit,
+	},
+	[PATH_CR0_REWRITE] = {
+		.name = "CR0-rewrite", .resets = 0, .loads = 0, .roots = 1,
+		.control = PATH_NULL_EXIT, .guest_op = op_cr0_rewrite,
+	},
+	[PATH_CR0_WP] = {
+		.name = "CR0.WP", .resets = 0, .loads = 0, .roots = 1,
+		.control = PATH_NULL_EXIT, .guest_op = op_cr0_wp,
+	},
+	[PATH_CR4_REWRITE] = {
+		.name = "CR4-rewrite", .resets = 0, .loads = 0, .roots = 1,
+		.control = PATH_NULL_EXIT, .guest_op = op_cr4_rewrite,
+	},
+	[PATH_CR4_PGE] = {
+		.name = "CR4.PGE", .resets = 0, .loads = 0, .roots = 1,
+		.control = PATH_CR4_REWRITE, .guest_op = op_cr4_pge,
+	},
+	[PATH_CR4_SMEP] = {
+		.name = "CR4.SMEP", .resets = 1, .loads = 1, .roots = 1,
+		.control = PATH_CR4_PGE, .guest_op = op_cr4_smep, .supported = has_smep,
+	},
+	[PATH_CR4_SMAP] = {
+		.name = "CR4.SMAP", .resets = 1, .loads = 1, .roots = 1,
+		.control = PATH_CR4_PGE, .guest_op = op_cr4_smap, .supported = has_smap,
+	},
+	[PATH_CR4_PKE] = {
+		.name = "CR4.PKE", .resets = 1, .loads = 1, .roots = 1,
+		.control = PATH_CR4_PGE, .guest_op = op_cr4_pke, .supported = has_pku,
+	},
+	[PATH_EFER_REWRITE] = {
+		.name = "EFER-rewrite", .resets = 0, .loads = 0, .roots = 1,
+		.control = PATH_NULL_EXIT, .guest_op = op_efer_rewrite,
+	},
+	[PATH_EFER_NX] = {
+		.name = "EFER.NX", .resets = 1, .loads = 1, .roots = 1,
+		.control = PATH_EFER_REWRITE, .guest_op = op_efer_nx,
+	},
+	[PATH_SMM] = {
+		.name = "SMI+RSM", .resets = 6, .loads = 2, .roots = 2,
+		.control = PATH_NULL_EXIT, .guest_op = op_smi, .supported = has_smm,
+	},
 };
 
 static void add_smram(struct kvm_vm *vm)
@@ -329,55 +355,6 @@ uint64_t guest_checksum_data(void)
 	return checksum((uint64_t *)MMU_ROOT_DATA_GVA);
 }
 
-/*
- * From real mode, where SIPI starts a CPU, straight to 64-bit mode: "Initializing
- * IA-32e Mode" of the Intel SDM allows to set CR0.PE and CR0.PG at once.  CR0.PG
- * has to come last, i.e. CR4.PAE, EFER and CR0 are one role change each.
- */
-asm(".pushsection .rodata\n"
-    "sipi_start:\n"
-    ".code16\n"
-    "	cli\n"
-    "	mov	%cs, %ax\n"
-    "	mov	%ax, %ds\n"
-    "	lgdtl	sipi_gdt_ptr - sipi_start\n"
-    "	mov	sipi_cr4 - sipi_start, %eax\n"
-    "	mov	%eax, %cr4\n"
-    "	mov	sipi_cr3 - sipi_start, %eax\n"
-    "	mov	%eax, %cr3\n"
-    "	mov	$0xc0000080, %ecx\n"
-    "	xor	%edx, %edx\n"
-    "	mov	sipi_efer - sipi_start, %eax\n"
-    "	wrmsr\n"
-    "	mov	sipi_cr0 - sipi_start, %eax\n"
-    "	mov	%eax, %cr0\n"
-    "	ljmpl	*(sipi_far_ptr - sipi_start)\n"
-    ".code64\n"
-    "sipi_long:\n"
-    "	mov	$0x10, %eax\n"
-    "	mov	%eax, %ds\n"
-    "	mov	%eax, %es\n"
-    "	mov	%eax, %ss\n"
-    "	mov	sipi_rsp(%rip), %rsp\n"
-    "	jmp	*sipi_rip(%rip)\n"
-    ".balign 8\n"
-    "sipi_gdt:	.quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff\n"
-    "sipi_gdt_ptr:	.word . - sipi_gdt - 1\n"
-    "		.long " XSTR(SIPI_BASE) " + sipi_gdt - sipi_start\n"
-    "sipi_far_ptr:	.long " XSTR(SIPI_BASE) " + sipi_long - sipi_start\n"
-    "		.word 8\n"
-    ".balign 8\n"
-    "sipi_cr0:	.quad 0\n"
-    "sipi_cr3:	.quad 0\n"
-    "sipi_cr4:	.quad 0\n"
-    "sipi_efer:	.quad 0\n"
-    "sipi_rsp:	.quad 0\n"
-    "sipi_rip:	.quad 0\n"
-    "sipi_end:\n"
-    ".popsection\n");
-
-extern const uint8_t sipi_start[], sipi_cr0[], sipi_end[];
-
 /**
  * mmu_root_sipi_install() - Install what an AP runs after INIT-SIPI-SIPI
  * @ap: the application processor, in 64-bit mode
@@ -396,8 +373,8 @@ void mmu_root_sipi_install(struct kvm_vcpu *ap, void *entry, uint64_t stack)
 	page = addr_gpa2hva(ap->vm, MMU_ROOT_SIPI_GPA);
 
 	vcpu_sregs_get(ap, &sregs);
-	memcpy(page, sipi_start, sipi_end - sipi_start);
-	memcpy(page + (sipi_cr0 - sipi_start),
+	memcpy(page, mmu_roots_sipi_start, mmu_roots_sipi_end - mmu_roots_sipi_start);
+	memcpy(page + (mmu_roots_sipi_regs - mmu_roots_sipi_start),
 	       (uint64_t []){ sregs.cr0, sregs.cr3, sregs.cr4,
 			      sregs.efer & ~EFER_LMA, stack, (uintptr_t)entry },
 	       6 * sizeof(uint64_t));
@@ -439,16 +416,63 @@ void guest_exit_for_good(void)
 void mmu_root_path_run_for_good(struct kvm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
+	int ret = __vcpu_run(vcpu);
 	struct ucall uc;
 
-	if (!__vcpu_run(vcpu) && run->exit_reason == KVM_EXIT_IO && run->io.port == EXIT_PORT)
+	if (!ret && run->exit_reason == KVM_EXIT_IO && run->io.port == EXIT_PORT)
 		return;
 
-	if (get_ucall(vcpu, &uc) == UCALL_ABORT)
+	if (ret)
+		printf("#! KVM_RUN of vCPU %u: %s\n", vcpu->id, strerror(errno));
+	else if (get_ucall(vcpu, &uc) == UCALL_ABORT)
 		printf("#! guest: %s\n", uc.buffer);
 	else
-		printf("#! vCPU %u left with %s\n", vcpu->id, exit_reason_str(run->exit_reason));
+		printf("#! vCPU %u left with %s, port %#x\n", vcpu->id,
+		       exit_reason_str(run->exit_reason), run->io.port);
 	exit(KSFT_FAIL);
+}
+
+/* What this process has changed, to be undone when it exits. */
+static bool reset_every_changed;
+static bool force_emulation_changed;
+
+static uint64_t param_set(const char *path, uint64_t val)
+{
+	char buf[32] = "";
+	int fd, len;
+
+	fd = open(path, O_RDWR);
+	len = snprintf(buf, sizeof(buf), "%lu", val);
+	if (fd < 0 || write(fd, buf, len) != len || pread(fd, buf, sizeof(buf) - 1, 0) <= 0) {
+		printf("#! write %lu to %s: %s\n", val, path, strerror(errno));
+		_exit(KSFT_FAIL);
+	}
+	close(fd);
+	return strtoull(buf, NULL, 10);
+}
+
+/**
+ * mmu_root_params_restore() - Undo what this process did to module parameters
+ *
+ * Also done when it exits, but not if the kselftest harness ends it by _exit().
+ */
+void mmu_root_params_restore(void)
+{
+	if (reset_every_changed)
+		param_set(MODULE_PARAM_MMU_RESET_EVERY, 0);
+	if (force_emulation_changed)
+		param_set(MODULE_PARAM_FORCE_EMULATION, 0);
+	reset_every_changed = false;
+	force_emulation_changed = false;
+}
+
+static void restore_params_at_exit(void)
+{
+	static bool armed;
+
+	if (!armed)
+		atexit(mmu_root_params_restore);
+	armed = true;
 }
 
 /**
@@ -461,36 +485,58 @@ bool mmu_reset_every_supported(void)
 	return !access(MODULE_PARAM_MMU_RESET_EVERY, R_OK | W_OK);
 }
 
-static void mmu_reset_every_off(void)
-{
-	mmu_reset_every_set(0);
-}
-
 /**
  * mmu_reset_every_set() - Force a reset on every Nth exit
  * @every: N; 0 turns it off
  *
- * Applies to all VMs of the host.  Turned off when the test exits.
+ * Applies to all VMs of the host, until mmu_root_params_restore().
  *
  * Return: N as KVM reports it.
  */
 uint64_t mmu_reset_every_set(uint64_t every)
 {
-	static bool armed;
-	char buf[32] = "";
-	int fd, len;
+	restore_params_at_exit();
+	reset_every_changed = true;
+	return param_set(MODULE_PARAM_MMU_RESET_EVERY, every);
+}
 
-	if (!armed)
-		atexit(mmu_reset_every_off);
-	armed = true;
+/**
+ * mmu_roots_force_emulation() - Have KVM emulate what follows KVM_FEP
+ *
+ * Applies to all VMs of the host, until mmu_root_params_restore().
+ */
+void mmu_roots_force_emulation(void)
+{
+	if (get_kvm_param_integer("force_emulation_prefix"))
+		return;
 
-	fd = open(MODULE_PARAM_MMU_RESET_EVERY, O_RDWR);
-	len = snprintf(buf, sizeof(buf), "%lu", every);
-	if (fd < 0 || write(fd, buf, len) != len || pread(fd, buf, sizeof(buf) - 1, 0) <= 0) {
-		printf("#! write %s to " MODULE_PARAM_MMU_RESET_EVERY ": %s\n",
-		       buf, strerror(errno));
-		_exit(KSFT_FAIL);
+	restore_params_at_exit();
+	force_emulation_changed = true;
+	param_set(MODULE_PARAM_FORCE_EMULATION, 1);
+}
+
+/**
+ * mmu_root_path_pte() - Change the guest's page table entries of a data page
+ * @vm: a VM of mmu_root_path_vm_create(), which has not run yet
+ * @page: number of the page
+ * @set_all: bits to set in the entries of all levels
+ * @set: bits to set in the entry that maps the page
+ * @clear: bits to clear in the entry that maps the page
+ */
+void mmu_root_path_pte(struct kvm_vm *vm, uint64_t page, uint64_t set_all,
+		       uint64_t set, uint64_t clear)
+{
+	uint64_t gva = MMU_ROOT_DATA_GVA + page * PAGE_SIZE;
+	uint64_t table = vm->pgd, *pte = NULL;
+	int level;
+
+	for (level = vm->pgtable_levels; level > 0; level--) {
+		/* Nine bits of the address for each level. */
+		pte = (uint64_t *)addr_gpa2hva(vm, table) +
+		      ((gva >> (PAGE_SHIFT + 9 * (level - 1))) & 0x1ff);
+		*pte |= set_all;
+		table = PTE_GET_PA(*pte);
 	}
-	close(fd);
-	return strtoull(buf, NULL, 10);
+	*pte |= set;
+	*pte &= ~clear;
 }
