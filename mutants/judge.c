@@ -25,6 +25,8 @@
 
 #include <jansson.h>
 
+#define __printf(a, b)	__attribute__((__format__(printf, a, b)))
+
 #define RED_TAG		"Red: "
 #define MAX_TESTS	16
 #define MAX_REDS	32
@@ -61,8 +63,7 @@ static void die(const char *what, const char *why)
 	exit(EXIT_USAGE);
 }
 
-static void __attribute__((format(printf, 2, 3)))
-wrong(struct mutant *m, const char *fmt, ...)
+static void __printf(2, 3) wrong(struct mutant *m, const char *fmt, ...)
 {
 	size_t len = strlen(m->why);
 	va_list ap;
