@@ -117,7 +117,7 @@ static void __noreturn exec_child(char *const argv[], int out)
 	int null = open("/dev/null", O_RDONLY);
 
 	setsid();
-	/* The runner may be killed, too; its tests must not outlive it. */
+	/* The runner may be killed, too; at least the test itself goes with it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(null, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);

@@ -19,6 +19,7 @@
 #define REASON_PREFIX	"#! "
 #define SKIP_MARK	"# SKIP"
 #define ASSERT_MARK	"==== Test Assertion Failure ===="
+#define HARNESS_TIMEOUT	": Test terminated by timeout"
 /* The harness, for want of a reason. */
 #define NO_REASON	"unknown"
 
@@ -123,6 +124,9 @@ static void read_line(struct lines *l, char *line, struct verdict *v)
 
 	if (skip && (!strncmp(line, "ok ", 3) || !strncmp(line, "1..0", 4)))
 		note_skip(l, skip);
+	/* The deadline of the harness is shorter than ours. */
+	if (line[0] == '#' && strstr(line, HARNESS_TIMEOUT))
+		verdict_fail(v, "hung: no progress, killed by the harness");
 	if (!strncmp(line, "ok 1 ", 5))
 		l->ok = true;
 	if (!strncmp(line, "not ok 1 ", 9))
