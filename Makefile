@@ -29,7 +29,7 @@ deps:		## install the packages that all of the above needs
 	@$(S)/deps.sh build run test
 
 clean:		## remove the build folder, with all results
-	rm -rf $${BUILD:-build}
+	rm -rf "$${BUILD:-build}"
 
 clean-cache:	## remove the kernels, modules and packages that were kept
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/kvm-mmu-roots"
@@ -40,12 +40,17 @@ help:		## this text
 	@sed -n 's/^\([a-z-]*\):.*##/\1 #/p' $(MAKEFILE_LIST) | awk -F '#' '{ printf "  make %-15s%s\n", $$1, $$2 }'
 	@echo
 	@echo 'Variables, with their values:'
-	@printf '  %-16s%s\n' \
+	@printf '  %-20s%s\n' \
 	  'BED=$(or $(BED),qemu-svm)' 'where to run: a folder of beds/' \
 	  'KERNEL_SRC=$(KERNEL_SRC)' "a kernel tree to use instead of Debian's kernel" \
 	  'FILTER=$(FILTER)' "only cases whose 'test case' matches this pattern" \
 	  'LANES=$(or $(LANES),suite bench)' 'what to run: suite counts, bench measures' \
 	  'MUTANTS=$(MUTANTS)' 'only these mutants' \
+	  'TESTS=$(TESTS)' 'only these files of tests/' \
+	  'KCONFIG=$(KCONFIG)' 'a configuration for the kernel of KERNEL_SRC' \
+	  'BOUND=$(or $(BOUND),1.01)' 'how much more a path may cost in make bench' \
+	  'DEBIAN_VERSION=$(DEBIAN_VERSION)' "a version of Debian's kernel instead of the newest" \
+	  'JOBS=$(JOBS)' 'parallel jobs (default: one for each CPU)' \
 	  'DEPS=$(or $(DEPS),1)' '0: never install packages' \
 	  'BUILD=$(or $(BUILD),build)' 'folder for programs and results' \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'

@@ -9,6 +9,10 @@ series() {
 	grep -v -e '^#' -e '^$' "$SERIES_DIR/series" | sed "s|^|$SERIES_DIR/|"
 }
 
+kernel_version() {
+	awk '$2 == "=" && $1 ~ /^(VERSION|PATCHLEVEL|SUBLEVEL)$/ { printf "%s%s", dot, $3; dot = "." }' "$1/Makefile"
+}
+
 show_rejects() {
 	find "$1" -name '*.rej' | while read -r reject; do
 		say "    ${reject#"$1"/}:"
@@ -18,15 +22,17 @@ show_rejects() {
 
 tree=$1
 shift
-# shellcheck disable=SC2046 # paths of this repository, without spaces in their names
 [ $# -gt 0 ] || set -- $(cd "$SERIES_DIR" && series)
 
 for file in "$@"; do
 	[ -r "$file" ] || die "no such patch: $file: mend $SERIES_DIR/series"
-	patch -d "$tree" -p1 -s -f -N --no-backup-if-mismatch <"$file" >"$tree/.apply.log" 2>&1 || {
+done
+# As strict as git am: a patch that fits only loosely may have landed elsewhere.
+for file in "$@"; do
+	patch -d "$tree" -p1 -s -f -N -F0 --no-backup-if-mismatch <"$file" >"$tree/.apply.log" 2>&1 || {
 		sed 's/^/    | /' "$tree/.apply.log" >&2
 		show_rejects "$tree"
-		die "patch no longer applies: ${file#"$top"/}: refresh it for $(make -s -C "$tree" kernelversion)"
+		die "patch no longer applies: ${file#"$top"/}: refresh it for $(kernel_version "$tree")"
 	}
 	rm -f "$tree/.apply.log"
 done

@@ -6,12 +6,14 @@
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
+[ -z "${KERNEL_SRC:-}" ] ||
+	die "make bench compares with Debian's own modules: without KERNEL_SRC, please"
 "$top/scripts/deps.sh" build run
 "$top/beds/${BED:-qemu-svm}/run" --check
 need_space "$BUILD" 200
-base=$("$top/scripts/kernel.sh")
-tree=$("$top/scripts/tree.sh")
-tests=$("$top/scripts/tests.sh" "$tree")
+capture base "$top/scripts/kernel.sh"
+capture tree "$top/scripts/tree.sh"
+capture tests "$top/scripts/tests.sh" "$tree"
 "$top/scripts/tools.sh"
 
 out=$BUILD/results/bench-$(date +%Y%m%d-%H%M%S)-$$
@@ -19,16 +21,13 @@ mkdir -p "$out/stock" "$out/patched"
 say "measuring in bed ${BED:-qemu-svm}; results go to $out"
 
 # Debian's modules have no counters and no knob: tests of those are skipped.
-ROOTRUN_ARGS='' setpriv --pdeathsig TERM -- "$top/scripts/lane.sh" bench "$base" "$base/modules" \
-	"$tests/bin" "$out/stock" stock &
-stock_pid=$!
-at_exit "kill $stock_pid 2>/dev/null && wait $stock_pid || :"
-setpriv --pdeathsig TERM -- "$top/scripts/lane.sh" bench "$tree" "$tree/modules" \
-	"$tests/bin" "$out/patched" patched &
-patched_pid=$!
-at_exit "kill $patched_pid 2>/dev/null && wait $patched_pid || :"
-wait "$stock_pid" || die "no figures for Debian's modules, see $out/stock/bench.console"
-wait "$patched_pid" || die "no figures for the patched modules, see $out/patched/bench.console"
+start env ROOTRUN_ARGS='' "$top/scripts/lane.sh" bench "$base" "$base/modules" \
+	"$tests/bin" "$out/stock" stock
+stock_pid=$pid
+start "$top/scripts/lane.sh" bench "$tree" "$tree/modules" "$tests/bin" "$out/patched" patched
+patched_pid=$pid
+finish "$stock_pid" || die "no figures for Debian's modules, see $out/stock/bench.console"
+finish "$patched_pid" || die "no figures for the patched modules, see $out/patched/bench.console"
 
 echo "Instructions per operation: Debian's modules (base), and with the patches (new)"
 "$BUILD/rootreport" --compare "${BOUND:-1.01}" "$out/stock/bench.jsonl" "$out/patched/bench.jsonl"

@@ -10,7 +10,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 packages_build='gcc make libc6-dev flex bison bc libelf-dev libssl-dev dwarves
 	ccache rsync patch cpio xz-utils zstd kmod libjansson-dev ca-certificates git'
 packages_run='qemu-system-x86 busybox-static cpio gzip util-linux procps'
-packages_test='sparse perl valgrind'
+packages_test='sparse perl shellcheck valgrind'
 
 missing() {
 	for package in "$@"; do
@@ -24,7 +24,7 @@ apt() {
 }
 
 command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
-	die "no apt-get: this needs Debian 12, or the packages' equivalents with DEPS=skip"
+	die "no apt-get: this needs Debian 12"
 
 wanted=
 for verb in "$@"; do
@@ -36,7 +36,6 @@ for verb in "$@"; do
 	esac
 done
 
-# shellcheck disable=SC2086 # a list of words
 missing=$(missing $wanted)
 [ -n "$missing" ] || exit 0
 
@@ -51,6 +50,5 @@ fi
 
 say "  installing packages: $missing"
 apt update || say "    apt-get update failed; trying with the lists at hand"
-# shellcheck disable=SC2086
 apt install -y --no-install-recommends $missing >&2 ||
 	die "cannot install packages: apt-get install $missing"

@@ -16,7 +16,6 @@ IMAGE_MODULES='irqbypass ccp kvm kvm-amd kvm-intel'
 # Lines "package version" of all packages whose name matches $1.
 versions() {
 	names=$(apt-cache search --names-only "$1" | awk '{ print $1 }')
-	# shellcheck disable=SC2086 # a list of names
 	[ -z "$names" ] || apt-cache madison $names | awk '{ print $1, $3 }'
 }
 
@@ -126,7 +125,6 @@ prepare() {
 }
 
 resolve
-# shellcheck disable=SC2086 # three words
 set -- $pair
 version=$1 image=$2 headers=$3
 base=$CACHE/base/$version

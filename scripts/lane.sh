@@ -14,11 +14,16 @@ lane=$1 tree=$2 modules=$3 tests=$4 out=$5 name=${6:-$1}
 bed=${BED:-qemu-svm}
 
 # What a lane is.  Costs are measured in instructions, which only a single CPU
-# executes in an order that repeats.  These beds lack nothing that a test needs.
+# executes in an order that repeats; no test has more than one thread, so that a
+# single CPU does for all.  These beds lack nothing that a test needs.
 case $lane in
-suite) unit=cycles	 bed_args='--smp 2' programs='mmu_root_stats_test mmu_root_reuse_test' ;;
+suite) unit=cycles	 bed_args=''	   programs='mmu_root_stats_test mmu_root_reuse_test' ;;
 bench) unit=instructions bed_args=--icount  programs=mmu_root_perf_test ;;
 *) die "no such lane: $lane: there are suite and bench" ;;
+esac
+
+case ${FILTER:-} in
+*\'*) die "FILTER has a quote, which no case has: $FILTER" ;;
 esac
 
 initrd=$out/$lane.initrd
@@ -32,10 +37,6 @@ ROOTRUN_ARGS='${ROOTRUN_ARGS---no-skip} ${FILTER:+--filter $(echo "$FILTER" | tr
 BEFORE_TESTS='${BEFORE_TESTS:-}'
 END
 
-# shellcheck disable=SC2086 # lists of words
-setpriv --pdeathsig TERM -- "$top/beds/$bed/run" --name "$bed/$name" --kernel "$tree/boot/vmlinuz" \
+run "$top/beds/$bed/run" --name "$bed/$name" --kernel "$tree/boot/vmlinuz" \
 	--initrd "$initrd" --results "$out/$lane.jsonl" --console "$out/$lane.console" \
-	$bed_args ${BED_ARGS:-} &
-bed_pid=$!
-at_exit "kill $bed_pid 2>/dev/null && wait $bed_pid || :"
-wait "$bed_pid"
+	$bed_args ${BED_ARGS:-}

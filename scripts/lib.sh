@@ -6,9 +6,16 @@ set -eu
 
 BUILD=${BUILD:-$top/build}
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/kvm-mmu-roots
+case $BUILD in
+/*) ;;
+*) BUILD=$PWD/$BUILD ;;
+esac
 SERIES_DIR=$top/patches/linux-6.12.y
 JOBS=${JOBS:-$(nproc)}
 export BUILD CACHE JOBS
+
+# Other makefiles' business is not that of ours, which may have called us.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 # Exit statuses of all scripts: 0 good, 1 a test failed, 2 nothing could be run.
 EXIT_UNUSABLE=2
@@ -26,16 +33,29 @@ now() {
 	date +%s
 }
 
+# Lists of paths are words here, and a comma ends a path for QEMU.
+case "$BUILD $CACHE" in
+*[[:space:],]*[[:space:]]* | *[[:space:]]*[[:space:],]* | *,*)
+	die "BUILD=$BUILD and XDG_CACHE_HOME must be without blanks and commas" ;;
+esac
+
 # hash FILE...: one hash over the names and contents of files.
 hash_files() {
 	sha256sum "$@" | sha256sum | cut -c1-16
 }
 
-# Whatever must not outlive the script; evaluated on every way out.
+# Files that must not outlive the script, and processes: evaluated, and killed, on
+# every way out.
 cleanup=:
+children=
 on_exit() {
 	status=$?
-	trap - EXIT INT TERM HUP
+	# A second Ctrl-C must not cut the cleaning up short.
+	trap '' INT TERM HUP
+	trap - EXIT
+	for child in $children; do
+		{ kill "$child" && wait "$child"; } 2>/dev/null || :
+	done
 	eval "$cleanup"
 	exit "$status"
 }
@@ -48,6 +68,45 @@ at_exit() {
 	cleanup="$1; $cleanup"
 }
 
+# start COMMAND...: in the background, in $pid.  If we are killed, however, it is.
+start() {
+	setpriv --pdeathsig TERM -- "$@" </dev/null &
+	pid=$!
+	children="$children $pid"
+}
+
+# finish PID: wait for what was started; its exit status.
+finish() {
+	finish_status=0
+	wait "$1" || finish_status=$?
+	children=$(printf '%s\n' $children | grep -vx "$1" || :)
+	return "$finish_status"
+}
+
+# Shells do not act on signals while they wait for a command in the foreground.
+# So whatever takes long is run in the background, and waited for.
+run() {
+	start "$@"
+	finish "$pid"
+}
+
+# capture VARIABLE COMMAND...: what a command prints; dies if it fails.
+capture() {
+	capture_var=$1
+	shift
+	capture_file=$(mktemp)
+	at_exit "rm -f '$capture_file'"
+	start "$@" >"$capture_file"
+	finish "$pid" || {
+		capture_status=$?
+		rm -f "$capture_file"
+		exit "$capture_status"
+	}
+	read -r capture_value <"$capture_file" || :
+	rm -f "$capture_file"
+	eval "$capture_var=\$capture_value"
+}
+
 # need_space FOLDER MIB: stop before a full disk does.
 need_space() {
 	mkdir -p "$1" 2>/dev/null || die "cannot create $1: make it writable, or set XDG_CACHE_HOME or BUILD"
@@ -58,7 +117,8 @@ need_space() {
 
 # lock NAME: until unlock, or the end of the script and all its children.
 lock() {
-	mkdir -p "$CACHE/locks"
+	mkdir -p "$CACHE/locks" 2>/dev/null ||
+		die "cannot create $CACHE: make it writable, or set XDG_CACHE_HOME"
 	exec 9>"$CACHE/locks/$1"
 	flock -n 9 && return
 	say "  waiting for another run that prepares $1"
@@ -77,16 +137,14 @@ step() {
 	mkdir -p "$(dirname "$step_log")"
 	step_start=$(now)
 	say "  $step_what"
-	setpriv --pdeathsig TERM -- "$@" >"$step_log" 2>&1 </dev/null &
-	step_pid=$!
-	at_exit "kill $step_pid 2>/dev/null && wait $step_pid || :"
-	while kill -0 "$step_pid" 2>/dev/null; do
+	start "$@" >"$step_log" 2>&1
+	while kill -0 "$pid" 2>/dev/null; do
 		sleep 1
 		step_s=$(($(now) - step_start))
 		[ $((step_s % 15)) -ne 0 ] || [ "$step_s" -eq 0 ] ||
 			say "    ... $step_s s, $(wc -l <"$step_log") lines of output: $(tail -n 1 "$step_log" | cut -c1-60)"
 	done
-	if wait "$step_pid"; then
+	if finish "$pid"; then
 		say "    done in $(($(now) - step_start)) s"
 		return
 	fi

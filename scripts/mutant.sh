@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Build one mutant, and run the suite on it: mutant.sh PATCH TREE TESTS
-# Prints the results file.  Modules and results are kept, keyed by content.
+# Build one mutant, and run the suite on it: mutant.sh PATCH TREE TESTS OUT
+# Writes the path of the results file to OUT.  Modules and results are kept, keyed by content.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
-patch=$1 tree=$2 tests=$3
+patch=$1 tree=$2 tests=$3 out=$4
 name=$(basename "$patch" .patch)
 
 # The changelog is for the judge, and no reason to build or run anything again.
@@ -39,15 +39,21 @@ build() {
 }
 
 modules=$CACHE/mutants/$({ echo "$tree" && code_of "$patch"; } | sha256sum | cut -c1-16)
+
+# Another run may want the same mutant; it finds what we leave.
+mkdir -p "$CACHE/locks"
+exec 8>"$CACHE/locks/mutant-$(basename "$modules")"
+flock 8
 [ -e "$modules/done" ] || build
 
 runner=$(cd "$top" && hash_files runner/*.[ch] beds/init beds/*/run scripts/lane.sh scripts/initramfs.sh)
-results=$modules/$(echo "$tests $runner" | sha256sum | cut -c1-16)
+results=$modules/$(echo "$tests $runner ${BED:-}" | sha256sum | cut -c1-16)
 if [ ! -e "$results/done" ]; then
 	rm -rf "$results"
 	mkdir -p "$results"
-	# A mutant that kills the bed has no results, which the judge sees.
-	"$top/scripts/lane.sh" suite "$tree" "$modules" "$tests/bin" "$results" "$name" || :
-	touch "$results/done"
+	# A mutant that kills the bed has no end of results, which the judge sees,
+	# and which is not kept: it might have been something else.
+	run "$top/scripts/lane.sh" suite "$tree" "$modules" "$tests/bin" "$results" "$name" || :
+	! grep -qs '"type":"end"' "$results/suite.jsonl" || touch "$results/done"
 fi
-echo "$results/suite.jsonl"
+echo "$results/suite.jsonl" >"$out"

@@ -5,12 +5,15 @@
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
-start=$(now)
+# All of the suite, as it is: what is kept must not depend on the day.
+unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS LANES
+
+begin=$(now)
 "$top/scripts/deps.sh" build run
 "$top/beds/${BED:-qemu-svm}/run" --check
 need_space "$CACHE" 1500
-tree=$("$top/scripts/tree.sh")
-tests=$("$top/scripts/tests.sh" "$tree")
+capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh"
+capture tests "$top/scripts/tests.sh" "$tree"
 "$top/scripts/tools.sh"
 
 patches=
@@ -24,25 +27,23 @@ mkdir -p "$out"
 at_exit "rm -rf '$out'"
 
 say "the kernel without a mutant has to pass first"
-LANES=suite REPORT_ARGS='' "$top/scripts/run.sh" >"$out/unmutated" || {
+run env LANES=suite REPORT_ARGS='' "$top/scripts/run.sh" >"$out/unmutated" || {
 	cat "$out/unmutated"
 	die "the suite fails without a mutant: mend that first"
 }
 
 # One builds while the others' beds run, one CPU each.
 say "running $(echo "$patches" | wc -w) mutants"
-# shellcheck disable=SC2016 # expanded by the inner shell
-printf '%s\n' $patches | setpriv --pdeathsig TERM -- xargs -P $((JOBS + 1)) -I PATCH \
-	setpriv --pdeathsig TERM -- sh -c '"$1" "$2" "$3" "$4" >"$5/$(basename "$2").results" || :' \
-	- "$top/scripts/mutant.sh" PATCH "$tree" "$tests" "$out" &
-xargs_pid=$!
-at_exit "kill $xargs_pid 2>/dev/null && wait $xargs_pid || :"
-wait "$xargs_pid" || :
+for patch in $patches; do
+	echo "$patch $tree $tests $out/$(basename "$patch").results"
+done >"$out/list"
+run xargs -a "$out/list" -P $((JOBS + 1)) -L 1 \
+	setpriv --pdeathsig TERM -- "$top/scripts/mutant.sh" || :
 
 set --
 for patch in $patches; do
-	results=$(cat "$out/$(basename "$patch").results")
+	results=$(cat "$out/$(basename "$patch").results" 2>/dev/null || :)
 	set -- "$@" "$patch" "${results:-/nonexistent}"
 done
-say "finished in $(($(now) - start)) s"
+say "finished in $(($(now) - begin)) s"
 "$BUILD/judge" ${JUDGE_ARGS:-} "$@"

@@ -10,12 +10,12 @@ lanes=${LANES:-suite bench}
 [ -x "$top/beds/$bed/run" ] ||
 	die "no such bed: $bed: there are $(cd "$top/beds" && ls -d ./*/ | tr -d './' | tr '\n' ' ')"
 
-start=$(now)
+begin=$(now)
 "$top/scripts/deps.sh" build run
 "$top/beds/$bed/run" --check
 need_space "$BUILD" 200
-tree=$("$top/scripts/tree.sh")
-tests=$("$top/scripts/tests.sh" "$tree")
+capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh"
+capture tests "$top/scripts/tests.sh" "$tree"
 "$top/scripts/tools.sh"
 
 out=$BUILD/results/$(date +%Y%m%d-%H%M%S)-$$
@@ -23,26 +23,24 @@ mkdir -p "$out"
 say "running the tests in bed $bed; results go to $out"
 pids=
 for lane in $lanes; do
-	setpriv --pdeathsig TERM -- "$top/scripts/lane.sh" "$lane" "$tree" "$tree/modules" "$tests/bin" "$out" &
-	pids="$pids $!"
+	start "$top/scripts/lane.sh" "$lane" "$tree" "$tree/modules" "$tests/bin" "$out"
+	pids="$pids $pid"
 done
-at_exit "kill $pids 2>/dev/null && wait || :"
 
 # The report judges, from what was planned and what was done.  A bed that died
 # has said why, and its lane lacks results.
 files=
 for pid in $pids; do
-	wait "$pid" || bed_failed=1
+	finish "$pid" || bed_failed=1
 done
 for lane in $lanes; do
 	[ ! -s "$out/$lane.jsonl" ] || files="$files $out/$lane.jsonl"
 done
 ln -sfn "$(basename "$out")" "$BUILD/results/latest"
-say "finished in $(($(now) - start)) s"
+say "finished in $(($(now) - begin)) s"
 [ -n "$files" ] || die "no lane has results, see $out/*.console"
 
 status=0
-# shellcheck disable=SC2086 # a list of paths
 "$BUILD/rootreport" ${REPORT_ARGS:-} $files || status=$?
 [ -z "${bed_failed:-}" ] || [ "$status" -ne 0 ] || status=1
 exit "$status"

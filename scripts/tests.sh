@@ -39,7 +39,6 @@ build() {
 		targets="$targets $dir/kernel/$SELFTESTS/kvm/${test%.c}"
 	done
 	# Relative paths in the kernel's makefiles: OUTPUT has to be absolute.
-	# shellcheck disable=SC2086 # a list of words
 	step "$dir/tests.log" "building the selftests" env LDFLAGS=-static \
 		CCACHE_DIR="$CACHE/ccache" CCACHE_BASEDIR="$dir" CCACHE_NOHASHDIR=1 \
 		make -C "$dir/kernel/$SELFTESTS/kvm" -j"$JOBS" CC='ccache gcc' \

@@ -24,8 +24,7 @@ build() {
 	touch "$tree/done"
 }
 
-base=$("$top/scripts/kernel.sh")
-# shellcheck disable=SC2046 # paths of this repository
+capture base "$top/scripts/kernel.sh"
 key=$(cd "$SERIES_DIR" && { cat "$base/release" && hash_files series $(ls ./*/*.patch); } | sha256sum | cut -c1-16)
 tree=$CACHE/trees/$key
 lock "tree-$key"

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0
+# Shared by what works on a kernel tree of the user's: what is fit to work on.
+# Sourced after lib.sh.
+
+is_git_tree() {
+	if [ -e "$1/.git" ] && ! git -C "$1" rev-parse >/dev/null 2>&1; then
+		die "KERNEL_SRC=$1: git refuses: $(git -C "$1" rev-parse 2>&1 | head -n 1)"
+	fi
+	git -C "$1" rev-parse --is-inside-work-tree >/dev/null 2>&1 &&
+		[ "$(git -C "$1" rev-parse --show-toplevel)" = "$(cd "$1" && pwd -P)" ]
+}
+
+# check_kernel_src FOLDER: a kernel tree with KVM, and if it is a git tree, one
+# without changes that would be lost or mixed up with ours.
+check_kernel_src() {
+	[ -d "$1" ] || die "KERNEL_SRC=$1: no such folder"
+	[ -f "$1/Makefile" ] && [ -f "$1/Kbuild" ] && [ -d "$1/arch/x86/kvm/mmu" ] &&
+		grep -q '^PATCHLEVEL' "$1/Makefile" ||
+		die "KERNEL_SRC=$1 is no kernel tree with KVM/x86: give the top of one"
+	is_git_tree "$1" || return 0
+	for path in rebase-apply rebase-merge MERGE_HEAD; do
+		[ ! -e "$(cd "$1" && git rev-parse --git-path "$path")" ] ||
+			die "KERNEL_SRC=$1 is in the middle of a rebase, am or merge: finish or abort it"
+	done
+	[ -z "$(git -C "$1" status --porcelain --untracked-files=no)" ] ||
+		die "KERNEL_SRC=$1 has uncommitted changes: commit or stash them"
+}
+
+# has_series FOLDER: whether the series is there already; dies if it is in part.
+has_series() {
+	marks=0
+	grep -qs mmu_root_alloc "$1/arch/x86/kvm/x86.c" && marks=$((marks + 1))
+	grep -qs mmu_root_cache_hit "$1/arch/x86/kvm/x86.c" && marks=$((marks + 1))
+	grep -qs kvm_mmu_root_load "$1/arch/x86/kvm/mmu/mmutrace.h" && marks=$((marks + 1))
+	grep -qs mmu_reset_every "$1/arch/x86/kvm/x86.c" && marks=$((marks + 1))
+	grep -qs 'mmu_roots' "$1/tools/testing/selftests/kvm/Makefile" && marks=$((marks + 1))
+	case $marks in
+	0) return 1 ;;
+	5) return 0 ;;
+	*) die "KERNEL_SRC=$1 has a part of the series: take it out first, e.g. git reset" ;;
+	esac
+}
+
+series_files() {
+	grep -v -e '^#' -e '^$' "$SERIES_DIR/series"
+}

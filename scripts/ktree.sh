@@ -1,0 +1,139 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Build a kernel tree of the user's, on a copy, with the series: ktree.sh
+# KERNEL_SRC=/path/to/linux; KCONFIG=/path/to/config to use that instead of a
+# small one.  Prints a folder like that of tree.sh.
+#
+# If the tree is Debian's source but for KVM itself, only KVM's modules are built,
+# and loaded into Debian's kernel: a minute instead of ten.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+. "$top/scripts/kernel-src.sh"
+
+NEED_MIB=6000
+
+# What may differ from Debian's source for its image to do: what nothing but KVM's
+# modules, or nothing in the kernel at all, is built from.
+KVM_ONLY='^(arch/x86/kvm/|virt/kvm/|tools/testing/selftests/|Documentation/|arch/x86/include/asm/kvm_host\.h|arch/x86/include/asm/kvm-x86-ops\.h)'
+
+# A hash of the tree's content: of its commit, or of names, sizes and times.
+identity() {
+	if is_git_tree "$src"; then
+		git -C "$src" rev-parse 'HEAD^{tree}'
+	else
+		(cd "$src" && find . -type f ! -name '*.o' ! -name '*.cmd' -printf '%P %s %T@\n') |
+			LC_ALL=C sort | sha256sum
+	fi
+}
+
+copy() {
+	mkdir -p "$1"
+	if is_git_tree "$src"; then
+		git -C "$src" archive HEAD | tar -x -C "$1"
+	else
+		cp -a "$src/." "$1/"
+		[ ! -e "$1/.config" ] || make -s -C "$1" mrproper
+	fi
+}
+
+apply() {
+	if has_series "$1"; then
+		say "  the series is in the tree already"
+	else
+		"$top/scripts/apply-series.sh" "$1"
+	fi
+}
+
+# Compares with all of Debian's source, as it is in its package; files that the
+# user's tree does not have cannot be built from.
+is_debian_but_for_kvm() {
+	capture base "$top/scripts/kernel.sh"
+	version=$(basename "$base")
+	deb=$CACHE/debs/linux-source-6.12_$version.deb
+	[ -r "$deb" ] || return 1
+	ln -sfn "$tree/copy" "$tree/linux-source-6.12"
+	say "  comparing with Debian's source"
+	run sh -c "dpkg-deb --fsys-tarfile '$deb' | tar -xO --wildcards '*/linux-source-*.tar.xz' |
+		tar -C '$tree' -dJf - 2>/dev/null" >"$tree/compare" || :
+	rm -f "$tree/linux-source-6.12"
+	[ -s "$tree/compare" ] || return 1
+	! sed -n 's/^linux-source-6.12\/\(.*\): \(Contents\|Size\).*/\1/p' "$tree/compare" |
+		grep -vEq "$KVM_ONLY"
+}
+
+build_modules() {
+	say "Debian's source but for KVM: building KVM's modules for Debian's kernel"
+	cp -a "$base/linux" "$tree/linux"
+	for dir in arch/x86/kvm virt/kvm arch/x86/include/asm tools/testing/selftests; do
+		cp -a "$tree/copy/$dir/." "$tree/linux/$dir/"
+	done
+	step "$tree/modules.log" "building KVM's modules" "$top/scripts/kmake.sh" \
+		"$tree/linux" "$(cat "$base/release")" M=arch/x86/kvm modules
+	cp -r "$base/modules" "$base/boot" "$base/release" "$tree/"
+}
+
+# What the bed and the modules cannot do without.
+NEEDED_OPTIONS='MODULES=y VIRTIO_CONSOLE=y VIRTIO_PCI=y DEBUG_FS=y SERIAL_8250_CONSOLE=y
+	BLK_DEV_INITRD=y KVM=m KVM_AMD=m KVM_INTEL=m'
+
+configure() {
+	if [ -n "${KCONFIG:-}" ]; then
+		cp "$KCONFIG" "$tree/linux/.config" || die "KCONFIG=$KCONFIG: cannot be read"
+		step "$tree/config.log" "configuring with $KCONFIG" \
+			"$top/scripts/kmake.sh" "$tree/linux" "" olddefconfig
+	else
+		# allnoconfig: what becomes visible by what we want stays off, too.
+		step "$tree/config.log" "configuring a small kernel" "$top/scripts/kmake.sh" \
+			"$tree/linux" "" KCONFIG_ALLCONFIG="$top/scripts/kconfig-small" allnoconfig
+	fi
+	for option in $NEEDED_OPTIONS; do
+		grep -q "^CONFIG_$option" "$tree/linux/.config" ||
+			die "the configuration lacks CONFIG_$option: give one that has it with KCONFIG="
+	done
+}
+
+build_kernel() {
+	say "building a kernel from KERNEL_SRC"
+	mv "$tree/copy" "$tree/linux"
+	configure
+	step "$tree/kernel.log" "building the kernel" \
+		"$top/scripts/kmake.sh" "$tree/linux" "" bzImage modules headers
+	mkdir -p "$tree/boot" "$tree/modules"
+	cp "$tree/linux/arch/x86/boot/bzImage" "$tree/boot/vmlinuz"
+	make -s -C "$tree/linux" kernelrelease >"$tree/release"
+	find "$tree/linux" -name irqbypass.ko -exec cp {} "$tree/modules/" \;
+	find "$tree/linux" -name ccp.ko -exec cp {} "$tree/modules/" \;
+}
+
+build() {
+	need_space "$CACHE" "$NEED_MIB"
+	rm -rf "$tree"
+	mkdir -p "$tree"
+	at_exit "[ -e '$tree/done' ] || rm -rf '$tree/linux' '$tree/copy'"
+	say "copying $KERNEL_SRC"
+	copy "$tree/copy"
+	apply "$tree/copy"
+	if [ -z "${KCONFIG:-}" ] && is_debian_but_for_kvm; then
+		build_modules
+	else
+		build_kernel
+	fi
+	rm -rf "$tree/copy"
+	for module in kvm kvm-amd kvm-intel; do
+		strip -d -o "$tree/modules/$module.ko" "$tree/linux/arch/x86/kvm/$module.ko"
+	done
+	touch "$tree/done"
+}
+
+check_kernel_src "$KERNEL_SRC"
+src=$(cd "$KERNEL_SRC" && pwd -P)
+series=$(cd "$SERIES_DIR" && series_files)
+key=$({
+	identity
+	cd "$SERIES_DIR" && hash_files series $series
+	cat "$top/scripts/kconfig-small" ${KCONFIG:+"$KCONFIG"}
+} | sha256sum | cut -c1-16)
+tree=$CACHE/trees/src-$key
+lock "tree-src-$key"
+[ -e "$tree/done" ] || build
+echo "$tree"

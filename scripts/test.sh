@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Every check of this project.  TESTS="tests/20-rootrun.t ..." picks some.
+# Ends in "N passed, N failed, N skipped"; fails unless N failed is 0.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+
+cd "$top"
+"$top/scripts/deps.sh" build run test
+# Once, and where one sees it: tests show nothing until they fail.
+capture tree "$top/scripts/tree.sh"
+run "$top/scripts/tests.sh" "$tree" >/dev/null
+"$top/scripts/tools.sh"
+
+out=$(mktemp "$BUILD/test.XXXXXX")
+at_exit "rm -f '$out'"
+
+# prove tells if a test has died, or has not done what it planned; what it shows
+# of each test point is what is counted.
+status=0
+start prove --verbose --timer ${TESTS:-tests/*.t} >"$out" 2>&1
+prove_pid=$pid
+start tail -n +1 -f --pid="$prove_pid" "$out"
+tail_pid=$pid
+finish "$prove_pid" || status=1
+finish "$tail_pid" || :
+
+count() {
+	grep -Ec "$1" "$out" || :
+}
+
+skipped=$(count '^ok [0-9]+ .*# SKIP')
+passed=$(($(count '^ok [0-9]+') - skipped))
+failed=$(count '^not ok [0-9]+')
+# A test that died without a failed test point is a failure, too.
+[ "$status" -eq 0 ] || [ "$failed" -ne 0 ] || failed=1
+[ $((passed + failed)) -gt 0 ] || failed=1
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
