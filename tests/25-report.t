@@ -5,34 +5,7 @@
 # Run by prove from the top directory.
 
 data=tests/data/report
-nr=0
-
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 1' HUP INT TERM
-
-bail_out()
-{
-	echo "Bail out! $*"
-	exit 1
-}
-
-# result STATUS NAME: one test point, STATUS as in $?
-result()
-{
-	nr=$((nr + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $nr - $2"
-	else
-		echo "not ok $nr - $2"
-	fi
-}
-
-skip()
-{
-	nr=$((nr + 1))
-	echo "ok $nr - $1 # SKIP $2"
-}
+. tests/tap.sh
 
 # report ARGUMENT...: leaves the exit status in $status
 report()
@@ -330,4 +303,4 @@ test_unusable
 test_usage
 test_colour
 test_valgrind
-echo "1..$nr"
+plan_done

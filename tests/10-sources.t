@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What can be said of the sources without running them: our own programs build
+# without warnings and pass checkpatch, scripts pass shellcheck.
+
+. tests/tap.sh
+
+base=$(scripts/kernel.sh) || bail_out "no kernel source"
+
+for part in runner report mutants; do
+	make -s -C $part O="$tmp" CFLAGS='-O2 -Wall -Wextra -Werror' >"$tmp/log" 2>&1
+	ret=$?
+	result $ret "$part/ builds without warnings"
+	[ $ret -eq 0 ] || sed 's/^/# /' "$tmp/log"
+done
+
+# Fitting a header of the kernel's names in user space, and arguments of exec(),
+# look to checkpatch like a driver that does not know better.
+ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,STATIC_CONST_CHAR_ARRAY,VOLATILE
+for file in runner/*.[ch] report/*.[ch] mutants/*.[ch] tests/bad/*.c; do
+	(cd "$tmp" && "$base/linux/scripts/checkpatch.pl" --strict --no-tree -q \
+		--ignore $ignore -f "$OLDPWD/$file") >"$tmp/log" 2>&1
+	[ ! -s "$tmp/log" ]
+	ret=$?
+	result $ret "checkpatch --strict: $file"
+	[ $ret -eq 0 ] || sed 's/^/# /' "$tmp/log"
+done
+
+for file in scripts/*.sh beds/*/run beds/init tests/*.t tests/*.sh .ci/run; do
+	shellcheck -s sh -x -P scripts -P tests "$file" >"$tmp/log" 2>&1
+	ret=$?
+	result $ret "shellcheck: $file"
+	[ $ret -eq 0 ] || sed 's/^/# /' "$tmp/log"
+done
+plan_done

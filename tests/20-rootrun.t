@@ -1,0 +1,155 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The verdict of rootrun on tests that end in every bad way.
+
+. tests/tap.sh
+
+timeout_s=2
+
+# field CASE FIELD: of the case's result
+field()
+{
+	sed -n "s/.*\"type\":\"case\",\"test\":\"[^\"]*\",\"case\":\"$1\".*\"$2\":\"\\([^\"]*\\)\".*/\\1/p" \
+		"$tmp/results"
+}
+
+# judged NAME CASE STATUS REASON: REASON is an extended regular expression
+judged()
+{
+	[ "$(field "$2" status)" = "$3" ] && field "$2" reason | grep -Eqxe "$4"
+	ret=$?
+	result $ret "$1"
+	[ $ret -eq 0 ] || echo "# $(field "$2" status): $(field "$2" reason)"
+}
+
+# pathology NAME STATUS REASON
+pathology()
+{
+	ln -f "$tmp/pathology" "$tmp/$1"
+	attempt "$tmp/rootrun" -k /dev/null -t $timeout_s -o "$tmp/results" "$tmp/$1"
+	judged "a test that is '$1'" main "$2" "$3"
+}
+
+no_processes()
+{
+	! pgrep -f "^$tmp/$1" >/dev/null
+}
+
+test_pathologies()
+{
+	pathology good pass ""
+	result "$status" "exit status 0 if all is well"
+	pathology hang fail "hung: killed after $timeout_s s"
+	[ "$status" -eq 1 ]
+	result $? "exit status 1 after a failure"
+	pathology crash fail "crashed: Segmentation fault"
+	pathology flood fail "flooded its output: killed after 16 MiB.*"
+	[ "$(wc -c <"$tmp/results")" -lt 200000 ]
+	result $? "of a flood, only the beginning and the end are kept"
+	pathology orphan pass ""
+	no_processes orphan
+	result $? "a test's orphans are killed, in whichever process group"
+	pathology skip_without_reason fail "skipped without saying what is missing"
+	pathology skip_with_reason skip "no such hardware"
+	result "$status" "a skip is no failure"
+	pathology fail_with_reason fail "CR4.SMEP: one counter is wrong; and another"
+	pathology fail_in_disguise fail "something is wrong"
+	pathology utf8 pass ""
+	grep -q '?? valid: ä cut: ??' "$tmp/results" && iconv -f UTF-8 -t UTF-8 "$tmp/results" >/dev/null
+	result $? "output that is not UTF-8 is made so"
+	pathology long pass ""
+	grep -q 'line 0\\n.* bytes left out .*line 99999' "$tmp/results"
+	result $? "a long output loses its middle, and says so"
+	attempt "$tmp/rootrun" -k /dev/null -n -o "$tmp/results" "$tmp/skip_with_reason"
+	judged "--no-skip turns a skip into a failure" main fail "skipped in a bed that lacks nothing: no such hardware"
+}
+
+test_harness()
+{
+	attempt "$tmp/rootrun" -k /dev/null -o "$tmp/results" "$tmp/harness"
+	judged "harness: a case that passes" global.passes pass ""
+	judged "harness: a case that dies" global.dies fail "no reason given, see the log"
+	judged "harness: a case that skips" global.skips skip "no such hardware"
+	judged "harness: variant one of three" f.one.is_below_three pass ""
+	judged "harness: variant three of three" f.three.is_below_three fail "no reason given, see the log"
+	judged "harness: a case that hangs" f.one.hangs fail "hung: no progress, killed by the harness"
+	grep -q '"type":"end","planned":9,"passed":5,"failed":3,"skipped":1}' "$tmp/results"
+	result $? "harness: each case of each variant is run once"
+	attempt "$tmp/rootrun" -k /dev/null -f 'harness f.t*.is_below_three' -o "$tmp/results" "$tmp/harness"
+	grep -q '"type":"end","planned":2,' "$tmp/results"
+	result $? "--filter picks cases"
+}
+
+test_usage()
+{
+	attempt "$tmp/rootrun" --help
+	says "--help" 0 "^usage: rootrun"
+	attempt "$tmp/rootrun"
+	says "no test given" 2 "no test given: see rootrun --help"
+	attempt "$tmp/rootrun" -t soon "$tmp/good"
+	says "a timeout that is none" 2 "soon: a timeout is a number of seconds"
+	attempt "$tmp/rootrun" -u hours "$tmp/good"
+	says "a unit that is none" 2 "hours: the unit is cycles or instructions"
+	attempt "$tmp/rootrun" -k /dev/null "$tmp/nowhere"
+	says "a test that does not exist" 2 "nowhere: No such file"
+	attempt "$tmp/rootrun" -k /dev/null -f 'nothing*' "$tmp/good"
+	says "a filter that picks nothing" 2 "nothing\\*: nothing to run"
+	attempt "$tmp/rootrun" -k /dev/null -o /dev/full "$tmp/good"
+	says "a full disk" 2 "cannot write results: No space left"
+	attempt "$tmp/rootrun" -k "$tmp/no-kmsg" -o "$tmp/results" "$tmp/good"
+	judged "a kernel log that cannot be read" main fail "kernel log: the kernel log cannot be read: run as root"
+}
+
+test_kernel_log()
+{
+	ln -f "$tmp/pathology" "$tmp/good"
+	if [ ! -w /dev/kmsg ]; then
+		skip "a warning of the kernel fails a test" "/dev/kmsg is not writable"
+		return
+	fi
+	cat >"$tmp/warns" <<-END
+	#!/bin/sh
+	[ \$# -gt 0 ] || echo "<4>WARNING: CPU: 0 PID: 1 at kvm-mmu-roots test, nothing to worry" >/dev/kmsg
+	END
+	chmod +x "$tmp/warns"
+	attempt "$tmp/rootrun" -o "$tmp/results" "$tmp/warns"
+	judged "a warning of the kernel fails a test" main fail "kernel log: WARNING: .*"
+	attempt "$tmp/rootrun" -o "$tmp/results" "$tmp/warns" "$tmp/good"
+	grep -q '"planned":2,"passed":1,"failed":1' "$tmp/results"
+	result $? "but not the next one"
+}
+
+test_signals()
+{
+	"$tmp/rootrun" -k /dev/null -o "$tmp/results" "$tmp/hang" 2>/dev/null &
+	pid=$!
+	eventually 5 pgrep -f "^$tmp/hang" >/dev/null
+	kill -TERM $pid
+	wait $pid
+	[ $? -eq 143 ] && no_processes hang
+	result $? "SIGTERM ends rootrun and its test"
+
+	"$tmp/rootrun" -k /dev/null -o "$tmp/results" "$tmp/hang" 2>/dev/null &
+	pid=$!
+	eventually 5 pgrep -f "^$tmp/hang" >/dev/null
+	kill -KILL $pid
+	wait $pid 2>/dev/null
+	eventually 3 no_processes hang
+	result $? "SIGKILL of rootrun ends its test, too"
+}
+
+base=$(scripts/kernel.sh) || bail_out "no kernel source"
+{ make -s -C runner O="$tmp" CFLAGS='-O2 -Werror' &&
+  cc -Wall -o "$tmp/pathology" tests/bad/pathology.c &&
+  cc -Wall -D_GNU_SOURCE -I"$base/linux/tools/testing/selftests" -o "$tmp/harness" tests/bad/harness.c; } >"$tmp/make" 2>&1 || {
+	sed 's/^/# /' "$tmp/make"
+	bail_out "rootrun does not build"
+}
+
+test_pathologies
+test_harness
+test_usage
+test_kernel_log
+test_signals
+plan_done

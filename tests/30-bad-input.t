@@ -1,0 +1,156 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Bad input, and machines that lack something: one clear line, the remedy, and
+# exit status 2.
+
+. tests/tap.sh
+
+# A copy of the repository, to break.
+repo=$tmp/repo
+mkdir -p "$repo" "$tmp/bin"
+cp -r Makefile scripts beds patches mutants runner report tools "$repo"
+
+# fake PROGRAM: a stand-in for a program of the system; its text is on stdin
+fake()
+{
+	{ echo '#!/bin/sh'; cat; } >"$tmp/bin/$1"
+	chmod +x "$tmp/bin/$1"
+}
+
+# with_fakes COMMAND...: leaves the machine as it is
+with_fakes()
+{
+	env PATH="$tmp/bin:$PATH" "$@"
+}
+
+no_fakes()
+{
+	rm -f "$tmp/bin"/*
+}
+
+bed()
+{
+	beds/qemu-svm/run --kernel /dev/null --initrd /dev/null \
+		--results "$tmp/results" --console "$tmp/console" "$@"
+}
+
+test_packages()
+{
+	# One package less than there are.
+	fake dpkg-query <<-'END'
+	for package; do :; done
+	[ "$package" != flex ] || exit 1
+	echo installed
+	END
+	attempt with_fakes env DEPS=0 scripts/deps.sh build
+	one_line "packages missing, DEPS=0" 2 "^error: missing packages, .* apt-get install flex"
+	fake id <<-'END'
+	echo 1000
+	END
+	fake sudo <<-'END'
+	exit 1
+	END
+	attempt with_fakes scripts/deps.sh build
+	one_line "packages missing, no root" 2 "^error: missing packages, and neither root nor .*: apt-get install flex"
+	no_fakes
+	attempt scripts/deps.sh everything
+	one_line "a verb that is none" 2 "no such verb: everything"
+}
+
+test_kernel()
+{
+	attempt env DEBIAN_VERSION=6.12.0-nowhere DEPS=0 scripts/kernel.sh
+	one_line "no matching pair" 2 "no matching pair of linux-source-6.12 and linux-image-.* in version 6.12.0-nowhere: apt-get update, or"
+	fake apt-cache <<-'END'
+	exit 0
+	END
+	attempt with_fakes env DEPS=0 scripts/kernel.sh
+	one_line "no packages at all" 2 "no matching pair"
+	no_fakes
+	fake df <<-'END'
+	printf 'Filesystem 1M-blocks Used Available Capacity Mounted on\n/dev/sda 100 90 10 90%% /\n'
+	END
+	attempt with_fakes env XDG_CACHE_HOME="$tmp/cache" scripts/kernel.sh
+	one_line "too little disk" 2 "too little disk: .* has 10 MiB free, 4000 are needed: free some, or set XDG_CACHE_HOME"
+	no_fakes
+	attempt env XDG_CACHE_HOME=/proc/nowhere scripts/kernel.sh
+	says "a cache that cannot be written" 2 "cannot create .*"
+}
+
+test_bed()
+{
+	attempt make -s run BED=moon
+	one_line "no such bed" 2 "no such bed: moon: there are qemu-svm"
+	fake qemu-system-x86_64 <<-'END'
+	echo "QEMU emulator version 5.2.0 (Debian 1:5.2+dfsg-11)"
+	END
+	attempt with_fakes make -s run
+	one_line "QEMU too old" 2 "QEMU 5.2.0 is too old: install 7.2 or later"
+	no_fakes
+	# A PATH without QEMU, but with all else.
+	for program in awk sed grep sort head dirname setpriv sh cat tr rm nproc; do
+		ln -sf "$(command -v $program)" "$tmp/bin/"
+	done
+	attempt env PATH="$tmp/bin" "$PWD/beds/qemu-svm/run" --check
+	one_line "QEMU missing" 2 "no qemu-system-x86_64: apt-get install qemu-system-x86"
+	no_fakes
+	attempt bed --memory 99999999
+	one_line "too little memory" 2 "too little memory: [0-9]* MiB available, 100000511 are needed"
+	attempt bed --timeout soon
+	one_line "a timeout that is none" 2 "--timeout takes a number, not 'soon'"
+	attempt bed --coffee 1
+	one_line "an option that is none" 2 "no such option: --coffee: see --help"
+	attempt beds/qemu-svm/run --kernel "$tmp/nowhere" --initrd /dev/null
+	one_line "a kernel that is none" 2 "--kernel: cannot read '.*nowhere'"
+	attempt beds/qemu-svm/run --help
+	says "--help" 0 "^usage: beds/qemu-svm/run"
+}
+
+test_patches()
+{
+	base=$(scripts/kernel.sh) || bail_out "no kernel source"
+	mkdir -p "$tmp/tree"
+	cp -r --parents "$base/linux/arch/x86/kvm" "$base/linux/arch/x86/include/asm/kvm_host.h" \
+		"$base/linux/Makefile" "$base/linux/tools/testing/selftests/kvm/Makefile" "$tmp/tree"
+	tree=$tmp/tree$base/linux
+	sed -i 's/nx_lpage_splits;/nx_lpage_splits_renamed;/' "$tree/arch/x86/include/asm/kvm_host.h"
+	attempt scripts/apply-series.sh "$tree"
+	says "a patch that no longer applies: its name" 2 \
+		"patch no longer applies: patches/linux-6.12.y/stats/0001-.*: refresh it for 6.12"
+	grep -q 'kvm_host.h.rej' "$tmp/err" && grep -q '| +.*mmu_root_alloc' "$tmp/err"
+	result $? "a patch that no longer applies: its reject"
+	echo stats/0009-nowhere.patch >>"$repo/patches/linux-6.12.y/series"
+	attempt "$repo/scripts/apply-series.sh" "$tree"
+	says "a series that names a patch that is none" 2 "no such patch: .*0009-nowhere.patch: mend .*series"
+	attempt make -s mutants MUTANTS=nowhere DEPS=0
+	says "a mutant that is none" 2 "no such mutant: nowhere: see mutants/"
+}
+
+test_kernel_src()
+{
+	attempt make -s install-into
+	one_line "no KERNEL_SRC" 2 "which tree\\? make install-into KERNEL_SRC=/path/to/linux"
+	for verb in install-into run; do
+		attempt make -s $verb KERNEL_SRC="$tmp/nowhere"
+		one_line "$verb: no such folder" 2 "KERNEL_SRC=.*nowhere: no such folder"
+		attempt make -s $verb KERNEL_SRC="$tmp"
+		one_line "$verb: no kernel tree" 2 "is no kernel tree with KVM/x86: give the top of one"
+	done
+}
+
+test_report()
+{
+	attempt env BUILD="$tmp/build" make -s report
+	one_line "no results yet" 2 "no results in .*: make run"
+	attempt make -s help
+	says "make help" 0 "^  make run  *build all"
+}
+
+test_packages
+test_kernel
+test_bed
+test_patches
+test_kernel_src
+test_report
+plan_done

@@ -1,0 +1,120 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The kernel developer's ways in: install-into, and run on a tree of one's own.
+
+. tests/tap.sh
+
+base=$(scripts/kernel.sh) || bail_out "no kernel source"
+src=$tmp/linux
+
+git_src()
+{
+	git -C "$src" -c user.name='A Developer' -c user.email=dev@example.org "$@"
+}
+
+# head_and_state: what must not change if something goes wrong
+head_and_state()
+{
+	git_src rev-parse HEAD
+	git_src status --porcelain
+}
+
+install_into()
+{
+	env GIT_COMMITTER_NAME='A Developer' GIT_COMMITTER_EMAIL=dev@example.org \
+		make -s install-into KERNEL_SRC="$src" "$@"
+}
+
+# The files of the source that are not made by preparing it, as far as the series
+# and the selftests need them.
+make_git_tree()
+{
+	mkdir -p "$src"
+	(cd "$base/linux" && find arch/x86/kvm virt/kvm arch/x86/include include scripts \
+		tools/include tools/arch tools/build tools/lib tools/scripts \
+		tools/testing/selftests/*.* tools/testing/selftests/Makefile \
+		tools/testing/selftests/kvm tools/testing/selftests/rseq \
+		tools/testing/selftests/kselftest Makefile Kbuild Kconfig -type f \
+		! -name '*.o' ! -name '*.cmd' ! -name '*.ko' -print0 |
+		cpio -0 -pdm --quiet "$src")
+	git_src init -q
+	git_src add -A -f
+	git_src commit -qm 'A kernel tree'
+}
+
+test_refusals()
+{
+	echo >>"$src/Makefile"
+	state=$(head_and_state)
+	for verb in install-into run; do
+		attempt make -s $verb KERNEL_SRC="$src"
+		one_line "$verb: a dirty tree" 2 "has uncommitted changes: commit or stash them"
+	done
+	git_src checkout -q Makefile
+
+	sed -i 's/^TEST_GEN_PROGS_x86_64 += x86_64\/monitor_mwait_test/& # gone/' \
+		"$src/tools/testing/selftests/kvm/Makefile"
+	git_src commit -qam 'A conflict with the last patch'
+	state=$(head_and_state)
+	attempt install_into
+	says "install-into: a patch that does not apply" 2 "patch no longer applies: .*selftests/0005-"
+	[ "$state" = "$(head_and_state)" ]
+	result $? "install-into: the tree is as it was"
+	git_src reset -q --hard HEAD~1
+
+	attempt install_into SIGNOFF=me
+	one_line "install-into: a bad SIGNOFF" 2 "SIGNOFF='me' is not of the form 'Name <mail>'"
+}
+
+test_install()
+{
+	attempt install_into SIGNOFF='A Developer <dev@example.org>'
+	says "install-into: a clean tree" 0 "applied to .*linux: 5 patches"
+	[ "$(git_src rev-list --count HEAD)" -eq 6 ]
+	result $? "install-into: one commit a patch"
+	[ "$(git_src log -5 --format=%b | grep -c '^Signed-off-by: A Developer <dev@example.org>$')" -eq 5 ]
+	result $? "install-into: signed off"
+	[ -z "$(git_src status --porcelain --untracked-files=no)" ]
+	result $? "install-into: nothing is left uncommitted of what was there"
+	[ -f "$src/tools/testing/selftests/kvm/x86_64/mmu_root_reuse_test.c" ]
+	result $? "install-into: the tests are there"
+	attempt install_into
+	says "install-into: again, refreshes the tests" 0 "the series is in .* already"
+	[ "$(git_src rev-list --count HEAD)" -eq 6 ]
+	result $? "install-into: again, commits nothing"
+}
+
+# The kernel's own harness builds our tests there, and would run them.
+test_harness()
+{
+	mkdir -p "$src/usr"
+	cp -a "$base/linux/usr/include" "$src/usr/"
+	kvm=$src/tools/testing/selftests/kvm
+	attempt make -s -C "$kvm" OUTPUT="$kvm" "$kvm/x86_64/mmu_root_reuse_test" \
+		"$kvm/x86_64/mmu_root_stats_test" "$kvm/x86_64/mmu_root_perf_test"
+	result "$status" "the tree's own makefiles build the tests"
+	attempt "$kvm/x86_64/mmu_root_reuse_test" -l
+	says "they use the kselftest harness" 4 "^path  *null_exit  *exact_counts"
+	attempt make -s -C tools/testing/selftests TARGETS=kvm --dry-run run_tests
+	says "this repository's selftests forward to the prepared tree" 0 "mmu_root_reuse_test"
+}
+
+# A developer's tree with a bug in KVM, from a git history.
+test_run()
+{
+	git_src reset -q --hard
+	rm -rf "${src:?}/usr"
+	git_src am -q <mutants/cr4-smap-without-reset.patch >"$tmp/out" 2>&1 || sed 's/^/# /' "$tmp/out"
+	attempt make -s run KERNEL_SRC="$src" LANES=suite FILTER='*cr4_sm*'
+	says "run on a tree with a bug" 2 "^make.* Error 1"
+	says "its table names the path" 2 "^CR4.SMAP  *1000  *0  *0 .* FAIL"
+	says "and no other" 2 "^CR4.SMEP  *1000  *1000  *1000 .* ok"
+}
+
+make_git_tree
+test_refusals
+test_install
+test_harness
+test_run
+plan_done

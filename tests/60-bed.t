@@ -1,0 +1,120 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Guests that go wrong, and runs that are interrupted: a clear word, and nothing
+# left behind.
+
+. tests/tap.sh
+
+tree=$(scripts/tree.sh) && tests=$(scripts/tests.sh "$tree") && scripts/tools.sh ||
+	bail_out "nothing to boot"
+
+# Names this test's beds, to tell them from others on the machine.
+tag=faults-$$
+
+# lane BEFORE_TESTS [BED_ARGS]: boot a bed whose guest runs BEFORE_TESTS first
+lane()
+{
+	attempt env BEFORE_TESTS="$1" BED_ARGS="${2:-}" BUILD="$BUILD_DIR" FILTER='*null_exit*' \
+		scripts/lane.sh suite "$tree" "$tree/modules" "$tests/bin" "$tmp" "$tag"
+}
+
+no_qemu()
+{
+	! pgrep -f "qemu-system-x86_64.*$tmp" >/dev/null
+}
+
+BUILD_DIR=${BUILD:-build}
+
+test_guests()
+{
+	lane 'echo c >/proc/sysrq-trigger'
+	says "a guest that panics: status" 1 "the guest died before its tests were done"
+	says "a guest that panics: why" 1 "died before its tests were done: Kernel panic - not syncing: sysrq triggered crash"
+	says "a guest that panics: is booted once more" 1 "died before its first test: Kernel panic .*: booting once more"
+	[ ! -e "$tmp/suite.initrd" ]
+	result $? "a guest that panics: no files left but results and console"
+
+	lane 'while :; do sleep 1; done' '--timeout 25'
+	says "a guest that hangs" 124 "the guest hangs: killed after 25 s; the end of its console"
+	eventually 3 no_qemu
+	result $? "a guest that hangs: no process left"
+
+	lane 'rmmod kvm-amd; rm -f /dev/kvm'
+	says "a guest without KVM still ends its results" 0 "1 cases, done"
+	grep -q '"status":"fail","reason":"skipped in a bed that lacks nothing: ' "$tmp/suite.jsonl"
+	result $? "a guest without KVM: no case is green"
+
+	lane '' '--memory 16'
+	says "too little memory for the kernel" 2 "--memory: Debian.s kernel needs 256 MiB at least"
+
+	: >"$tmp/garbage"
+	attempt beds/qemu-svm/run --name "$tag" --kernel "$tmp/garbage" --initrd "$tmp/garbage" \
+		--results "$tmp/r" --console "$tmp/c" --timeout 20
+	says "a kernel that is none" 1 "QEMU failed with status"
+
+	attempt beds/qemu-svm/run --name "$tag" --kernel "$tree/boot/vmlinuz" --initrd "$tmp/garbage" \
+		--results "$tmp/r" --console "$tmp/c" --timeout 60
+	says "a guest that never gets to init" 1 "died before its tests were done: Kernel panic - not syncing: VFS: Unable to mount root fs"
+}
+
+# A run of its own, in a session of its own, so that a signal hits all of it.  What
+# a shell runs in the background ignores SIGINT, unless told otherwise.
+start_run()
+{
+	setsid env --default-signal=INT BUILD="$tmp/build" scripts/run.sh >"$tmp/log" 2>&1 </dev/null &
+	run=$!
+	eventually 60 pgrep -f "qemu-system-x86_64.*$tmp" >/dev/null
+	sleep "$1"
+}
+
+nothing_left()
+{
+	no_qemu && ! pgrep -f "scripts/lane.sh.*$tmp" >/dev/null && ! ls "$tmp"/build/initramfs.* >/dev/null 2>&1
+}
+
+test_interruptions()
+{
+	start_run 6
+	pkill -INT -s $run
+	wait $run
+	result $(($? != 130)) "Ctrl-C: exit status 130"
+	eventually 5 nothing_left
+	result $? "Ctrl-C: nothing left running"
+	[ ! -e "$tmp/build/results/latest" ]
+	result $? "Ctrl-C: no result passes for a finished one"
+
+	start_run 1
+	kill -TERM $run
+	wait $run
+	result $(($? != 143)) "SIGTERM: exit status 143"
+	eventually 5 nothing_left
+	result $? "SIGTERM: nothing left running"
+
+	start_run 3
+	kill -KILL $run
+	wait $run 2>/dev/null
+	eventually 5 nothing_left
+	result $? "SIGKILL: nothing left running"
+}
+
+test_two_at_once()
+{
+	setsid env BUILD="$tmp/build" LANES=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/one" 2>&1 </dev/null &
+	one=$!
+	setsid env BUILD="$tmp/build" LANES=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/two" 2>&1 </dev/null &
+	two=$!
+	wait $one
+	first=$?
+	wait $two && [ $first -eq 0 ] && grep -q '^1 cases: 1 passed' "$tmp/one" "$tmp/two"
+	ret=$?
+	result $ret "two runs at once"
+	[ $ret -eq 0 ] || cat "$tmp/one" "$tmp/two" | sed 's/^/#   /'
+	[ "$(ls -d "$tmp"/build/results/2* | wc -l)" -ge 2 ]
+	result $? "two runs at once: results of their own"
+}
+
+test_guests
+test_interruptions
+test_two_at_once
+plan_done

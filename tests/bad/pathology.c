@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A test with one pathology, for tests of the runner: pathology is chosen by the
+ * name under which the program is called.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void flood(void)
+{
+	char line[4096];
+
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (;;)
+		if (write(STDOUT_FILENO, line, sizeof(line)) < 0)
+			exit(1);
+}
+
+/* A process group of its own, as the kselftest harness has. */
+static void leave_a_child(void)
+{
+	if (!fork()) {
+		setpgid(0, 0);
+		sleep(1000);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = strrchr(argv[0], '/') + 1;
+
+	if (argc > 1)
+		return 1;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("#@ path=%s\n", name);
+	if (!strcmp(name, "hang"))
+		pause();
+	else if (!strcmp(name, "crash"))
+		raise(SIGSEGV);
+	else if (!strcmp(name, "flood"))
+		flood();
+	else if (!strcmp(name, "orphan"))
+		leave_a_child();
+	else if (!strcmp(name, "skip_without_reason"))
+		return 4;
+	else if (!strcmp(name, "skip_with_reason"))
+		return printf("1..0 # SKIP - no such hardware\n"), 4;
+	else if (!strcmp(name, "fail_with_reason"))
+		return printf("#! CR4.SMEP: one counter is wrong\n#! and another\n"), 1;
+	else if (!strcmp(name, "fail_in_disguise"))
+		return printf("#! something is wrong\n"), 0;
+	else if (!strcmp(name, "utf8"))
+		return printf("\xff\xfe valid: \xc3\xa4 cut: \xe2\x82\n"), 0;
+	else if (!strcmp(name, "long"))
+		for (int i = 0; i < 100000; i++)
+			printf("line %d\n", i);
+	return 0;
+}
