@@ -6,7 +6,7 @@
  * Measured with the TSC around single operations, and reported as minimum and
  * median: interrupts of the host hit some of the operations, and would be in a
  * mean.  In an emulator that advances the TSC by one for each instruction (QEMU
- * with -icount shift=0), the figures are instructions and the same in each run.
+ * with -icount shift=0), the figures are instructions, and repeat but for a few.
  */
 #include <linux/perf_event.h>
 #include <stdio.h>
