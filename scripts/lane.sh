@@ -6,7 +6,7 @@
 #
 # FILTER limits the cases, ROOTRUN_ARGS is added to rootrun's command line,
 # BEFORE_TESTS is shell code that the guest runs first, BED_ARGS is added to the
-# bed's command line.
+# bed's command line.  KVM_PARAMS are parameters for kvm.ko; TDP=0 is shadow paging.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -17,7 +17,10 @@ bed=${BED:-qemu-svm}
 # executes in an order that repeats; no test has more than one thread, so that a
 # single CPU does for all.  These beds lack nothing that a test needs.
 case $lane in
-suite) unit=cycles	 bed_args=''	   programs='mmu_root_stats_test mmu_root_reuse_test' ;;
+suite)
+	unit=cycles bed_args=''
+	programs=$(find "$tests" -name 'mmu_root_*_test' ! -name '*_perf_*' -printf '%f\n' | LC_ALL=C sort | tr '\n' ' ')
+	;;
 bench) unit=instructions bed_args=--icount  programs=mmu_root_perf_test ;;
 *) die "no such lane: $lane: there are suite and bench" ;;
 esac
@@ -35,6 +38,8 @@ UNIT='$unit'
 TESTS='$programs'
 ROOTRUN_ARGS='${ROOTRUN_ARGS---no-skip} ${FILTER:+--filter $(echo "$FILTER" | tr ' ' '?')}'
 BEFORE_TESTS='${BEFORE_TESTS:-}'
+KVM_PARAMS='${KVM_PARAMS:-}'
+TDP='${TDP:-}'
 END
 
 run "$top/beds/$bed/run" --name "$bed/$name" --kernel "$tree/boot/vmlinuz" \

@@ -42,6 +42,24 @@ enum mmu_root_stat {
 
 #define NR_MMU_ROOT_VCPU_STATS	(NR_MMU_ROOT_STATS - NR_MMU_ROOT_VM_STATS)
 
+/* What builds roots; which of them is up to KVM's module parameters. */
+enum mmu_root_mmu {
+	MMU_ROOT_TDP_MMU,
+	/* tdp_mmu=0: two-dimensional paging, with roots from the shadow page hash */
+	MMU_ROOT_LEGACY_MMU,
+	/* npt=0 or ept=0 */
+	MMU_ROOT_SHADOW_MMU,
+	NR_MMU_ROOT_MMUS,
+};
+
+/*
+ * Skip the rest of a test case that this host, or this KVM with its parameters,
+ * cannot run by its nature, and say so.  Everything else is to be required with
+ * __TEST_REQUIRE(), which a bed that lacks nothing takes for a failure.
+ */
+#define mmu_roots_require_applicable(cond, fmt, ...)	\
+	__TEST_REQUIRE(cond, "not applicable: " fmt, ##__VA_ARGS__)
+
 /* More than any test has; a snapshot is a plain struct, without allocations. */
 #define MMU_ROOTS_MAX_VCPUS	16
 
@@ -103,6 +121,7 @@ struct mmu_roots {
 
 const char *mmu_root_stat_name(enum mmu_root_stat stat);
 
+enum mmu_root_mmu mmu_root_mmu(void);
 bool mmu_roots_supported(void);
 void mmu_roots_require(void);
 void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name);

@@ -67,6 +67,18 @@ const char *mmu_root_stat_name(enum mmu_root_stat stat)
 	return stat_names[stat];
 }
 
+/**
+ * mmu_root_mmu() - Ask KVM which MMU it uses
+ *
+ * Return: the MMU for guests that aren't nested.
+ */
+enum mmu_root_mmu mmu_root_mmu(void)
+{
+	if (!kvm_is_tdp_enabled())
+		return MMU_ROOT_SHADOW_MMU;
+	return get_kvm_param_bool("tdp_mmu") ? MMU_ROOT_TDP_MMU : MMU_ROOT_LEGACY_MMU;
+}
+
 static bool is_root_stat(enum mmu_root_stat stat)
 {
 	return stat <= MMU_ROOT_FREE ||
