@@ -21,57 +21,32 @@
 
 /* Even, so that flips leave the guest's registers as they were. */
 #define NR_OPS			1000
+/* The least to have everything mapped, see guest_path_storm(). */
+#define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
 
 #define BSP_ID			0
 #define AP_ID			1
 #define NR_INITS		200
 
 /* INIT itself, then CR4.PAE, EFER.LME and CR0.PG; see docs/counters.md. */
-#define RESETS_PER_INIT		4
-#define LOADS_PER_INIT		4
+static const struct mmu_root_counts init_tdp = {
+	.resets = 4, .loads = 4, .found = 4, .roots = 1,
+};
 
-static void report(const char *path, uint64_t nr_ops,
-		   const struct mmu_roots_snapshot *a,
-		   const struct mmu_roots_snapshot *b)
-{
-	printf("#@ kind=counts path=%s ops=%lu resets=%lu loads=%lu alloc=%lu reuse=%lu\n",
-	       path, nr_ops,
-	       b->stat[MMU_RESET] - a->stat[MMU_RESET],
-	       b->stat[MMU_ROOT_LOAD] - a->stat[MMU_ROOT_LOAD],
-	       b->stat[MMU_ROOT_ALLOC] - a->stat[MMU_ROOT_ALLOC],
-	       b->stat[MMU_ROOT_REUSE] - a->stat[MMU_ROOT_REUSE]);
-}
-
-/* All there is to say about a storm on roots that survive. */
-static void expect_storm(struct mmu_roots *roots,
-			 const struct mmu_roots_snapshot *a,
-			 const struct mmu_roots_snapshot *b,
-			 uint64_t resets, uint64_t loads)
-{
-	mmu_roots_expect_growth(roots, a, b, MMU_RESET, resets);
-	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_LOAD, loads);
-	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_ALLOC, 0);
-	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_REUSE, loads);
-	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_INVALIDATE, 0);
-	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_FREE, 0);
-	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_CACHE_HIT, 0);
-	mmu_roots_expect_growth(roots, a, b, MMU_ROOT_CACHE_MISS, 0);
-	mmu_roots_expect_no_refault(roots, a, b);
-}
+/* The same, and CR3; all but the last of five loads have four PAE roots. */
+static const struct mmu_root_counts init_shadow = {
+	.resets = 4, .loads = 5, .found = 4 * 4 + 1, .misses = 1, .roots = 4 + 1,
+};
 
 static void guest_code(enum mmu_root_path_id path)
 {
-	const struct mmu_root_path *p = &mmu_root_paths[path];
 	uint64_t cr0 = get_cr0(), cr4 = get_cr4(), efer = rdmsr(MSR_EFER);
-	uint64_t i;
 
 	guest_path_init(path);
+	guest_path_storm(path, NR_WARM_OPS);
 	GUEST_SYNC(0);
 
-	for (i = 0; i < NR_OPS; i++) {
-		p->guest_op();
-		guest_touch_data(i);
-	}
+	guest_path_storm(path, NR_OPS);
 	GUEST_SYNC(NR_OPS);
 
 	GUEST_ASSERT_EQ(get_cr0(), cr0);
@@ -102,23 +77,15 @@ FIXTURE_VARIANT_ADD(path, efer_rewrite) { .id = PATH_EFER_REWRITE };
 FIXTURE_VARIANT_ADD(path, efer_nx) { .id = PATH_EFER_NX };
 FIXTURE_VARIANT_ADD(path, smm) { .id = PATH_SMM };
 
-static void begin(const char *path)
-{
-	printf("#@ path=%s\n", path);
-	__TEST_REQUIRE(kvm_is_tdp_enabled(),
-		       "no TDP: the counts of shadow paging are not stated yet");
-}
-
 FIXTURE_SETUP(path)
 {
-	const struct mmu_root_path *p = &mmu_root_paths[variant->id];
+	const char *name = mmu_root_paths[variant->id].name;
 
-	begin(p->name);
-	__TEST_REQUIRE(!p->supported || p->supported(),
-		       "KVM does not support %s on this host", p->name);
+	printf("#@ path=%s\n", name);
+	mmu_root_path_require(variant->id);
 	mmu_root_path_vm_create(&self->vcpu, guest_code);
 	vcpu_args_set(self->vcpu, 1, variant->id);
-	mmu_roots_open(&self->roots, self->vcpu->vm, p->name);
+	mmu_roots_open(&self->roots, self->vcpu->vm, name);
 }
 
 FIXTURE_TEARDOWN(path)
@@ -128,7 +95,7 @@ FIXTURE_TEARDOWN(path)
 
 TEST_F(path, exact_counts)
 {
-	const struct mmu_root_path *p = &mmu_root_paths[variant->id];
+	const struct mmu_root_counts *counts = mmu_root_path_counts(variant->id);
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
 	struct ucall uc;
@@ -138,9 +105,9 @@ TEST_F(path, exact_counts)
 	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
 	mmu_roots_read(roots, &storm);
 
-	report(p->name, NR_OPS, &warm, &storm);
-	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, p->roots);
-	expect_storm(roots, &warm, &storm, NR_OPS * p->resets, NR_OPS * p->loads);
+	mmu_roots_report(mmu_root_paths[variant->id].name, NR_OPS, &warm, &storm);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts->roots);
+	mmu_roots_expect_storm(roots, &warm, &storm, counts, NR_OPS);
 
 	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
 	mmu_roots_check(roots, uc.args[1] == mmu_root_path_checksum(self->vcpu->vm),
@@ -149,22 +116,24 @@ TEST_F(path, exact_counts)
 
 	/* guest_path_init() operated the path twice. */
 	if (variant->id == PATH_SMM)
-		mmu_roots_check(roots, mmu_root_path_nr_smis(self->vcpu->vm) == NR_OPS + 2,
-				"%lu SMIs handled, expected %u",
-				mmu_root_path_nr_smis(self->vcpu->vm), NR_OPS + 2);
+		mmu_roots_check(roots, mmu_root_path_nr_smis(self->vcpu->vm) ==
+				2 + NR_WARM_OPS + NR_OPS, "%lu SMIs handled, expected %u",
+				mmu_root_path_nr_smis(self->vcpu->vm),
+				2 + NR_WARM_OPS + NR_OPS);
 }
 
 /*
  * A reset is also what refreshes KVM's notion of the guest's paging, by which it
  * translates when it emulates an instruction.  Who makes resets cheaper, and
  * forgets that, has all counts right and lets the guest's kernel do what its
- * permissions forbid.  Only what affects data accesses can be told, as KVM_FEP is
- * fetched by the CPU: not SMEP, but EFER.NX, without which PTE.NX is reserved.
+ * permissions forbid.
  */
 #define NR_FLIPS		4
-#define USER_PAGE		0
+/* Pages of the data, by number. */
 #define READ_ONLY_PAGE		1
 #define NX_PAGE			2
+#define PREFIX_PAGE		3
+#define USER_PAGE		(PREFIX_PAGE + 1)
 #define PKRU_DENY_KEY_0		1
 
 /* kvm_asm_safe_fep() of the library lacks the prefix. */
@@ -183,38 +152,98 @@ TEST_F(path, exact_counts)
 #define READ_INSN		"cmpl $0, (%[addr])"
 #define WRITE_INSN		"orl $0, (%[addr])"
 
-static uint64_t page_of(enum mmu_root_path_id path)
+static const uint8_t fep_bytes[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
+
+/* Tell that no exception was raised, and return; see KVM_ASM_SAFE(). */
+static const uint8_t code_bytes[] = {
+	0x45, 0x31, 0xc9,	/* xor %r9d, %r9d */
+	0x41, 0xff, 0xe3,	/* jmp *%r11 */
+};
+
+static uint64_t gva_of(uint64_t page)
+{
+	return MMU_ROOT_DATA_GVA + page * PAGE_SIZE;
+}
+
+/*
+ * Jump to @entry, from where execution gets to the code at USER_PAGE, and return
+ * the vector of the exception that the fetch from there raises; 0 for none.
+ */
+static uint8_t fetch(uint64_t entry)
+{
+	uint64_t vector = KVM_EXCEPTION_MAGIC;
+
+	asm volatile("movq %[vector], %%r9\n\t"
+		     "movq %[code], %%r10\n\t"
+		     "leaq 1f(%%rip), %%r11\n\t"
+		     "jmp *%[entry]\n\t"
+		     "1: movq %%r9, %[vector]"
+		     : [vector] "+r" (vector)
+		     : [code] "r" (gva_of(USER_PAGE)), [entry] "r" (entry)
+		     : "r9", "r10", "r11", "cc", "memory");
+	return vector;
+}
+
+static uint64_t data_of(enum mmu_root_path_id path)
 {
 	switch (path) {
 	case PATH_CR0_WP:
-		return READ_ONLY_PAGE;
+		return gva_of(READ_ONLY_PAGE);
 	case PATH_EFER_NX:
-		return NX_PAGE;
+		return gva_of(NX_PAGE);
 	default:
-		return USER_PAGE;
+		return gva_of(USER_PAGE);
 	}
 }
 
-static void guest_expect_fault(enum mmu_root_path_id path, bool expected)
+static void guest_expect_data_fault(enum mmu_root_path_id path, bool expected, bool tdp)
 {
-	uint64_t data = MMU_ROOT_DATA_GVA + page_of(path) * PAGE_SIZE;
 	uint8_t vector = expected ? PF_VECTOR : 0;
+	uint64_t data = data_of(path);
 
 	if (path == PATH_CR0_WP) {
 		GUEST_ASSERT_EQ(kvm_asm_safe(WRITE_INSN, [addr] "r" (data)), vector);
 		GUEST_ASSERT_EQ(asm_safe_emulated(WRITE_INSN, [addr] "r" (data)), vector);
-	} else {
-		GUEST_ASSERT_EQ(kvm_asm_safe(READ_INSN, [addr] "r" (data)), vector);
-		GUEST_ASSERT_EQ(asm_safe_emulated(READ_INSN, [addr] "r" (data)), vector);
+		return;
 	}
+	/*
+	 * KVM shadows PTE.NX as NX even if EFER.NX makes it reserved, i.e. does
+	 * not have the CPU raise the fault, see kvm_init_shadow_mmu().
+	 */
+	if (path != PATH_EFER_NX || tdp)
+		GUEST_ASSERT_EQ(kvm_asm_safe(READ_INSN, [addr] "r" (data)), vector);
+	GUEST_ASSERT_EQ(asm_safe_emulated(READ_INSN, [addr] "r" (data)), vector);
 }
 
-static void guest_permission(enum mmu_root_path_id path)
+/*
+ * The prefix is fetched by the CPU from a page that it may execute, and what
+ * follows by KVM from the next page; a fetch that fails under the prefix is #UD,
+ * see x86_emulate_instruction().
+ */
+static void guest_expect_fetch_fault(bool expected)
+{
+	uint64_t prefix = gva_of(USER_PAGE) - sizeof(fep_bytes);
+
+	GUEST_ASSERT_EQ(fetch(gva_of(USER_PAGE)), expected ? PF_VECTOR : 0);
+	GUEST_ASSERT_EQ(fetch(prefix), expected ? UD_VECTOR : 0);
+}
+
+static void guest_expect_fault(enum mmu_root_path_id path, bool expected, bool tdp)
+{
+	if (path == PATH_CR4_SMEP)
+		guest_expect_fetch_fault(expected);
+	else
+		guest_expect_data_fault(path, expected, tdp);
+}
+
+static void guest_permission(enum mmu_root_path_id path, bool tdp)
 {
 	const struct mmu_root_path *p = &mmu_root_paths[path];
 	int i;
 
 	guest_path_init(path);
+	memcpy((void *)(gva_of(USER_PAGE) - sizeof(fep_bytes)), fep_bytes, sizeof(fep_bytes));
+	memcpy((void *)gva_of(USER_PAGE), code_bytes, sizeof(code_bytes));
 	if (path == PATH_CR4_PKE) {
 		/* PKRU exists with CR4.PKE only, and keeps its value without. */
 		p->guest_op();
@@ -224,9 +253,9 @@ static void guest_permission(enum mmu_root_path_id path)
 	GUEST_SYNC(0);
 
 	for (i = 0; i < NR_FLIPS; i++) {
-		guest_expect_fault(path, false);
+		guest_expect_fault(path, false, tdp);
 		p->guest_op();
-		guest_expect_fault(path, true);
+		guest_expect_fault(path, true, tdp);
 		p->guest_op();
 	}
 	GUEST_DONE();
@@ -242,24 +271,24 @@ FIXTURE_VARIANT(permission) {
 };
 
 FIXTURE_VARIANT_ADD(permission, cr0_wp) { .id = PATH_CR0_WP };
+FIXTURE_VARIANT_ADD(permission, cr4_smep) { .id = PATH_CR4_SMEP };
 FIXTURE_VARIANT_ADD(permission, cr4_smap) { .id = PATH_CR4_SMAP };
 FIXTURE_VARIANT_ADD(permission, cr4_pke) { .id = PATH_CR4_PKE };
 FIXTURE_VARIANT_ADD(permission, efer_nx) { .id = PATH_EFER_NX };
 
 FIXTURE_SETUP(permission)
 {
-	const struct mmu_root_path *p = &mmu_root_paths[variant->id];
+	const char *name = mmu_root_paths[variant->id].name;
 
-	begin(p->name);
-	__TEST_REQUIRE(!p->supported || p->supported(),
-		       "KVM does not support %s on this host", p->name);
+	printf("#@ path=%s\n", name);
+	mmu_root_path_require(variant->id);
 	mmu_roots_force_emulation();
 	mmu_root_path_vm_create(&self->vcpu, guest_permission);
 	mmu_root_path_pte(self->vcpu->vm, USER_PAGE, PTE_USER_MASK, 0, 0);
 	mmu_root_path_pte(self->vcpu->vm, READ_ONLY_PAGE, 0, 0, PTE_WRITABLE_MASK);
 	mmu_root_path_pte(self->vcpu->vm, NX_PAGE, 0, PTE_NX_MASK, 0);
-	vcpu_args_set(self->vcpu, 1, variant->id);
-	mmu_roots_open(&self->roots, self->vcpu->vm, p->name);
+	vcpu_args_set(self->vcpu, 2, variant->id, kvm_is_tdp_enabled());
+	mmu_roots_open(&self->roots, self->vcpu->vm, name);
 }
 
 FIXTURE_TEARDOWN(permission)
@@ -303,7 +332,7 @@ FIXTURE_VARIANT_ADD(forced, every_7th_exit) { "forced-1/7", 7 };
 
 FIXTURE_SETUP(forced)
 {
-	begin(variant->name);
+	printf("#@ path=%s\n", variant->name);
 	__TEST_REQUIRE(mmu_reset_every_supported(),
 		       "no module parameter kvm.mmu_reset_every: apply patches/linux-6.12.y/stress");
 	mmu_root_path_vm_create(&self->vcpu, guest_code);
@@ -340,17 +369,21 @@ TEST_F(forced, exact_counts)
 	/* The reset of the exit to userspace awaits its load at the next entry. */
 	pending = !(exits % variant->every);
 
-	report(variant->name, exits, &off, &on);
+	mmu_roots_report(variant->name, exits, &off, &on);
 	mmu_roots_check(roots, exits > NR_OPS, "only %lu exits for %u CPUIDs",
 			exits, NR_OPS);
-	expect_storm(roots, &off, &on, resets, resets - pending);
+	mmu_roots_expect_storm(roots, &off, &on, &(struct mmu_root_counts) {
+		.resets = resets, .loads = resets - pending, .found = resets - pending,
+	}, 1);
 
 	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
 	mmu_roots_check(roots, uc.args[1] == mmu_root_path_checksum(self->vcpu->vm),
 			"the guest sees other data than the host");
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
 	mmu_roots_read(roots, &off_again);
-	expect_storm(roots, &on, &off_again, 0, pending);
+	mmu_roots_expect_storm(roots, &on, &off_again, &(struct mmu_root_counts) {
+		.loads = pending, .found = pending,
+	}, 1);
 }
 
 static void guest_bsp(void)
@@ -391,7 +424,7 @@ FIXTURE_SETUP(init)
 	struct kvm_regs regs;
 	struct kvm_vm *vm;
 
-	begin("INIT-SIPI-SIPI");
+	printf("#@ path=INIT-SIPI-SIPI\n");
 	vm = mmu_root_path_vm_create(&self->bsp, guest_bsp);
 	self->ap = vm_vcpu_add(vm, AP_ID, guest_ap);
 	vcpu_regs_get(self->ap, &regs);
@@ -422,11 +455,6 @@ static void init_sipi_sipi(struct kvm_vcpu *bsp, struct kvm_vcpu *ap, uint64_t s
 	exit(KSFT_FAIL);
 }
 
-static uint64_t bsp_resets(const struct mmu_roots_snapshot *snap)
-{
-	return snap->vcpu[BSP_ID][MMU_RESET - NR_MMU_ROOT_VM_STATS];
-}
-
 /*
  * Have KVM process INIT and SIPI without running the AP, to see the reset of INIT
  * alone: KVM_GET_MP_STATE accepts pending events, see kvm_apic_accept_events().
@@ -453,6 +481,7 @@ TEST_F(init, exact_counts)
 {
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
+	const struct mmu_root_counts *counts;
 	uint64_t sum;
 	int i;
 
@@ -467,15 +496,16 @@ TEST_F(init, exact_counts)
 	mmu_roots_read(roots, &storm);
 	sync_global_from_guest(self->ap->vm, nr_ap_starts);
 
-	report("INIT-SIPI-SIPI", NR_INITS, &warm, &storm);
+	counts = kvm_is_tdp_enabled() ? &init_tdp : &init_shadow;
+	mmu_roots_report("INIT-SIPI-SIPI", NR_INITS, &warm, &storm);
 	/* And twice before the storm. */
 	mmu_roots_check(roots, nr_ap_starts == NR_INITS + 2,
 			"the AP was started %lu times, expected %u",
 			nr_ap_starts, NR_INITS + 2);
-	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, 1);
-	expect_storm(roots, &warm, &storm, NR_INITS * RESETS_PER_INIT,
-		     NR_INITS * LOADS_PER_INIT);
-	mmu_roots_check(roots, bsp_resets(&storm) == bsp_resets(&warm),
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts->roots);
+	mmu_roots_expect_storm(roots, &warm, &storm, counts, NR_INITS);
+	mmu_roots_check(roots, mmu_roots_vcpu_stat(&storm, BSP_ID, MMU_RESET) ==
+			mmu_roots_vcpu_stat(&warm, BSP_ID, MMU_RESET),
 			"INIT reset the MMU of the vCPU that sent it");
 }
 

@@ -119,6 +119,24 @@ struct mmu_roots {
 	struct mmu_roots_snapshot birth;
 };
 
+/**
+ * struct mmu_root_counts - What something costs, e.g. one operation of a path
+ * @resets: calls of kvm_mmu_reset_context()
+ * @loads: root loads
+ * @found: root page tables that the loads find again; with PAE roots, four a load
+ * @hits: PGD switches served from the current root or prev_roots[]
+ * @misses: PGD switches that were not
+ * @roots: distinct root page tables that are visited, from the start on
+ */
+struct mmu_root_counts {
+	uint64_t resets;
+	uint64_t loads;
+	uint64_t found;
+	uint64_t hits;
+	uint64_t misses;
+	uint64_t roots;
+};
+
 const char *mmu_root_stat_name(enum mmu_root_stat stat);
 
 enum mmu_root_mmu mmu_root_mmu(void);
@@ -140,6 +158,16 @@ void mmu_roots_expect_growth(struct mmu_roots *roots,
 void mmu_roots_expect_no_refault(struct mmu_roots *roots,
 				 const struct mmu_roots_snapshot *before,
 				 const struct mmu_roots_snapshot *after);
+
+void mmu_roots_expect_storm(struct mmu_roots *roots,
+			    const struct mmu_roots_snapshot *before,
+			    const struct mmu_roots_snapshot *after,
+			    const struct mmu_root_counts *counts, uint64_t nr_ops);
+void mmu_roots_report(const char *path, uint64_t nr_ops,
+		      const struct mmu_roots_snapshot *before,
+		      const struct mmu_roots_snapshot *after);
+uint64_t mmu_roots_vcpu_stat(const struct mmu_roots_snapshot *snap, int vcpu,
+			     enum mmu_root_stat stat);
 
 int mmu_roots_read_debugfs(struct mmu_roots *roots, const char *name,
 			   uint64_t *val);

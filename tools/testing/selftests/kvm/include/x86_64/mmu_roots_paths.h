@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "kvm_util.h"
+#include "mmu_roots.h"
 
 enum mmu_root_path_id {
 	PATH_NULL_EXIT,
@@ -34,25 +35,24 @@ enum mmu_root_path_id {
 /**
  * struct mmu_root_path - A path that a guest drives by itself
  * @name: as users see it in the report; one word
- * @resets: calls of kvm_mmu_reset_context() for one operation
- * @loads: root loads for one operation
- * @roots: distinct TDP roots that the path visits
+ * @tdp: the cost with two-dimensional paging, by whichever MMU
+ * @shadow: the cost with shadow paging
  * @control: the path to compare the cost with: the same exit without the reset
  *	     where there is one, or else an exit that does nothing
  * @guest_op: performs the operation once; called in the guest.  An even number
  *	      of operations leaves the guest's registers as they were
+ * @tdp_only: KVM does it with two-dimensional paging only
  * @supported: whether KVM can do it on this host; NULL if always
  *
- * The counts are for two-dimensional paging, and are derived from the source
- * in docs/counters.md of kvm-mmu-roots.
+ * The counts are derived from the source in docs/counters.md of kvm-mmu-roots.
  */
 struct mmu_root_path {
 	const char *name;
-	uint64_t resets;
-	uint64_t loads;
-	uint64_t roots;
+	struct mmu_root_counts tdp;
+	struct mmu_root_counts shadow;
 	enum mmu_root_path_id control;
 	void (*guest_op)(void);
+	bool tdp_only;
 	bool (*supported)(void);
 };
 
@@ -63,12 +63,15 @@ extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
 #define MMU_ROOT_DATA_PAGES	64
 #define MMU_ROOT_DATA_WORDS	(MMU_ROOT_DATA_PAGES * 4096 / sizeof(uint64_t))
 
+const struct mmu_root_counts *mmu_root_path_counts(enum mmu_root_path_id path);
+void mmu_root_path_require(enum mmu_root_path_id path);
 struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code);
 uint64_t mmu_root_path_checksum(struct kvm_vm *vm);
 uint64_t mmu_root_path_nr_smis(struct kvm_vm *vm);
 void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd);
 
 void guest_path_init(enum mmu_root_path_id path);
+void guest_path_storm(enum mmu_root_path_id path, uint64_t nr_ops);
 void guest_touch_data(uint64_t i);
 uint64_t guest_checksum_data(void);
 

@@ -600,3 +600,74 @@ void mmu_roots_expect_no_refault(struct mmu_roots *roots,
 	for (stat = PAGES_4K; stat <= PAGES_1G; stat++)
 		mmu_roots_expect_growth(roots, before, after, stat, 0);
 }
+
+/**
+ * mmu_roots_expect_storm() - Check a storm of operations on roots that survive
+ * @roots: the watched VM
+ * @before: the earlier snapshot, with all roots built and all pages mapped
+ * @after: the later snapshot
+ * @counts: what one operation costs
+ * @nr_ops: number of operations
+ *
+ * No root is built, invalidated or freed, each load finds its roots, and the
+ * guest keeps its page tables.
+ */
+void mmu_roots_expect_storm(struct mmu_roots *roots,
+			    const struct mmu_roots_snapshot *before,
+			    const struct mmu_roots_snapshot *after,
+			    const struct mmu_root_counts *counts, uint64_t nr_ops)
+{
+	const struct {
+		enum mmu_root_stat stat;
+		uint64_t growth;
+	} expected[] = {
+		{ MMU_RESET, nr_ops * counts->resets },
+		{ MMU_ROOT_LOAD, nr_ops * counts->loads },
+		{ MMU_ROOT_ALLOC, 0 },
+		{ MMU_ROOT_REUSE, nr_ops * counts->found },
+		{ MMU_ROOT_INVALIDATE, 0 },
+		{ MMU_ROOT_FREE, 0 },
+		{ MMU_ROOT_CACHE_HIT, nr_ops * counts->hits },
+		{ MMU_ROOT_CACHE_MISS, nr_ops * counts->misses },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(expected); i++)
+		mmu_roots_expect_growth(roots, before, after, expected[i].stat,
+					expected[i].growth);
+	mmu_roots_expect_no_refault(roots, before, after);
+}
+
+/**
+ * mmu_roots_report() - Say what was counted, for a row of the report
+ * @path: the path; one word
+ * @nr_ops: number of operations between the snapshots
+ * @before: the earlier snapshot
+ * @after: the later snapshot
+ */
+void mmu_roots_report(const char *path, uint64_t nr_ops,
+		      const struct mmu_roots_snapshot *before,
+		      const struct mmu_roots_snapshot *after)
+{
+	const uint64_t *a = before->stat, *b = after->stat;
+
+	printf("#@ kind=counts path=%s ops=%lu resets=%lu loads=%lu alloc=%lu reuse=%lu\n",
+	       path, nr_ops, b[MMU_RESET] - a[MMU_RESET],
+	       b[MMU_ROOT_LOAD] - a[MMU_ROOT_LOAD],
+	       b[MMU_ROOT_ALLOC] - a[MMU_ROOT_ALLOC],
+	       b[MMU_ROOT_REUSE] - a[MMU_ROOT_REUSE]);
+}
+
+/**
+ * mmu_roots_vcpu_stat() - A counter of one vCPU
+ * @snap: the snapshot
+ * @vcpu: number of the vCPU, in the order of creation
+ * @stat: a counter of vCPUs
+ *
+ * Return: the counter's value.
+ */
+uint64_t mmu_roots_vcpu_stat(const struct mmu_roots_snapshot *snap, int vcpu,
+			     enum mmu_root_stat stat)
+{
+	return snap->vcpu[vcpu][stat - NR_MMU_ROOT_VM_STATS];
+}

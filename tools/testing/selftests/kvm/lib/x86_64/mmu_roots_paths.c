@@ -137,52 +137,91 @@ static bool has_smm(void)
 	return kvm_has_cap(KVM_CAP_X86_SMM);
 }
 
+/*
+ * Shadow paging: the library's guests start with CR0.WP clear, i.e. CR4.SMEP and
+ * CR4.SMAP are part of the root's role, see kvm_calc_cpu_role(); the role of SMM,
+ * without paging, has four PAE roots.
+ */
+#define NO_RESET	{ .resets = 0, .loads = 0, .found = 0, .roots = 1 }
+#define ONE_ROOT	{ .resets = 1, .loads = 1, .found = 1, .roots = 1 }
+#define TWO_ROOTS	{ .resets = 1, .loads = 1, .found = 1, .roots = 2 }
+#define SMM_ROOTS	{ .resets = 6, .loads = 2, .found = 2, .roots = 2 }
+#define SMM_PAE_ROOTS	{ .resets = 6, .loads = 2, .found = 5, .roots = 5 }
+
 const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS] = {
 	[PATH_NULL_EXIT] = {
-		.name = "null-exit", .resets = 0, .loads = 0, .roots = 1,
+		.name = "null-exit", .tdp = NO_RESET, .shadow = NO_RESET,
 		.control = PATH_NULL_EXIT, .guest_op = op_null_exit,
 	},
 	[PATH_CR0_REWRITE] = {
-		.name = "CR0-rewrite", .resets = 0, .loads = 0, .roots = 1,
+		.name = "CR0-rewrite", .tdp = NO_RESET, .shadow = NO_RESET,
 		.control = PATH_NULL_EXIT, .guest_op = op_cr0_rewrite,
 	},
 	[PATH_CR0_WP] = {
-		.name = "CR0.WP", .resets = 0, .loads = 0, .roots = 1,
+		.name = "CR0.WP", .tdp = NO_RESET, .shadow = TWO_ROOTS,
 		.control = PATH_NULL_EXIT, .guest_op = op_cr0_wp,
 	},
 	[PATH_CR4_REWRITE] = {
-		.name = "CR4-rewrite", .resets = 0, .loads = 0, .roots = 1,
+		.name = "CR4-rewrite", .tdp = NO_RESET, .shadow = NO_RESET,
 		.control = PATH_NULL_EXIT, .guest_op = op_cr4_rewrite,
 	},
 	[PATH_CR4_PGE] = {
-		.name = "CR4.PGE", .resets = 0, .loads = 0, .roots = 1,
+		.name = "CR4.PGE", .tdp = NO_RESET, .shadow = NO_RESET,
 		.control = PATH_CR4_REWRITE, .guest_op = op_cr4_pge,
 	},
 	[PATH_CR4_SMEP] = {
-		.name = "CR4.SMEP", .resets = 1, .loads = 1, .roots = 1,
+		.name = "CR4.SMEP", .tdp = ONE_ROOT, .shadow = TWO_ROOTS,
 		.control = PATH_CR4_PGE, .guest_op = op_cr4_smep, .supported = has_smep,
 	},
 	[PATH_CR4_SMAP] = {
-		.name = "CR4.SMAP", .resets = 1, .loads = 1, .roots = 1,
+		.name = "CR4.SMAP", .tdp = ONE_ROOT, .shadow = TWO_ROOTS,
 		.control = PATH_CR4_PGE, .guest_op = op_cr4_smap, .supported = has_smap,
 	},
 	[PATH_CR4_PKE] = {
-		.name = "CR4.PKE", .resets = 1, .loads = 1, .roots = 1,
+		.name = "CR4.PKE", .tdp = ONE_ROOT, .shadow = ONE_ROOT,
 		.control = PATH_CR4_PGE, .guest_op = op_cr4_pke, .supported = has_pku,
+		.tdp_only = true,
 	},
 	[PATH_EFER_REWRITE] = {
-		.name = "EFER-rewrite", .resets = 0, .loads = 0, .roots = 1,
+		.name = "EFER-rewrite", .tdp = NO_RESET, .shadow = NO_RESET,
 		.control = PATH_NULL_EXIT, .guest_op = op_efer_rewrite,
 	},
 	[PATH_EFER_NX] = {
-		.name = "EFER.NX", .resets = 1, .loads = 1, .roots = 1,
+		.name = "EFER.NX", .tdp = ONE_ROOT, .shadow = ONE_ROOT,
 		.control = PATH_EFER_REWRITE, .guest_op = op_efer_nx,
 	},
 	[PATH_SMM] = {
-		.name = "SMI+RSM", .resets = 6, .loads = 2, .roots = 2,
+		.name = "SMI+RSM", .tdp = SMM_ROOTS, .shadow = SMM_PAE_ROOTS,
 		.control = PATH_NULL_EXIT, .guest_op = op_smi, .supported = has_smm,
 	},
 };
+
+/**
+ * mmu_root_path_counts() - What a path costs with the MMU that KVM uses
+ * @path: the path
+ *
+ * Return: the counts of one operation.
+ */
+const struct mmu_root_counts *mmu_root_path_counts(enum mmu_root_path_id path)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[path];
+
+	return kvm_is_tdp_enabled() ? &p->tdp : &p->shadow;
+}
+
+/**
+ * mmu_root_path_require() - Skip the test if KVM cannot operate a path here
+ * @path: the path
+ */
+void mmu_root_path_require(enum mmu_root_path_id path)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[path];
+
+	mmu_roots_require_applicable(!p->tdp_only || kvm_is_tdp_enabled(),
+				     "KVM has %s with two-dimensional paging only", p->name);
+	__TEST_REQUIRE(!p->supported || p->supported(),
+		       "KVM does not support %s on this host", p->name);
+}
 
 static void add_smram(struct kvm_vm *vm)
 {
@@ -219,6 +258,12 @@ static void add_smram(struct kvm_vm *vm)
 struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
 {
 	struct kvm_vm *vm = vm_create_with_one_vcpu(vcpu, guest_code);
+	struct kvm_sregs sregs;
+
+	/* As in any CPU; KVM sets it with the first write to CR0. */
+	vcpu_sregs_get(*vcpu, &sregs);
+	sregs.cr0 |= X86_CR0_ET;
+	vcpu_sregs_set(*vcpu, &sregs);
 
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, DATA_GPA, DATA_SLOT,
 				    MMU_ROOT_DATA_PAGES, 0);
@@ -311,11 +356,23 @@ void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd)
 }
 
 /**
+ * guest_touch_data() - Read from a page of the data
+ * @i: any number; the page is @i modulo the number of pages
+ */
+void guest_touch_data(uint64_t i)
+{
+	uint64_t word = i % MMU_ROOT_DATA_PAGES * (PAGE_SIZE / sizeof(word));
+	uint64_t val = READ_ONCE(((uint64_t *)MMU_ROOT_DATA_GVA)[word]);
+
+	__GUEST_ASSERT(val == DATA_WORD(word), "word %lu is %lx, expected %lx",
+		       word, val, DATA_WORD(word));
+}
+
+/**
  * guest_path_init() - Prepare the guest for a path
  * @path: the path
  *
- * Fills the data, and operates the path twice to have all roots of the path
- * built and everything mapped that it touches.
+ * Fills the data, and operates the path twice to have all of its roots built.
  */
 void guest_path_init(enum mmu_root_path_id path)
 {
@@ -333,16 +390,21 @@ void guest_path_init(enum mmu_root_path_id path)
 }
 
 /**
- * guest_touch_data() - Read from a page of the data
- * @i: any number; the page is @i modulo the number of pages
+ * guest_path_storm() - Operate a path again and again, working on the data
+ * @path: the path
+ * @nr_ops: number of operations
+ *
+ * MMU_ROOT_DATA_PAGES operations map all that any even number of them touches, by
+ * each of the path's roots.
  */
-void guest_touch_data(uint64_t i)
+void guest_path_storm(enum mmu_root_path_id path, uint64_t nr_ops)
 {
-	uint64_t word = i % MMU_ROOT_DATA_PAGES * (PAGE_SIZE / sizeof(word));
-	uint64_t val = READ_ONCE(((uint64_t *)MMU_ROOT_DATA_GVA)[word]);
+	uint64_t i;
 
-	__GUEST_ASSERT(val == DATA_WORD(word), "word %lu is %lx, expected %lx",
-		       word, val, DATA_WORD(word));
+	for (i = 0; i < nr_ops; i++) {
+		mmu_root_paths[path].guest_op();
+		guest_touch_data(i);
+	}
 }
 
 /**
