@@ -44,7 +44,7 @@ help:		## this text
 	  'BED=$(or $(BED),qemu-svm)' 'where to run: a folder of beds/' \
 	  'KERNEL_SRC=$(KERNEL_SRC)' "a kernel tree to use instead of Debian's kernel" \
 	  'FILTER=$(FILTER)' "only cases whose 'test case' matches this pattern" \
-	  'LANES=$(or $(LANES),suite bench)' 'what to run: suite counts, bench measures' \
+	  'LANES=$(LANES)' 'only these lanes, see below' \
 	  'MUTANTS=$(MUTANTS)' 'only these mutants' \
 	  'TESTS=$(TESTS)' 'only these files of tests/' \
 	  'KCONFIG=$(KCONFIG)' 'a configuration for the kernel of KERNEL_SRC' \
@@ -54,5 +54,6 @@ help:		## this text
 	  'DEPS=$(or $(DEPS),1)' '0: never install packages' \
 	  'BUILD=$(or $(BUILD),build)' 'folder for programs and results' \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
+	@$(S)/lanes-help.sh
 
 .PHONY: run test mutants bench report install-into check-patches deps clean clean-cache help

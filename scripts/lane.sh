@@ -6,42 +6,36 @@
 #
 # FILTER limits the cases, ROOTRUN_ARGS is added to rootrun's command line,
 # BEFORE_TESTS is shell code that the guest runs first, BED_ARGS is added to the
-# bed's command line.  KVM_PARAMS are parameters for kvm.ko; TDP=0 is shadow paging.
+# bed's command line.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
+. "$top/scripts/lanes.sh"
 
 lane=$1 tree=$2 modules=$3 tests=$4 out=$5 name=${6:-$1}
 bed=${BED:-qemu-svm}
 
-# What a lane is.  Costs are measured in instructions, which only a single CPU
-# executes in an order that repeats; no test has more than one thread, so that a
-# single CPU does for all.  These beds lack nothing that a test needs.
-case $lane in
-suite)
-	unit=cycles bed_args=''
-	programs=$(find "$tests" -name 'mmu_root_*_test' ! -name '*_perf_*' -printf '%f\n' | LC_ALL=C sort | tr '\n' ' ')
-	;;
-bench) unit=instructions bed_args=--icount  programs=mmu_root_perf_test ;;
-*) die "no such lane: $lane: there are suite and bench" ;;
-esac
+lane_define "$lane"
+programs=$(lane_programs "$tests")
+[ -n "$programs" ] || die "lane $lane has no test: add one that matches: $lane_tests"
 
 case ${FILTER:-} in
 *\'*) die "FILTER has a quote, which no case has: $FILTER" ;;
 esac
 
+# These beds lack nothing that a test needs: hence --no-skip.
 initrd=$out/$lane.initrd
 at_exit "rm -f '$initrd'"
 "$top/scripts/initramfs.sh" "$initrd" "$modules" "$tests" "$BUILD/rootrun" <<END
 BED='$bed'
 LANE='$lane'
-UNIT='$unit'
+UNIT='$lane_unit'
 TESTS='$programs'
+KVM_PARAMS='$lane_kvm'
+TDP='$lane_tdp'
 ROOTRUN_ARGS='${ROOTRUN_ARGS---no-skip} ${FILTER:+--filter $(echo "$FILTER" | tr ' ' '?')}'
 BEFORE_TESTS='${BEFORE_TESTS:-}'
-KVM_PARAMS='${KVM_PARAMS:-}'
-TDP='${TDP:-}'
 END
 
 run "$top/beds/$bed/run" --name "$bed/$name" --kernel "$tree/boot/vmlinuz" \
 	--initrd "$initrd" --results "$out/$lane.jsonl" --console "$out/$lane.console" \
-	$bed_args ${BED_ARGS:-}
+	${lane_append:+--append "$lane_append"} $lane_bed ${BED_ARGS:-}

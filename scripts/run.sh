@@ -3,12 +3,17 @@
 # The main job: build, boot, stress, and print the table of reset paths.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
+. "$top/scripts/lanes.sh"
 
 bed=${BED:-qemu-svm}
-lanes=${LANES:-suite bench}
+lanes=${LANES:-$LANES_DEFAULT}
 
 [ -x "$top/beds/$bed/run" ] ||
 	die "no such bed: $bed: there are $(cd "$top/beds" && ls -d ./*/ | tr -d './' | tr '\n' ' ')"
+
+for lane in $lanes; do
+	lane_define "$lane"
+done
 
 begin=$(now)
 "$top/scripts/deps.sh" build run
@@ -20,22 +25,15 @@ capture tests "$top/scripts/tests.sh" "$tree"
 
 out=$BUILD/results/$(date +%Y%m%d-%H%M%S)-$$
 mkdir -p "$out"
-say "running the tests in bed $bed; results go to $out"
-pids=
+say "running the tests in bed $bed, $JOBS lanes at a time; results go to $out"
 for lane in $lanes; do
-	start "$top/scripts/lane.sh" "$lane" "$tree" "$tree/modules" "$tests/bin" "$out"
-	pids="$pids $pid"
-done
-
+	echo "$lane $tree $tree/modules $tests/bin $out"
+done >"$out/lanes"
 # The report judges, from what was planned and what was done.  A bed that died
 # has said why, and its lane lacks results.
-files=
-for pid in $pids; do
-	finish "$pid" || bed_failed=1
-done
-for lane in $lanes; do
-	[ ! -s "$out/$lane.jsonl" ] || files="$files $out/$lane.jsonl"
-done
+run xargs -a "$out/lanes" -P "$JOBS" -L 1 \
+	setpriv --pdeathsig TERM -- "$top/scripts/lane.sh" || bed_failed=1
+files=$(lane_results "$out")
 ln -sfn "$(basename "$out")" "$BUILD/results/latest"
 say "finished in $(($(now) - begin)) s"
 [ -n "$files" ] || die "no lane has results, see $out/*.console"

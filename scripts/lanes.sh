@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+# What a lane is: one boot of a bed, with one MMU, that runs some of the tests.
+# Sourced after lib.sh.
+
+# What "make run" does, in the order of its table, and what there is beside.
+LANES_DEFAULT='suite bench suite4 legacy legacy4 shadow'
+LANES_ALL=$LANES_DEFAULT
+
+# lane_define NAME: sets
+#   lane_about   what it is, in a few words
+#   lane_tests   which test programs: patterns for find, all of which must match
+#   lane_unit    what the TSC counts: cycles or instructions
+#   lane_bed     options of beds/NAME/run, see beds/README.md
+#   lane_append  words for the kernel's command line
+#   lane_kvm     parameters of kvm.ko
+#   lane_tdp     0 for shadow paging: npt= of kvm-amd.ko, ept= of kvm-intel.ko
+#
+# No test but that of costs depends on instructions, which only a single CPU
+# executes in an order that repeats.
+lane_define() {
+	lane_tests='-name mmu_root_*_test ! -name mmu_root_perf_test'
+	lane_unit=cycles lane_bed='' lane_append='' lane_kvm='' lane_tdp=''
+	case $1 in
+	suite)
+		lane_about='TDP MMU, 5-level page tables'
+		;;
+	suite4)
+		lane_about='TDP MMU, 4-level page tables'
+		lane_append=no5lvl
+		;;
+	legacy)
+		lane_about='tdp_mmu=0, 5-level page tables'
+		lane_kvm=tdp_mmu=0
+		;;
+	legacy4)
+		lane_about='tdp_mmu=0, 4-level page tables'
+		lane_kvm=tdp_mmu=0 lane_append=no5lvl
+		;;
+	shadow)
+		lane_about='shadow paging: npt=0 or ept=0'
+		lane_tdp=0
+		;;
+	bench)
+		lane_about='costs in instructions, TDP MMU'
+		lane_tests='-name mmu_root_perf_test' lane_unit=instructions lane_bed=--icount
+		;;
+	*)
+		die "no such lane: $1: there are $LANES_ALL"
+		;;
+	esac
+}
+
+# lane_programs FOLDER: names of the lane's test programs in it.
+lane_programs() {
+	# The patterns are for find.
+	set -f
+	find "$1" $lane_tests -printf '%f\n' | LC_ALL=C sort | tr '\n' ' '
+	set +f
+}
+
+# lane_results FOLDER: results files of a run in it, in the order of the lanes.
+lane_results() {
+	for lane_name in $LANES_ALL; do
+		[ ! -s "$1/$lane_name.jsonl" ] || echo "$1/$lane_name.jsonl"
+	done
+}
