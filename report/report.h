@@ -20,8 +20,12 @@ enum {
 	EXIT_UNUSABLE,
 };
 
-/* From best to worst, a row shows the worst one of its cases. */
+/*
+ * From best to worst, a row shows the worst one of its cases.  What does not
+ * apply comes first: it takes nothing from a row that has something to show.
+ */
 enum outcome {
+	NOT_APPLICABLE,
 	PASS,
 	SKIP,
 	FAIL,
@@ -57,6 +61,7 @@ struct results {
 	const char *lane;
 	const char *kernel;
 	const char *unit;
+	const char *mmu;
 	const char *params;
 
 	STAILQ_HEAD(, testcase) cases;
@@ -118,7 +123,8 @@ void reconcile(struct report *rep);
 /* table.c */
 int read_data(struct report *rep, const struct results *res, json_t *data,
 	      bool count);
-void worsen_row(struct report *rep, const char *path, enum outcome verdict);
+void worsen_row(struct report *rep, const struct results *res,
+		const char *path, enum outcome verdict);
 void print_table(struct report *rep);
 bool print_comparison(const struct report *base, const struct report *rep,
 		      double bound);

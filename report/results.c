@@ -7,6 +7,9 @@
 
 #include "report.h"
 
+/* What the reason of a skip begins with if nothing is missing. */
+#define INAPPLICABLE	"not applicable: "
+
 static struct testcase *get_case(struct report *rep, struct results *res,
 				 const char *test, const char *name)
 {
@@ -33,7 +36,8 @@ static void worsen_case(struct testcase *tc, enum outcome verdict,
 {
 	if (verdict > tc->verdict)
 		tc->verdict = verdict;
-	tc->reason = tc->reason ? format("%s; %s", tc->reason, reason) : reason;
+	if (reason)
+		tc->reason = tc->reason ? format("%s; %s", tc->reason, reason) : reason;
 }
 
 static void read_status(struct results *res, struct testcase *tc,
@@ -48,8 +52,13 @@ static void read_status(struct results *res, struct testcase *tc,
 	else if (strcmp(status, "fail"))
 		reason = format("invalid status \"%s\"", status);
 	res->seen.cases[verdict]++;
-	if (verdict != PASS)
-		worsen_case(tc, verdict, *reason ? reason : "no reason given");
+	if (verdict == PASS)
+		reason = NULL;
+	else if (!*reason)
+		reason = "no reason given";
+	else if (verdict == SKIP && !strncmp(reason, INAPPLICABLE, strlen(INAPPLICABLE)))
+		verdict = NOT_APPLICABLE;
+	worsen_case(tc, verdict, reason);
 }
 
 static int read_case(struct report *rep, struct results *res, json_t *doc)
@@ -147,6 +156,7 @@ static int read_run(struct results *res, json_t *doc)
 {
 	const char *type = json_string_value(json_object_get(doc, "type"));
 	json_t *params = NULL;
+	int levels = 0;
 
 	if (!type || strcmp(type, "run"))
 		return unusable(res,
@@ -154,11 +164,15 @@ static int read_run(struct results *res, json_t *doc)
 	if (json_integer_value(json_object_get(doc, "schema")) != 1)
 		return unusable(res,
 				"the schema of this file is not 1, the only one known here; use the rootreport that came with the tests that wrote it");
-	if (unpack(res, doc, "{s:s, s:s, s:s, s:s, s?{}, s?o}",
+	if (unpack(res, doc, "{s:s, s:s, s:s, s:s, s?s, s?i, s?{}, s?o}",
 		   "bed", &res->bed, "lane", &res->lane,
 		   "kernel", &res->kernel, "tsc_unit", &res->unit,
+		   "mmu", &res->mmu, "levels", &levels,
 		   "params", "params", &params))
 		return -1;
+	/* The levels of shadow paging are those of the guest. */
+	if (levels && (!strcmp(res->mmu, "TDP") || !strcmp(res->mmu, "tdp_mmu=0")))
+		res->mmu = format("%s/%d", res->mmu, levels);
 	if (strcmp(res->unit, "cycles") && strcmp(res->unit, "instructions"))
 		return bad_line(res, "neither cycles nor instructions: tsc_unit");
 	return read_params(res, params);
@@ -238,6 +252,7 @@ int read_file(struct report *rep, char *path)
 	clean_string(path);
 	res->name = path;
 	res->params = "";
+	res->mmu = "-";
 	STAILQ_INSERT_TAIL(&rep->files, res, next);
 	rep->nr_files++;
 
@@ -289,7 +304,8 @@ int check_plans(const struct report *rep)
 	return ret;
 }
 
-static void reconcile_case(struct report *rep, struct testcase *tc)
+static void reconcile_case(struct report *rep, const struct results *res,
+			   struct testcase *tc)
 {
 	json_t *entry, *path;
 	size_t i;
@@ -307,7 +323,7 @@ static void reconcile_case(struct report *rep, struct testcase *tc)
 	rep->total.cases[tc->verdict]++;
 	json_array_foreach(tc->data, i, entry) {
 		path = json_object_get(entry, "path");
-		worsen_row(rep, json_string_value(path), tc->verdict);
+		worsen_row(rep, res, json_string_value(path), tc->verdict);
 	}
 }
 
@@ -348,7 +364,7 @@ void reconcile(struct report *rep)
 
 	STAILQ_FOREACH(res, &rep->files, next) {
 		STAILQ_FOREACH(tc, &res->cases, next)
-			reconcile_case(rep, tc);
+			reconcile_case(rep, res, tc);
 		reconcile_end(res);
 		rep->failed_files += !!res->failure;
 	}

@@ -89,9 +89,10 @@ static void print_help(void)
 {
 	print_usage(stdout);
 	puts("\n"
-	     "Print one table, a row a path, from the results files of a run, then every\n"
-	     "failed and skipped case. Counts of a path add up over all files; its cost is\n"
-	     "the lowest one measured, in the unit of the file that measured it first.\n"
+	     "Print one table, a row a path and MMU, from the results files of a run, then\n"
+	     "every failed and skipped case. Counts of a row add up over all files with its\n"
+	     "MMU; its cost is the lowest one measured, in the unit of the file that\n"
+	     "measured it first. MMUs are in the order of the files.\n"
 	     "\n"
 	     "  --tap         print TAP instead of the table\n"
 	     "  --title TEXT  print TEXT first\n"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The table, a row a path: what was counted and measured on it in all lanes.
+ * The table, a row a path and MMU: what was counted and measured on it in all
+ * lanes with that MMU.
  */
 #define _GNU_SOURCE
 #include "report.h"
@@ -13,6 +14,7 @@ static const char * const count_keys[] = {
 
 /* The verdict follows, which needs no padding, but may need colour. */
 enum column {
+	COL_MMU,
 	COL_PATH,
 	COL_COUNTS,
 	COL_COST = COL_COUNTS + NR_COUNTS,
@@ -23,6 +25,7 @@ enum column {
 
 struct row {
 	STAILQ_ENTRY(row) next;
+	const char *mmu;
 	const char *path;
 	bool counted[NR_COUNTS];
 	unsigned long long counts[NR_COUNTS];
@@ -38,17 +41,26 @@ struct row {
 	const char *cells[NR_COLUMNS];
 };
 
-static struct row *get_row(struct report *rep, const char *path)
+/* Rows of one MMU stay together, in the order of their appearance. */
+static struct row *get_row(struct report *rep, const struct results *res,
+			   const char *path)
 {
-	struct row *row;
+	struct row *row, *last = NULL;
 
 	STAILQ_FOREACH(row, &rep->rows, next) {
+		if (strcmp(row->mmu, res->mmu))
+			continue;
 		if (!strcmp(row->path, path))
 			return row;
+		last = row;
 	}
 	row = zalloc(sizeof(*row));
+	row->mmu = res->mmu;
 	row->path = path;
-	STAILQ_INSERT_TAIL(&rep->rows, row, next);
+	if (last)
+		STAILQ_INSERT_AFTER(&rep->rows, last, row, next);
+	else
+		STAILQ_INSERT_TAIL(&rep->rows, row, next);
 	return row;
 }
 
@@ -122,7 +134,7 @@ int read_data(struct report *rep, const struct results *res, json_t *data,
 		if (unpack(res, entry, "{s:s, s?s}", "path", &path,
 			   "kind", &kind))
 			return -1;
-		row = get_row(rep, path);
+		row = get_row(rep, res, path);
 		if (count && !strcmp(kind, "counts"))
 			ret = read_counts(res, row, entry);
 		else if (count && !strcmp(kind, "cost"))
@@ -136,12 +148,14 @@ int read_data(struct report *rep, const struct results *res, json_t *data,
 /**
  * worsen_row() - Apply the verdict of a case to the row of one of its paths
  * @rep: the report
+ * @res: the file that the case is from
  * @path: the path
  * @verdict: of the case
  */
-void worsen_row(struct report *rep, const char *path, enum outcome verdict)
+void worsen_row(struct report *rep, const struct results *res,
+		const char *path, enum outcome verdict)
 {
-	struct row *row = get_row(rep, path);
+	struct row *row = get_row(rep, res, path);
 
 	if (verdict > row->verdict)
 		row->verdict = verdict;
@@ -172,6 +186,7 @@ static void fill_row(struct row *row, const char *unit)
 
 	for (i = 0; i < NR_COLUMNS; i++)
 		row->cells[i] = "-";
+	row->cells[COL_MMU] = row->mmu;
 	row->cells[COL_PATH] = row->path;
 	for (i = 0; i < NR_COUNTS; i++) {
 		if (row->counted[i])
@@ -219,7 +234,7 @@ static void print_cells(const char **cells, const int *widths)
 
 	for (col = 0; col < NR_COLUMNS; col++) {
 		pad = widths[col] - width_of(cells[col]);
-		if (col == COL_PATH || col == COL_CONTROL)
+		if (col == COL_MMU || col == COL_PATH || col == COL_CONTROL)
 			printf("%s%*s  ", cells[col], pad, "");
 		else
 			printf("%*s%s  ", pad, "", cells[col]);
@@ -234,7 +249,7 @@ void print_table(struct report *rep)
 {
 	const char *unit = common_unit(rep);
 	const char *header[NR_COLUMNS] = {
-		"path", "ops", "resets", "root loads", "built", "reused",
+		"mmu", "path", "ops", "resets", "root loads", "built", "reused",
 		format("%s/op", unit ?: "cost"), "control", "ratio",
 	};
 	int widths[NR_COLUMNS] = { 0 };
@@ -257,8 +272,8 @@ void print_table(struct report *rep)
 	/* Numbers in two units cannot share a row. */
 	STAILQ_FOREACH(row, &rep->rows, next) {
 		if (row->other_unit)
-			printf("NOTE %s: the cost in %s measured by %s/%s is not in the table\n",
-			       row->path, row->other_unit->unit,
+			printf("NOTE %s %s: the cost in %s measured by %s/%s is not in the table\n",
+			       row->mmu, row->path, row->other_unit->unit,
 			       row->other_unit->bed, row->other_unit->lane);
 	}
 }

@@ -22,7 +22,7 @@ static void print_case(const struct results *res, const struct testcase *tc,
 	print_name(res->lane);
 	print_name(tc->test);
 	print_name(tc->name);
-	if (tc->verdict == SKIP)
+	if (tc->verdict == SKIP || tc->verdict == NOT_APPLICABLE)
 		printf(" # SKIP %s", tc->reason);
 	putchar('\n');
 	if (tc->verdict == FAIL) {

@@ -17,6 +17,7 @@ void print_verdict(const struct report *rep, enum outcome verdict)
 		const char *word;
 		const char *colour;
 	} verdicts[NR_VERDICTS] = {
+		[NOT_APPLICABLE] = { "n/a",	"\033[34m" },
 		[PASS] = { "ok",	"\033[32m" },
 		[SKIP] = { "SKIP",	"\033[33m" },
 		[FAIL] = { "FAIL",	"\033[31m" },
@@ -63,6 +64,51 @@ static void print_cases(const struct report *rep, enum outcome verdict)
 	}
 }
 
+static bool same_reason(const struct results *a, const struct testcase *x,
+			const struct results *b, const struct testcase *y)
+{
+	return x->verdict == y->verdict && !strcmp(a->mmu, b->mmu) &&
+	       !strcmp(x->reason, y->reason);
+}
+
+/* How many cases share the reason of @tc; 0 unless it is the first of them. */
+static unsigned int count_reason(const struct report *rep, const struct results *res,
+				 const struct testcase *tc)
+{
+	const struct results *other;
+	const struct testcase *other_tc;
+	unsigned int nr = 0;
+
+	STAILQ_FOREACH(other, &rep->files, next) {
+		STAILQ_FOREACH(other_tc, &other->cases, next) {
+			if (!same_reason(res, tc, other, other_tc))
+				continue;
+			if (!nr++ && other_tc != tc)
+				return 0;
+		}
+	}
+	return nr;
+}
+
+/* A line a reason: what an MMU cannot do by its nature is no news in each case. */
+static void print_inapplicable(const struct report *rep)
+{
+	const struct results *res;
+	const struct testcase *tc;
+	unsigned int nr;
+
+	STAILQ_FOREACH(res, &rep->files, next) {
+		STAILQ_FOREACH(tc, &res->cases, next) {
+			nr = tc->verdict == NOT_APPLICABLE ? count_reason(rep, res, tc) : 0;
+			if (!nr)
+				continue;
+			print_verdict(rep, NOT_APPLICABLE);
+			printf(" %s: %s (%u case%s)\n", res->mmu, tc->reason, nr,
+			       nr == 1 ? "" : "s");
+		}
+	}
+}
+
 /**
  * print_text() - Print the report for people
  * @rep: the report, reconciled
@@ -84,13 +130,17 @@ void print_text(struct report *rep)
 	}
 	print_cases(rep, FAIL);
 	print_cases(rep, SKIP);
+	print_inapplicable(rep);
 	STAILQ_FOREACH(res, &rep->files, next) {
 		if (!res->failure)
 			continue;
 		print_verdict(rep, FAIL);
 		printf(" %s: %s\n", res->name, res->failure);
 	}
-	printf("%u cases: %lld passed, %lld failed, %lld skipped\n",
+	printf("%u cases: %lld passed, %lld failed, %lld skipped",
 	       rep->nr_cases, rep->total.cases[PASS], rep->total.cases[FAIL],
 	       rep->total.cases[SKIP]);
+	if (rep->total.cases[NOT_APPLICABLE])
+		printf(", %lld not applicable", rep->total.cases[NOT_APPLICABLE]);
+	putchar('\n');
 }

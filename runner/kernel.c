@@ -27,7 +27,8 @@ static const char * const reports[] = {
 	"WARNING: ", "BUG: ", "kernel BUG at", "Oops: ", "KASAN", "KCSAN", "UBSAN",
 	"general protection fault", "INFO: task ", "rcu: INFO:", "INFO: rcu",
 	"INFO: trying to register non-static key", "possible recursive locking",
-	"possible circular locking", "inconsistent lock state", "Kernel panic",
+	"possible circular locking", "inconsistent lock state",
+	"turning off the locking correctness validator", "Kernel panic",
 	"refcount_t:", "list_add corruption", "list_del corruption", "soft lockup",
 	"hard LOCKUP", "watchdog:", "stack-protector", "Call Trace:",
 };
@@ -126,6 +127,25 @@ unsigned long kernel_taint(void)
 	return strtoul(buf, NULL, 10) & TAINT_FAULT;
 }
 
+/**
+ * kernel_lockdep_died() - Whether lockdep has stopped to look
+ *
+ * It does so for good with its first report, which may be older than a test.
+ */
+bool kernel_lockdep_died(void)
+{
+	FILE *f = fopen("/proc/lockdep_stats", "r");
+	int debug_locks = 1;
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " debug_locks: %d", &debug_locks) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return !debug_locks;
+}
+
 static void add_params(json_t *params, const char *module)
 {
 	char dir[64], path[512], name[320], value[256];
@@ -158,6 +178,32 @@ json_t *kernel_params(void)
 	add_params(params, "kvm_amd");
 	add_params(params, "kvm_intel");
 	return params;
+}
+
+static bool param_is_off(const json_t *params, const char *name)
+{
+	const char *value = json_string_value(json_object_get(params, name));
+
+	return value && (!strcmp(value, "N") || !strcmp(value, "0"));
+}
+
+/**
+ * kernel_mmu() - What KVM builds its roots with
+ * @params: kernel_params()
+ *
+ * Return: "TDP" for the TDP MMU, else the parameter that keeps KVM from it; NULL
+ * without KVM.
+ */
+const char *kernel_mmu(const json_t *params)
+{
+	/* Without two-dimensional paging, KVM ignores tdp_mmu. */
+	if (param_is_off(params, "kvm_amd.npt"))
+		return "npt=0";
+	if (param_is_off(params, "kvm_intel.ept"))
+		return "ept=0";
+	if (param_is_off(params, "kvm.tdp_mmu"))
+		return "tdp_mmu=0";
+	return json_object_get(params, "kvm.tdp_mmu") ? "TDP" : NULL;
 }
 
 static void write_param(const char *name, const char *value)

@@ -25,6 +25,9 @@
 #define LIST_TIMEOUT_S		20
 #define EXIT_USAGE		2
 
+/* What the reason of a skip begins with if nothing is missing. */
+#define NOT_APPLICABLE		"not applicable: "
+
 /* Columns of "-l", see test_harness_list_tests() in kselftest_harness.h. */
 #define VARIANT_COLUMN		21
 #define TEST_COLUMN		47
@@ -36,7 +39,8 @@
  * @unit: what the TSC counts here, for the record
  * @filter: fnmatch() pattern for "test case"; NULL for all
  * @timeout_s: deadline of each case, in seconds
- * @no_skip: nothing is missing here, i.e. a skip is a failure
+ * @no_skip: nothing is missing here, i.e. a skip is a failure, unless the case
+ *           does not apply
  * @results: file descriptor that takes the results
  */
 static struct options {
@@ -105,34 +109,59 @@ static json_t *record(const char *type)
 	return object;
 }
 
-static void cpu_model(char *buf, size_t size)
+/* The first line of /proc/cpuinfo that begins with @key, without the key. */
+static void cpu_line(const char *key, char *buf, size_t size)
 {
 	FILE *f = fopen("/proc/cpuinfo", "r");
-	char line[256];
+	char *line = NULL, *value;
+	size_t len = 0;
 
 	snprintf(buf, size, "unknown");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "model name : %127[^\n]", buf) == 1)
-			break;
+	while (f && getline(&line, &len, f) > 0) {
+		value = strchr(line, ':');
+		if (strncmp(line, key, strlen(key)) || !value)
+			continue;
+		value += strspn(value, ": ");
+		snprintf(buf, size, "%.*s", (int)strcspn(value, "\n"), value);
+		break;
+	}
+	free(line);
 	if (f)
 		fclose(f);
 }
 
+/* The kernel hides the flag if it was booted with no5lvl. */
+static int paging_levels(void)
+{
+	char flags[8192];
+	char *flag, *save = NULL;
+
+	cpu_line("flags", flags, sizeof(flags));
+	for (flag = strtok_r(flags, " ", &save); flag; flag = strtok_r(NULL, " ", &save))
+		if (!strcmp(flag, "la57"))
+			return 5;
+	return 4;
+}
+
 static void emit_run(void)
 {
-	json_t *run = record("run");
+	json_t *run = record("run"), *params = kernel_params();
+	const char *mmu = kernel_mmu(params);
 	struct utsname uts;
 	char cpu[128];
 
 	uname(&uts);
-	cpu_model(cpu, sizeof(cpu));
+	cpu_line("model name", cpu, sizeof(cpu));
 	json_object_set_new(run, "schema", json_integer(SCHEMA_VERSION));
 	json_object_set_new(run, "bed", text_json(opt.bed));
 	json_object_set_new(run, "lane", text_json(opt.lane));
 	json_object_set_new(run, "kernel", text_json(uts.release));
 	json_object_set_new(run, "cpu", text_json(cpu));
 	json_object_set_new(run, "tsc_unit", text_json(opt.unit));
-	json_object_set_new(run, "params", kernel_params());
+	if (mmu)
+		json_object_set_new(run, "mmu", text_json(mmu));
+	json_object_set_new(run, "levels", json_integer(paging_levels()));
+	json_object_set_new(run, "params", params);
 	emit(run);
 }
 
@@ -283,8 +312,22 @@ static void check_kernel(struct verdict *v, unsigned long taint,
 		verdict_fail(v, "kernel log: %s", json_string_value(json_array_get(klog, 0)));
 	if (new_taint)
 		verdict_fail(v, "tainted the kernel: %#lx", new_taint);
+	if (kernel_lockdep_died())
+		verdict_fail(v, "lockdep is off, for a report in this case or before it");
 	if (kernel_params_restore(params, changed, sizeof(changed)))
 		verdict_fail(v, "left module parameter %s changed behind", changed);
+}
+
+/* Something is missing, unless the case cannot be by its nature. */
+static void judge_missing(struct verdict *v)
+{
+	char reason[sizeof(v->reason)];
+
+	if (strcmp(v->status, "skip") ||
+	    !strncmp(v->reason, NOT_APPLICABLE, strlen(NOT_APPLICABLE)))
+		return;
+	memcpy(reason, v->reason, sizeof(reason));
+	verdict_fail(v, "skipped in a bed that lacks nothing: %s", reason);
 }
 
 static void count(const char *status)
@@ -334,12 +377,8 @@ static void run_case(struct test *t, const char *name)
 	verdict_of(text, &end, t->harness, opt.timeout_s, &v);
 	klog = kernel_log_reports();
 	check_kernel(&v, taint, params, klog);
-	if (opt.no_skip && !strcmp(v.status, "skip")) {
-		char reason[sizeof(v.reason)];
-
-		memcpy(reason, v.reason, sizeof(reason));
-		verdict_fail(&v, "skipped in a bed that lacks nothing: %s", reason);
-	}
+	if (opt.no_skip)
+		judge_missing(&v);
 	count(v.status);
 	fprintf(stderr, "[%u/%u] %s %s: %s%s%s\n",
 		total.passed + total.failed + total.skipped, total.planned,
@@ -369,7 +408,8 @@ static void print_help(FILE *f)
 		"  -o, --output FILE   write results to FILE (default: standard output)\n"
 		"  -t, --timeout SEC   deadline of a case in seconds (default: %d)\n"
 		"  -f, --filter GLOB   only cases whose 'TEST CASE' matches GLOB\n"
-		"  -n, --no-skip       a skipped case is a failed case\n"
+		"  -n, --no-skip       a skipped case is a failed case, unless it is skipped as\n"
+		"                      \"" NOT_APPLICABLE "...\"\n"
 		"  -b, --bed NAME      where this runs, for the record (default: %s)\n"
 		"  -l, --lane NAME     part of the run this is, for the record (default: %s)\n"
 		"  -u, --unit UNIT     what the TSC counts here: cycles or instructions\n"

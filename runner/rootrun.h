@@ -77,7 +77,9 @@ void __printf(2, 3) verdict_fail(struct verdict *v, const char *fmt, ...);
 void kernel_log_open(const char *path);
 json_t *kernel_log_reports(void);
 unsigned long kernel_taint(void);
+bool kernel_lockdep_died(void);
 json_t *kernel_params(void);
+const char *kernel_mmu(const json_t *params);
 bool kernel_params_restore(const json_t *before, char *what, size_t size);
 
 #endif /* ROOTRUN_H */

@@ -63,6 +63,17 @@ test_pathologies()
 	result $? "a long output loses its middle, and says so"
 	attempt "$tmp/rootrun" -k /dev/null -n -o "$tmp/results" "$tmp/skip_with_reason"
 	judged "--no-skip turns a skip into a failure" main fail "skipped in a bed that lacks nothing: no such hardware"
+	cat >"$tmp/not_applicable" <<-END
+	#!/bin/sh
+	echo "1..0 # SKIP - not applicable: no such hardware, ever"
+	exit 4
+	END
+	chmod +x "$tmp/not_applicable"
+	attempt "$tmp/rootrun" -k /dev/null -n -o "$tmp/results" "$tmp/not_applicable"
+	judged "but not one that does not apply" main skip "not applicable: no such hardware, ever"
+	result "$status" "which is no failure"
+	sed -n 1p "$tmp/results" | grep -Eq '"levels":[45],'
+	result $? "the run tells the levels of the host's page tables"
 }
 
 test_harness()
@@ -118,6 +129,28 @@ test_kernel_log()
 	attempt "$tmp/rootrun" -o "$tmp/results" "$tmp/warns" "$tmp/good"
 	grep -q '"planned":2,"passed":1,"failed":1' "$tmp/results"
 	result $? "but not the next one"
+
+	while read -r headline; do
+		cat >"$tmp/warns" <<-SCRIPT
+		#!/bin/sh
+		[ \$# -gt 0 ] || echo "<4>$headline (a test of rootrun)" >/dev/kmsg
+		SCRIPT
+		attempt "$tmp/rootrun" -o "$tmp/results" "$tmp/warns"
+		judged "lockdep: $headline" main fail "kernel log: .*"
+	done <<-END
+	WARNING: possible recursive locking detected
+	WARNING: possible circular locking dependency detected
+	WARNING: SOFTIRQ-safe -> SOFTIRQ-unsafe lock order detected
+	WARNING: possible irq lock inversion dependency detected
+	WARNING: inconsistent lock state
+	WARNING: suspicious RCU usage
+	WARNING: bad unlock balance detected!
+	WARNING: held lock freed!
+	WARNING: lock held when returning to user space!
+	BUG: sleeping function called from invalid context at kernel/nowhere.c:1
+	[ BUG: Invalid wait context ]
+	turning off the locking correctness validator.
+	END
 }
 
 test_signals()

@@ -84,20 +84,23 @@ test_good()
 		failed.jsonl
 	same "TAP of all verdicts" 1 lanes.tap --tap --title "Two lanes" \
 		good.jsonl lane-npt0.jsonl cut.jsonl tap-names.jsonl
-	verdict "two lanes add up in one row" 0 \
-		"CR4.SMEP        1500    1500        1500      1    1499       8000  4000 CR4.PGE   2.00  ok" \
-		good.jsonl lane-npt0.jsonl
+	verdict "two lanes with one MMU add up in one row" 0 \
+		"TDP/5  CR4.SMEP        1500    1500        1500      1    1499       8000  4000 CR4.PGE   2.00  ok" \
+		good.jsonl again.jsonl
 	verdict "the lowest cost is shown, whichever lane comes first" 0 \
-		"CR4.SMEP        1500    1500        1500      1    1499       8000  4000 CR4.PGE   2.00  ok" \
-		lane-npt0.jsonl good.jsonl
+		"TDP/5  CR4.SMEP        1500    1500        1500      1    1499       8000  4000 CR4.PGE   2.00  ok" \
+		again.jsonl good.jsonl
 	verdict "a skip in one lane marks the row of both" 0 \
-		"EFER.NX         1000    2000        2000     12    1988          -  -                 -  SKIP" \
-		good.jsonl lane-npt0.jsonl
+		"TDP/5  EFER.NX         1000    2000        2000     12    1988          -  -                 -  SKIP" \
+		good.jsonl again.jsonl
+	verdict "a file that does not tell its MMU" 0 \
+		"-    CR4.SMEP  1000    1000        1000      0    1000          -  -            -  ok" \
+		skipped.jsonl
 	verdict "costs in different units do not mix" 0 \
-		"EFER.NX         1000    2000        2000     12    1988  6000 instructions  4400 CR4.PGE   1.36  ok" \
+		"TDP/5  EFER.NX         1000    2000        2000     12    1988  6000 instructions  4400 CR4.PGE   1.36  ok" \
 		good.jsonl other-unit.jsonl
 	verdict "a cost left out for its unit is told" 0 \
-		"NOTE CR4.SMEP: the cost in instructions measured by qemu-svm/icount is not in the table" \
+		"NOTE TDP/5 CR4.SMEP: the cost in instructions measured by qemu-svm/icount is not in the table" \
 		good.jsonl other-unit.jsonl
 	verdict "no row" 0 "1 cases: 1 passed, 0 failed, 0 skipped" \
 		no-rows.jsonl
@@ -120,6 +123,21 @@ test_failed()
 		skipped.jsonl
 	verdict "skipped, summary" 0 \
 		"2 cases: 1 passed, 0 failed, 1 skipped" skipped.jsonl
+	verdict "not applicable, in a row of its own" 0 \
+		"npt=0  EFER.NX     -       -           -      -       -          -  -            -  n/a" \
+		inapplicable.jsonl
+	verdict "not applicable, in a row that has something to show" 0 \
+		"npt=0  CR4.SMEP  500     500         500      1     499          -  -            -  ok" \
+		inapplicable.jsonl
+	verdict "not applicable, a line a reason" 0 \
+		"n/a npt=0: not applicable: shadow paging has a root a page table (2 cases)" \
+		inapplicable.jsonl
+	verdict "not applicable, summary" 0 \
+		"4 cases: 1 passed, 0 failed, 0 skipped, 3 not applicable" \
+		inapplicable.jsonl
+	verdict "not applicable, TAP" 0 \
+		"ok 4 - shadow mmu_root_reuse_test law # SKIP not applicable: shadow paging has a root a page table" \
+		--tap inapplicable.jsonl
 	verdict "invalid status" 1 \
 		"FAIL mmu_root_reuse_test path.cr4_smep.exact_counts: invalid status \"crashed\"" \
 		status.jsonl
@@ -127,7 +145,7 @@ test_failed()
 		"FAIL mmu_root_reuse_test path.cr4_smep.exact_counts: ?[2Jboom?1m µs??ok 2 - fake?" \
 		control-chars.jsonl
 	verdict "control characters in a path" 1 \
-		"CR4?.SMEP    -       -           -      -       -          -  -            -  FAIL" \
+		"-    CR4?.SMEP    -       -           -      -       -          -  -            -  FAIL" \
 		control-chars.jsonl
 	verdict "control characters in a kernel log" 1 "    a?b" \
 		control-chars.jsonl
@@ -160,7 +178,7 @@ test_lost()
 		"FAIL mmu_root_reuse_test path.cr4_smep.exact_counts: more than one result" \
 		duplicate.jsonl
 	verdict "duplicate result, counted once" 1 \
-		"CR4.SMEP  1000    1000        1000      0    1000          -  -            -  FAIL" \
+		"-    CR4.SMEP  1000    1000        1000      0    1000          -  -            -  FAIL" \
 		duplicate.jsonl
 	verdict "unplanned result" 1 \
 		"FAIL mmu_root_reuse_test path.efer_nx.exact_counts: not planned, yet it has a result" \
