@@ -45,7 +45,9 @@ help:		## this text
 	  'KERNEL_SRC=$(KERNEL_SRC)' "a kernel tree to use instead of Debian's kernel" \
 	  'FILTER=$(FILTER)' "only cases whose 'test case' matches this pattern" \
 	  'LANES=$(LANES)' 'only these lanes, see below' \
+	  'CONFIG=$(CONFIG)' "a kernel of our own instead of Debian's: debug (KASAN, lockdep) or race" \
 	  'MUTANTS=$(MUTANTS)' 'only these mutants' \
+	  'UPSTREAM=$(UPSTREAM)' "1: run the kernel's own KVM selftests on the mutants, too" \
 	  'TESTS=$(TESTS)' 'only these files of tests/' \
 	  'KCONFIG=$(KCONFIG)' 'a configuration for the kernel of KERNEL_SRC' \
 	  'BOUND=$(or $(BOUND),1.01)' 'how much more a path may cost in make bench' \

@@ -1,14 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Build a kernel tree of the user's, on a copy, with the series: ktree.sh
+# Build a kernel tree of the user's, on a copy, with the series: ktree.sh [CONFIG]
 # KERNEL_SRC=/path/to/linux; KCONFIG=/path/to/config to use that instead of a
-# small one.  Prints a folder like that of tree.sh.
+# small one, to which CONFIG adds scripts/kconfig-CONFIG.  Prints a folder like that
+# of tree.sh.
 #
 # If the tree is Debian's source but for KVM itself, only KVM's modules are built,
 # and loaded into Debian's kernel: a minute instead of ten.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/kernel-src.sh"
+. "$top/scripts/kconfig.sh"
 
 NEED_MIB=6000
 
@@ -82,9 +84,7 @@ configure() {
 		step "$tree/config.log" "configuring with $KCONFIG" \
 			"$top/scripts/kmake.sh" "$tree/linux" "" olddefconfig
 	else
-		# allnoconfig: what becomes visible by what we want stays off, too.
-		step "$tree/config.log" "configuring a small kernel" "$top/scripts/kmake.sh" \
-			"$tree/linux" "" KCONFIG_ALLCONFIG="$top/scripts/kconfig-small" allnoconfig
+		configure_small "$tree/linux" "$tree/config.log" "$config"
 	fi
 	for option in $NEEDED_OPTIONS; do
 		grep -q "^CONFIG_$option" "$tree/linux/.config" ||
@@ -113,7 +113,7 @@ build() {
 	say "copying $KERNEL_SRC"
 	copy "$tree/copy"
 	apply "$tree/copy"
-	if [ -z "${KCONFIG:-}" ] && is_debian_but_for_kvm; then
+	if [ -z "${KCONFIG:-}$config" ] && is_debian_but_for_kvm; then
 		build_modules
 	else
 		build_kernel
@@ -125,13 +125,17 @@ build() {
 	touch "$tree/done"
 }
 
+config=${1:-}
+[ -z "$config" ] || [ -z "${KCONFIG:-}" ] ||
+	die "KCONFIG and the kernel '$config' do not go together: choose one"
 check_kernel_src "$KERNEL_SRC"
+files=$(kconfig_files "$config") || exit
 src=$(cd "$KERNEL_SRC" && pwd -P)
 series=$(cd "$SERIES_DIR" && series_files)
 key=$({
 	identity
 	cd "$SERIES_DIR" && hash_files series $series
-	cat "$top/scripts/kconfig-small" ${KCONFIG:+"$KCONFIG"}
+	cat $files ${KCONFIG:+"$KCONFIG"}
 } | sha256sum | cut -c1-16)
 tree=$CACHE/trees/src-$key
 lock "tree-src-$key"

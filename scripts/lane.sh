@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Boot a bed once and run tests in it: lane.sh LANE TREE MODULES TESTS OUT [NAME]
 # TREE has boot/vmlinuz, MODULES the modules to load, TESTS the test programs.
+# MODULES may be a folder of such folders: each is loaded, tested and unloaded, and
+# in the results a line "modules" with its name is before its lines.
 # Leaves OUT/LANE.jsonl and OUT/LANE.console; the exit status is that of the bed.
 #
-# FILTER limits the cases, ROOTRUN_ARGS is added to rootrun's command line,
+# FILTER limits the cases, ROOTRUN_ARGS replaces the lane's options of rootrun,
 # BEFORE_TESTS is shell code that the guest runs first, BED_ARGS is added to the
 # bed's command line.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -22,7 +24,6 @@ case ${FILTER:-} in
 *\'*) die "FILTER has a quote, which no case has: $FILTER" ;;
 esac
 
-# These beds lack nothing that a test needs: hence --no-skip.
 initrd=$out/$lane.initrd
 at_exit "rm -f '$initrd'"
 "$top/scripts/initramfs.sh" "$initrd" "$modules" "$tests" "$BUILD/rootrun" <<END
@@ -32,8 +33,9 @@ UNIT='$lane_unit'
 TESTS='$programs'
 KVM_PARAMS='$lane_kvm'
 TDP='$lane_tdp'
-ROOTRUN_ARGS='${ROOTRUN_ARGS---no-skip} ${FILTER:+--filter $(echo "$FILTER" | tr ' ' '?')}'
+ROOTRUN_ARGS='${ROOTRUN_ARGS-$lane_rootrun} ${FILTER:+--filter $(echo "$FILTER" | tr ' ' '?')}'
 BEFORE_TESTS='${BEFORE_TESTS:-}'
+MODULE_SETS='$([ -e "$modules/kvm.ko" ] || echo 1)'
 END
 
 run "$top/beds/$bed/run" --name "$bed/$name" --kernel "$tree/boot/vmlinuz" \

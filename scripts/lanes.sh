@@ -4,14 +4,16 @@
 
 # What "make run" does, in the order of its table, and what there is beside.
 LANES_DEFAULT='suite bench suite4 legacy legacy4 shadow'
-LANES_ALL=$LANES_DEFAULT
+LANES_ALL="$LANES_DEFAULT race"
 
 # lane_define NAME: sets
 #   lane_about   what it is, in a few words
 #   lane_tests   which test programs: patterns for find, all of which must match
 #   lane_unit    what the TSC counts: cycles or instructions
+#   lane_config  which kernel: a scripts/kconfig-*, or nothing for Debian's
 #   lane_bed     options of beds/NAME/run, see beds/README.md
 #   lane_append  words for the kernel's command line
+#   lane_rootrun options of rootrun
 #   lane_kvm     parameters of kvm.ko
 #   lane_tdp     0 for shadow paging: npt= of kvm-amd.ko, ept= of kvm-intel.ko
 #
@@ -19,6 +21,9 @@ LANES_ALL=$LANES_DEFAULT
 # executes in an order that repeats.
 lane_define() {
 	lane_tests='-name mmu_root_*_test ! -name mmu_root_perf_test'
+	# These beds lack nothing that a test of ours needs.
+	lane_rootrun=--no-skip
+	lane_config=${CONFIG:-}
 	lane_unit=cycles lane_bed='' lane_append='' lane_kvm='' lane_tdp=''
 	case $1 in
 	suite)
@@ -44,6 +49,15 @@ lane_define() {
 		lane_about='costs in instructions, TDP MMU'
 		lane_tests='-name mmu_root_perf_test' lane_unit=instructions lane_bed=--icount
 		;;
+	race)
+		lane_about='real concurrency: four CPUs in parallel, with lockdep'
+		lane_config=race lane_bed='--smp 4 --parallel'
+		;;
+	upstream)
+		lane_about="the kernel's own tests, for make mutants UPSTREAM=1"
+		lane_tests='! -name mmu_root_* ! -name .*' lane_rootrun='--timeout 60'
+		lane_bed='--memory 2048'
+		;;
 	*)
 		die "no such lane: $1: there are $LANES_ALL"
 		;;
@@ -54,7 +68,7 @@ lane_define() {
 lane_programs() {
 	# The patterns are for find.
 	set -f
-	find "$1" $lane_tests -printf '%f\n' | LC_ALL=C sort | tr '\n' ' '
+	find "$1" ! -type d $lane_tests -printf '%f\n' | LC_ALL=C sort | tr '\n' ' '
 	set +f
 }
 
@@ -63,4 +77,13 @@ lane_results() {
 	for lane_name in $LANES_ALL; do
 		[ ! -s "$1/$lane_name.jsonl" ] || echo "$1/$lane_name.jsonl"
 	done
+}
+
+# lane_prepare NAME: what to boot and to run: sets $tree and $tests.
+lane_prepare() {
+	lane_define "$1"
+	[ "${lane_prepared-none}" != "$lane_config" ] || return 0
+	lane_prepared=$lane_config
+	capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh" $lane_config
+	capture tests "$top/scripts/tests.sh" "$tree"
 }

@@ -4,31 +4,33 @@
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
+. "$top/scripts/kconfig.sh"
 
 bed=${BED:-qemu-svm}
-lanes=${LANES:-$LANES_DEFAULT}
+lanes=${LANES:-${CONFIG:+suite}}
+lanes=${lanes:-$LANES_DEFAULT}
 
 [ -x "$top/beds/$bed/run" ] ||
 	die "no such bed: $bed: there are $(cd "$top/beds" && ls -d ./*/ | tr -d './' | tr '\n' ' ')"
 
 for lane in $lanes; do
 	lane_define "$lane"
+	kconfig_files "$lane_config" >/dev/null
 done
 
 begin=$(now)
 "$top/scripts/deps.sh" build run
 "$top/beds/$bed/run" --check
 need_space "$BUILD" 200
-capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh"
-capture tests "$top/scripts/tests.sh" "$tree"
 "$top/scripts/tools.sh"
 
 out=$BUILD/results/$(date +%Y%m%d-%H%M%S)-$$
 mkdir -p "$out"
-say "running the tests in bed $bed, $JOBS lanes at a time; results go to $out"
 for lane in $lanes; do
+	lane_prepare "$lane"
 	echo "$lane $tree $tree/modules $tests/bin $out"
 done >"$out/lanes"
+say "running the tests in bed $bed, $JOBS lanes at a time; results go to $out"
 # The report judges, from what was planned and what was done.  A bed that died
 # has said why, and its lane lacks results.
 run xargs -a "$out/lanes" -P "$JOBS" -L 1 \

@@ -10,6 +10,9 @@ cd "$top"
 # Once, and where one sees it: tests show nothing until they fail.
 capture tree "$top/scripts/tree.sh"
 run "$top/scripts/tests.sh" "$tree" >/dev/null
+case ${TESTS:-race} in
+*race*) run "$top/scripts/tree.sh" race >/dev/null ;;
+esac
 "$top/scripts/tools.sh"
 
 out=$(mktemp "$BUILD/test.XXXXXX")

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Build KVM's modules with the series, for Debian's newest image.
+# Build KVM's modules with the series: tree.sh [CONFIG]
+# For Debian's newest image, or for a small kernel of our own, see scripts/kconfig-*.
 # Prints the folder: linux/ (patched source), modules/, boot/, release.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
@@ -24,8 +25,12 @@ build() {
 	touch "$tree/done"
 }
 
-capture base "$top/scripts/kernel.sh"
-key=$(cd "$SERIES_DIR" && { cat "$base/release" && hash_files series $(ls ./*/*.patch); } | sha256sum | cut -c1-16)
+if [ -n "${1:-}" ]; then
+	capture base "$top/scripts/small-kernel.sh" "$1"
+else
+	capture base "$top/scripts/kernel.sh"
+fi
+key=$(cd "$SERIES_DIR" && { [ -z "${1:-}" ] || echo "$base"; cat "$base/release" && hash_files series $(ls ./*/*.patch); } | sha256sum | cut -c1-16)
 tree=$CACHE/trees/$key
 lock "tree-$key"
 [ -e "$tree/done" ] || build

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0
+# Shared by what configures a kernel of our own.  Sourced after lib.sh.
+
+# kconfig_files [CONFIG]: what the configuration is made of.
+kconfig_files() {
+	echo "$top/scripts/kconfig-small"
+	[ -z "${1:-}" ] || {
+		[ "$1" != small ] && [ -r "$top/scripts/kconfig-$1" ] ||
+			die "no such CONFIG: $1: there are $(kconfig_names)"
+		echo "$top/scripts/kconfig-$1"
+	}
+}
+
+kconfig_names() {
+	(cd "$top/scripts" && ls kconfig-* | sed 's/^kconfig-//' | grep -vx small | tr '\n' ' ')
+}
+
+# configure_small TREE LOG [CONFIG]: what becomes visible by what we want stays off,
+# too: allnoconfig.  Kconfig drops silently what cannot be had.
+configure_small() {
+	cat $(kconfig_files "${3:-}") >"$1/.config.wanted"
+	step "$2" "configuring a small kernel" "$top/scripts/kmake.sh" "$1" "" \
+		KCONFIG_ALLCONFIG="$1/.config.wanted" allnoconfig
+	grep -E '^CONFIG_[^=]*=("|y|m)' "$1/.config.wanted" | while read -r option; do
+		grep -qxF "$option" "$1/.config" ||
+			die "the kernel cannot be configured with $option: mend scripts/kconfig-*"
+	done
+}

@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Build a small kernel of our own from Debian's source, without the series:
+# small-kernel.sh CONFIG
+# Prints the folder: linux/ (to build KVM's modules in), boot/, modules/, release.
+#
+# KVM is not built here: a change of the series is no reason to build it all again.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+. "$top/scripts/kconfig.sh"
+
+NEED_MIB=4000
+
+# What takes room and is not built; Kconfig files and headers are needed.
+unpack() {
+	deb=$CACHE/debs/linux-source-6.12_$(basename "$debian").deb
+	mkdir -p "$base/linux"
+	step "$base/unpack.log" "unpacking Debian's source" sh -c "
+		dpkg-deb --fsys-tarfile '$deb' | tar -xO --wildcards '*/linux-source-*.tar.xz' |
+		tar -C '$base/linux' --strip-components=1 -xJf - \
+			--exclude='*/drivers/gpu/*.[ch]' --exclude='*/drivers/net/*.[ch]' \
+			--exclude='*/drivers/media/*.[ch]' --exclude='*/sound/*.[ch]' \
+			--exclude='*/arch/[!x]*/*.[chSd]*' --exclude='*/Documentation/*.rst' \
+			--exclude='*/Documentation/devicetree/*'"
+}
+
+# Modules are built from headers, and tests from some of tools/.
+prune() {
+	find "$base/linux" -path "$base/linux/scripts" -prune -o \
+		-path "$base/linux/tools" -prune -o \
+		\( -name '*.o' -o -name '*.a' -o -name 'vmlinux*' -o -name '.*.cmd' -o -name '*.ko' \) \
+		-type f -exec rm -f {} +
+	find "$base/linux" -path "$base/linux/drivers/*.[cS]" -delete -o \
+		-path "$base/linux/fs/*.[cS]" -delete -o -path "$base/linux/net/*.[cS]" -delete
+}
+
+build() {
+	need_space "$CACHE" "$NEED_MIB"
+	rm -rf "$base"
+	mkdir -p "$base/boot" "$base/modules"
+	at_exit "[ -e '$base/done' ] || rm -rf '$base/linux'"
+	say "building a small kernel, $config, from Debian's source: once"
+	unpack
+	configure_small "$base/linux" "$base/config.log" "$config"
+	step "$base/kernel.log" "building the kernel" "$top/scripts/kmake.sh" \
+		"$base/linux" "" bzImage modules_prepare headers
+	step "$base/irqbypass.log" "building irqbypass" "$top/scripts/kmake.sh" \
+		"$base/linux" "" virt/lib/irqbypass.ko
+	cp "$base/linux/arch/x86/boot/bzImage" "$base/boot/vmlinuz"
+	strip -d -o "$base/modules/irqbypass.ko" "$base/linux/virt/lib/irqbypass.ko"
+	make -s -C "$base/linux" kernelrelease >"$base/release"
+	prune
+	touch "$base/done"
+}
+
+config=$1
+files=$(kconfig_files "$config") || exit
+capture debian "$top/scripts/kernel.sh"
+base=$CACHE/base/$(basename "$debian")-$config-$(cat $files | sha256sum | cut -c1-16)
+lock "base-$config"
+[ -e "$base/done" ] || build
+echo "$base"
