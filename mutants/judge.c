@@ -5,16 +5,23 @@
  * A mutant is a kernel patch whose changelog lists the test cases that must turn
  * red, and why:
  *
+ *   Lanes: suite shadow
  *   Red: TEST CASE REASON
+ *   Red: [shadow] TEST CASE REASON
  *
  * TEST and CASE are fnmatch() patterns, REASON an extended regular expression.
- * A mutant is killed if each case that matches a line is red for its reason, and
- * nothing else is red: a case that is red for another reason has not understood
- * the bug, and one that is not listed has not been understood.
+ * The line holds in all lanes of the mutant, or in the one in brackets; without
+ * Lanes: there is one, suite.  A mutant is killed if in each lane each line has a
+ * case that matches it, each of these is red for its reason, and nothing else is
+ * red: a case that is red for another reason has not understood the bug, and one
+ * that is not listed has not been understood.
+ *
+ * Lane upstream has the kernel's own tests, of which nothing is demanded.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fnmatch.h>
+#include <getopt.h>
 #include <libgen.h>
 #include <regex.h>
 #include <stdarg.h>
@@ -28,16 +35,27 @@
 #define __printf(a, b)	__attribute__((__format__(printf, a, b)))
 
 #define RED_TAG		"Red: "
+#define LANES_TAG	"Lanes: "
+#define DEFAULT_LANE	"suite"
+#define UPSTREAM_LANE	"upstream"
+#define INAPPLICABLE	"not applicable: "
+#define MAX_LANES	8
 #define MAX_TESTS	16
 #define MAX_REDS	32
 #define EXIT_USAGE	2
 
 struct red {
+	char lane[32];
 	char test[128];
 	char name[256];
 	char reason[512];
 	regex_t regex;
-	unsigned int nr_matched;
+	unsigned int nr_matched[MAX_LANES];
+};
+
+struct lane {
+	char *name;
+	bool ended;
 };
 
 struct column {
@@ -52,8 +70,11 @@ struct mutant {
 	int nr_reds;
 	struct column columns[MAX_TESTS];
 	int nr_columns;
-	bool ended;
+	struct lane lanes[MAX_LANES];
+	int nr_lanes;
 	unsigned int nr_wrong;
+	bool upstream_ended;
+	char noticed[2048];
 	char why[2048];
 };
 
@@ -63,44 +84,94 @@ static void die(const char *what, const char *why)
 	exit(EXIT_USAGE);
 }
 
+/* What does not fit is cut off. */
+static void __printf(3, 4) append(char *buf, size_t size, const char *fmt, ...)
+{
+	size_t len = strlen(buf);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf + len, size - len, fmt, ap);
+	va_end(ap);
+}
+
 static void __printf(2, 3) wrong(struct mutant *m, const char *fmt, ...)
 {
-	size_t len = strlen(m->why);
+	char line[1024];
 	va_list ap;
 
 	m->nr_wrong++;
 	va_start(ap, fmt);
-	len += snprintf(m->why + len, sizeof(m->why) - len, "\n    ");
-	if (len < sizeof(m->why))
-		vsnprintf(m->why + len, sizeof(m->why) - len, fmt, ap);
+	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	append(m->why, sizeof(m->why), "\n    %s", line);
+}
+
+static int find_lane(const struct mutant *m, const char *name)
+{
+	int i;
+
+	for (i = 0; i < m->nr_lanes; i++)
+		if (!strcmp(m->lanes[i].name, name))
+			return i;
+	return -1;
+}
+
+static void add_lanes(struct mutant *m, const char *path, char *words)
+{
+	char *name, *save = NULL;
+
+	for (name = strtok_r(words, "\n ", &save); name; name = strtok_r(NULL, "\n ", &save)) {
+		if (m->nr_lanes == MAX_LANES)
+			die(path, "too many lanes");
+		m->lanes[m->nr_lanes++].name = strdup(name);
+	}
 }
 
 static void add_red(struct mutant *m, const char *path, const char *line)
 {
 	struct red *red = &m->reds[m->nr_reds++];
+	int len = 0;
 
 	if (m->nr_reds > MAX_REDS)
 		die(path, "too many lines Red:");
-	if (sscanf(line, "%127s %255s %511[^\n]", red->test, red->name, red->reason) != 3)
+	if (sscanf(line, "[%31[^]]]%n", red->lane, &len) == 1 && !len)
+		die(path, "a line Red: has a bracket that is not closed");
+	if (sscanf(line + len, "%127s %255s %511[^\n]", red->test, red->name, red->reason) != 3)
 		die(path, "a line Red: needs a test, a case and a reason");
 	if (regcomp(&red->regex, red->reason, REG_EXTENDED | REG_NOSUB))
 		die(path, "a line Red: has a bad regular expression");
 }
 
+static void check_changelog(const struct mutant *m, const char *path)
+{
+	const struct red *red;
+
+	if (!m->nr_reds)
+		die(path, "no line Red: which test cases must catch it?");
+	for (red = m->reds; red < &m->reds[m->nr_reds]; red++)
+		if (red->lane[0] && find_lane(m, red->lane) < 0)
+			die(path, "a line Red: has a lane that is not among its Lanes:");
+}
+
 static void read_patch(struct mutant *m, char *path)
 {
+	char default_lane[] = DEFAULT_LANE;
 	FILE *f = fopen(path, "r");
 	char line[1024];
 
 	if (!f)
 		die(path, strerror(errno));
-	while (fgets(line, sizeof(line), f) && strncmp(line, "diff --git", 10))
+	while (fgets(line, sizeof(line), f) && strncmp(line, "diff --git", 10)) {
 		if (!strncmp(line, RED_TAG, strlen(RED_TAG)))
 			add_red(m, path, line + strlen(RED_TAG));
+		else if (!strncmp(line, LANES_TAG, strlen(LANES_TAG)))
+			add_lanes(m, path, line + strlen(LANES_TAG));
+	}
 	fclose(f);
-	if (!m->nr_reds)
-		die(path, "no line Red: which test cases must catch it?");
+	if (!m->nr_lanes)
+		add_lanes(m, path, default_lane);
+	check_changelog(m, path);
 
 	m->name = strdup(basename(path));
 	m->name[strcspn(m->name, ".")] = '\0';
@@ -120,47 +191,81 @@ static struct column *find_column(struct mutant *m, const char *test)
 	return &m->columns[i];
 }
 
-static void judge_case(struct mutant *m, const char *test, const char *name,
+static void judge_case(struct mutant *m, int lane, const char *test, const char *name,
 		       bool is_red, const char *reason)
 {
+	const char *where = m->lanes[lane].name;
 	bool listed = false, for_its_reason = false;
 	struct red *red;
 
 	for (red = m->reds; red < &m->reds[m->nr_reds]; red++) {
-		if (fnmatch(red->test, test, 0) || fnmatch(red->name, name, 0))
+		if ((red->lane[0] && strcmp(red->lane, where)) ||
+		    fnmatch(red->test, test, 0) || fnmatch(red->name, name, 0))
 			continue;
 		listed = true;
-		red->nr_matched++;
+		red->nr_matched[lane]++;
 		for_its_reason |= is_red && !regexec(&red->regex, reason, 0, NULL, 0);
 	}
 
 	if (listed && !is_red)
-		wrong(m, "should be red, but passed: %s %s", test, name);
+		wrong(m, "[%s] should be red, but passed: %s %s", where, test, name);
 	else if (listed && !for_its_reason)
-		wrong(m, "red for another reason: %s %s: %s", test, name, reason);
+		wrong(m, "[%s] red for another reason: %s %s: %s", where, test, name, reason);
 	else if (!listed && is_red)
-		wrong(m, "red, but not listed: %s %s: %s", test, name, reason);
+		wrong(m, "[%s] red, but not listed: %s %s: %s", where, test, name, reason);
 }
 
-static void read_line(struct mutant *m, const char *path, json_t *line)
+static void read_case(struct mutant *m, const char *path, int lane, json_t *line)
 {
-	const char *type = "", *test = "", *name = "", *status = "", *reason = "";
+	const char *test = "", *name = "", *status = "", *reason = "";
 	struct column *column;
 	bool is_red;
 
-	json_unpack(line, "{s:s, s?s, s?s, s?s, s?s}", "type", &type, "test", &test,
-		    "case", &name, "status", &status, "reason", &reason);
-	m->ended |= !strcmp(type, "end");
-	if (strcmp(type, "case"))
-		return;
+	json_unpack(line, "{s?s, s?s, s?s, s?s}", "test", &test, "case", &name,
+		    "status", &status, "reason", &reason);
 	if (!*test || !*name || !*status)
 		die(path, "a case without test, case or status");
+	is_red = strcmp(status, "pass");
+	if (lane < 0) {
+		if (is_red)
+			append(m->noticed, sizeof(m->noticed), " %s", test);
+		return;
+	}
+	/* Neither red nor green, and nothing to demand. */
+	if (!strcmp(status, "skip") && !strncmp(reason, INAPPLICABLE, strlen(INAPPLICABLE)))
+		return;
 
 	column = find_column(m, test);
-	is_red = strcmp(status, "pass");
 	column->nr_cases++;
 	column->nr_red += is_red;
-	judge_case(m, test, name, is_red, reason);
+	judge_case(m, lane, test, name, is_red, reason);
+}
+
+/* The number of the lane, or -1 for the one that is not judged. */
+static int lane_of(const struct mutant *m, const char *path, json_t *run)
+{
+	const char *name = json_string_value(json_object_get(run, "lane"));
+	int lane = name ? find_lane(m, name) : -1;
+
+	if (!name || (lane < 0 && strcmp(name, UPSTREAM_LANE)))
+		die(path, "not of a lane of this mutant");
+	return lane;
+}
+
+static void read_line(struct mutant *m, const char *path, int *lane, json_t *line)
+{
+	const char *type = json_string_value(json_object_get(line, "type"));
+
+	if (!type)
+		return;
+	if (!strcmp(type, "run"))
+		*lane = lane_of(m, path, line);
+	else if (!strcmp(type, "case"))
+		read_case(m, path, *lane, line);
+	else if (!strcmp(type, "end") && *lane < 0)
+		m->upstream_ended = true;
+	else if (!strcmp(type, "end"))
+		m->lanes[*lane].ended = true;
 }
 
 static void read_results(struct mutant *m, const char *path)
@@ -169,12 +274,13 @@ static void read_results(struct mutant *m, const char *path)
 	char *text = NULL;
 	size_t size = 0;
 	json_t *line;
+	int lane = -1;
 
 	while (f && getline(&text, &size, f) > 0) {
 		line = json_loads(text, 0, NULL);
 		/* A bed that died leaves half a line; that it died is said below. */
 		if (line)
-			read_line(m, path, line);
+			read_line(m, path, &lane, line);
 		json_decref(line);
 	}
 	free(text);
@@ -182,15 +288,26 @@ static void read_results(struct mutant *m, const char *path)
 		fclose(f);
 }
 
-static void judge(struct mutant *m)
+static void judge_lane(struct mutant *m, int lane)
 {
+	const char *where = m->lanes[lane].name;
 	struct red *red;
 
-	if (!m->ended)
-		wrong(m, "could not be built, or the bed died: that is no kill");
-	for (red = m->reds; m->ended && red < &m->reds[m->nr_reds]; red++)
-		if (!red->nr_matched)
-			wrong(m, "no such case: %s %s", red->test, red->name);
+	if (!m->lanes[lane].ended) {
+		wrong(m, "[%s] could not be built, or the bed died: that is no kill", where);
+		return;
+	}
+	for (red = m->reds; red < &m->reds[m->nr_reds]; red++)
+		if ((!red->lane[0] || !strcmp(red->lane, where)) && !red->nr_matched[lane])
+			wrong(m, "[%s] no such case: %s %s", where, red->test, red->name);
+}
+
+static void judge(struct mutant *m)
+{
+	int i;
+
+	for (i = 0; i < m->nr_lanes; i++)
+		judge_lane(m, i);
 }
 
 static void print_cells(const struct mutant *m, const struct mutant *header)
@@ -265,25 +382,137 @@ static int print_tap(struct mutant *mutants, int nr)
 	return survived;
 }
 
+static const char *seen_upstream(const struct mutant *m)
+{
+	if (!m->upstream_ended)
+		return " the bed died";
+	return m->noticed[0] ? m->noticed : " none";
+}
+
+/* Beside what our tests see of a mutant, what the kernel's own see of it. */
+static int print_upstream(const struct mutant *mutants, int nr)
+{
+	unsigned int red, cases;
+	int i, j, failed = 0;
+
+	printf("| mutant | red cases of ours | upstream tests that fail |\n|---|---|---|\n");
+	for (i = 0; i < nr; i++) {
+		red = 0;
+		cases = 0;
+		for (j = 0; j < mutants[i].nr_columns; j++) {
+			red += mutants[i].columns[j].nr_red;
+			cases += mutants[i].columns[j].nr_cases;
+		}
+		printf("| `%s` | %u of %u |%s |\n", mutants[i].name, red, cases,
+		       seen_upstream(&mutants[i]));
+		failed += !!mutants[i].nr_wrong;
+	}
+	return failed;
+}
+
+static void print_lanes(const struct mutant *m)
+{
+	int i;
+
+	for (i = 0; i < m->nr_lanes; i++)
+		printf("%s%c", m->lanes[i].name, i == m->nr_lanes - 1 ? '\n' : ' ');
+}
+
+/* Forgets all lanes but one. */
+static void keep_lane(struct mutant *m, const char *name)
+{
+	int i = find_lane(m, name), j;
+
+	if (i < 0)
+		die(name, "not a lane of this mutant");
+	m->lanes[0] = m->lanes[i];
+	m->nr_lanes = 1;
+	for (i = 0, j = 0; i < m->nr_reds; i++)
+		if (!m->reds[i].lane[0] || !strcmp(m->reds[i].lane, name))
+			m->reds[j++] = m->reds[i];
+	m->nr_reds = j;
+}
+
+static bool is_patch(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 6 && !strcmp(path + len - 6, ".patch");
+}
+
+static void print_help(FILE *out)
+{
+	fputs("usage: judge [--tap | --upstream] {PATCH RESULTS...}...\n"
+	      "       judge --lane LANE PATCH RESULTS\n"
+	      "       judge --lanes PATCH\n"
+	      "Prints the matrix of mutants and tests; of one lane, what is wrong there; or\n"
+	      "in which lanes a mutant is to be run.\n"
+	      "Exit status: 0 all killed, 1 a survivor, 2 bad usage.\n", out);
+}
+
+static const char *parse_options(int argc, char **argv, const char **lane)
+{
+	static const struct option longs[] = {
+		{ "tap", no_argument, NULL, 't' },
+		{ "upstream", no_argument, NULL, 'u' },
+		{ "lanes", no_argument, NULL, 's' },
+		{ "lane", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	static char mode[2];
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == 'h' || c == '?') {
+			print_help(c == 'h' ? stdout : stderr);
+			exit(c == 'h' ? 0 : EXIT_USAGE);
+		}
+		mode[0] = c;
+		if (c == 'l')
+			*lane = optarg;
+	}
+	if (optind == argc || !is_patch(argv[optind])) {
+		print_help(stderr);
+		exit(EXIT_USAGE);
+	}
+	return mode;
+}
+
+/**
+ * main() - Judge mutants by the results of their lanes
+ * @argc: number of arguments
+ * @argv: the arguments
+ *
+ * Return: 0 if all were killed, 1 if one survived, 2 on bad usage.
+ */
 int main(int argc, char **argv)
 {
-	bool tap = argc > 1 && !strcmp(argv[1], "--tap");
-	int i, nr = (argc - 1 - tap) / 2;
-	struct mutant *mutants;
+	const char *only_lane = NULL, *mode = parse_options(argc, argv, &only_lane);
+	struct mutant *mutants = calloc(argc, sizeof(*mutants)), *m = NULL;
+	int i, nr = 0;
 
-	if (!nr || (argc - 1 - tap) % 2 || !strcmp(argv[1], "--help")) {
-		fprintf(stderr,
-			"usage: judge [--tap] {PATCH RESULTS}...\n"
-			"Prints the matrix of mutants and tests.\n"
-			"Exit status: 0 all killed, 1 a survivor, 2 bad usage.\n");
-		return argc > 1 && !strcmp(argv[1], "--help") ? 0 : EXIT_USAGE;
+	for (i = optind; i < argc; i++) {
+		if (is_patch(argv[i])) {
+			m = &mutants[nr++];
+			read_patch(m, argv[i]);
+			if (only_lane)
+				keep_lane(m, only_lane);
+		} else {
+			read_results(m, argv[i]);
+		}
 	}
-
-	mutants = calloc(nr, sizeof(*mutants));
-	for (i = 0; i < nr; i++) {
-		read_patch(&mutants[i], argv[1 + tap + 2 * i]);
-		read_results(&mutants[i], argv[2 + tap + 2 * i]);
+	if (*mode == 's') {
+		print_lanes(mutants);
+		return 0;
+	}
+	for (i = 0; i < nr; i++)
 		judge(&mutants[i]);
-	}
-	return (tap ? print_tap(mutants, nr) : print_matrix(mutants, nr)) ? 1 : 0;
+	if (only_lane && mutants->nr_wrong)
+		printf("%s:%s\n", mutants->name, mutants->why);
+	if (only_lane)
+		return !!mutants->nr_wrong;
+	if (*mode == 't')
+		return !!print_tap(mutants, nr);
+	return !!(*mode == 'u' ? print_upstream(mutants, nr) : print_matrix(mutants, nr));
 }

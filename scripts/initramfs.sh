@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Make an initramfs: initramfs.sh OUT MODULES TESTS ROOTRUN <lane.conf
-# MODULES is a folder of modules, TESTS a folder of static test programs.
+# MODULES is a folder of modules, or of such folders, to be loaded one after the
+# other; TESTS is a folder of static test programs.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -12,7 +13,12 @@ at_exit "rm -rf '$dir'"
 mkdir -p "$dir/bin" "$dir/dev" "$dir/proc" "$dir/sys" "$dir/tmp" "$dir/modules" "$dir/tests"
 cp "$top/beds/init" "$dir/init"
 cp /bin/busybox "$rootrun" "$dir/bin/"
-cp "$modules"/*.ko "$dir/modules/"
+for set in "$modules" "$modules"/*/; do
+	[ ! -e "$set/kvm.ko" ] || {
+		mkdir -p "$dir/modules/$(basename "$set")"
+		cp "$set"/*.ko "$dir/modules/$(basename "$set")/"
+	}
+done
 cp "$tests"/* "$dir/tests/"
 cat >"$dir/lane.conf"
 chmod 755 "$dir/init"

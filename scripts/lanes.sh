@@ -87,3 +87,12 @@ lane_prepare() {
 	capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh" $lane_config
 	capture tests "$top/scripts/tests.sh" "$tree"
 }
+
+# lane_key TESTS: of all that a result depends on, beside the kernel and its modules.
+lane_key() {
+	(cd "$top" && {
+		echo "$1 ${BED:-} ${FILTER:-}"
+		set | grep '^lane_' | grep -v -e '^lane_about' -e '^lane_name' -e '^lane_prepared'
+		hash_files runner/*.[ch] beds/init beds/*/run scripts/lane.sh scripts/initramfs.sh
+	} | sha256sum | cut -c1-16)
+}

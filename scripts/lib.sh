@@ -115,18 +115,14 @@ need_space() {
 		die "too little disk: $1 has $space_free MiB free, $2 are needed: free some, or set XDG_CACHE_HOME or BUILD"
 }
 
-# lock NAME: until unlock, or the end of the script and all its children.
+# lock NAME [quietly]: until the end of the script and all its children.
 lock() {
 	mkdir -p "$CACHE/locks" 2>/dev/null ||
 		die "cannot create $CACHE: make it writable, or set XDG_CACHE_HOME"
 	exec 9>"$CACHE/locks/$1"
 	flock -n 9 && return
-	say "  waiting for another run that prepares $1"
+	[ -n "${2:-}" ] || say "  waiting for another run that prepares $1"
 	flock 9
-}
-
-unlock() {
-	exec 9>&-
 }
 
 # step LOG WHAT COMMAND...: run a long command, say what it does and for how

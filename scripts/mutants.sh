@@ -1,19 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Prove that the tests notice what they are there for: run the suite on each
-# mutant, and on the kernel without one first.  MUTANTS="NAME..." picks some.
+# Prove that the tests notice what they are there for: run them on each mutant, in
+# its lanes, and on the kernel without one first.  MUTANTS="NAME..." picks some.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
+. "$top/scripts/lanes.sh"
 
-# All of the suite, as it is: what is kept must not depend on the day.
-unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS LANES
+# How many mutants share a boot, at most.
+BATCH=5
+
+# All of the lanes, as they are: what is kept must not depend on the day.
+unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS LANES CONFIG
 
 begin=$(now)
 "$top/scripts/deps.sh" build run
 "$top/beds/${BED:-qemu-svm}/run" --check
 need_space "$CACHE" 1500
-capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh"
-capture tests "$top/scripts/tests.sh" "$tree"
 "$top/scripts/tools.sh"
 
 patches=
@@ -25,25 +27,46 @@ done
 out=$BUILD/results/mutants-$$
 mkdir -p "$out"
 at_exit "rm -rf '$out'"
-
-say "the kernel without a mutant has to pass first"
-run env LANES=suite REPORT_ARGS='' "$top/scripts/run.sh" >"$out/unmutated" || {
-	cat "$out/unmutated"
-	die "the suite fails without a mutant: mend that first"
-}
-
-# One builds while the others' beds run, one CPU each.
-say "running $(echo "$patches" | wc -w) mutants"
 for patch in $patches; do
-	echo "$patch $tree $tests $out/$(basename "$patch").results"
-done >"$out/list"
-run xargs -a "$out/list" -P $((JOBS + 1)) -L 1 \
-	setpriv --pdeathsig TERM -- "$top/scripts/mutant.sh" || :
+	mutant_lanes=$("$BUILD/judge" --lanes "$patch") || exit
+	for lane in $mutant_lanes; do
+		lane_define "$lane"
+		echo "$patch" >>"$out/$lane.patches"
+	done
+done
+lanes=$(cd "$out" && ls ./*.patches | sed 's|^./||; s/\.patches$//' | tr '\n' ' ')
+
+# What has passed, unchanged, need not pass again.
+unproven=
+for lane in $lanes; do
+	lane_prepare "$lane"
+	xargs -a "$out/$lane.patches" -n "$BATCH" echo "$lane" "$tree" "$tests/bin" "$out" >>"$out/batches"
+	passed=$tree/passed-$(lane_key "$tests/bin")
+	[ -e "$passed" ] || {
+		unproven="$unproven $lane"
+		echo "$passed" >>"$out/passed"
+	}
+done
+if [ -n "$unproven" ]; then
+	say "the kernel without a mutant has to pass first, in:$unproven"
+	run env LANES="$unproven" REPORT_ARGS='' "$top/scripts/run.sh" >"$out/unmutated" || {
+		cat "$out/unmutated"
+		die "the tests fail without a mutant: mend that first"
+	}
+	touch $(cat "$out/passed")
+fi
+
+# Some build while the others' beds run.
+say "running $(echo "$patches" | wc -w) mutants"
+run xargs -a "$out/batches" -P $((JOBS + 1)) -L 1 \
+	setpriv --pdeathsig TERM -- "$top/scripts/mutant-batch.sh" || :
 
 set --
 for patch in $patches; do
-	results=$(cat "$out/$(basename "$patch").results" 2>/dev/null || :)
-	set -- "$@" "$patch" "${results:-/nonexistent}"
+	set -- "$@" "$patch"
+	for file in "$out"/*."$(basename "$patch" .patch)"; do
+		[ ! -e "$file" ] || set -- "$@" "$(cat "$file")"
+	done
 done
 say "finished in $(($(now) - begin)) s"
 "$BUILD/judge" ${JUDGE_ARGS:-} "$@"

@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Build the modules of one mutant: mutant-build.sh PATCH TREE
+# Prints their folder.  They are kept, keyed by content.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+
+patch=$1 tree=$2
+name=$(basename "$patch" .patch)
+
+# The changelog is for the judge, and no reason to build anything again.
+code_of() {
+	sed -n '/^diff --git/,$p' "$1"
+}
+
+# One tree for all mutants; only what a mutant touches is rebuilt.
+build() {
+	work=$tree/mutants
+	if [ ! -e "$work/clean" ]; then
+		rm -rf "$work"
+		mkdir -p "$work"
+		cp -a "$tree/linux" "$work/linux"
+	fi
+	# Until it is clean again, the tree is not to be trusted.
+	rm -f "$work/clean"
+	rm -rf "$modules"
+	mkdir -p "$modules"
+	"$top/scripts/apply-series.sh" "$work/linux" "$patch"
+	step "$modules.log" "building mutant $name" "$top/scripts/kmake.sh" \
+		"$work/linux" "$(cat "$tree/release")" M=arch/x86/kvm modules
+	cp "$tree/modules"/*.ko "$modules/"
+	for module in kvm kvm-amd kvm-intel; do
+		strip -d -o "$modules/$module.ko" "$work/linux/arch/x86/kvm/$module.ko"
+	done
+	patch -d "$work/linux" -p1 -s -R <"$patch"
+	touch "$work/clean" "$modules/done"
+}
+
+modules=$CACHE/mutants/$({ echo "$tree" && code_of "$patch"; } | sha256sum | cut -c1-16)
+if [ ! -e "$modules/done" ]; then
+	lock "mutants-$(basename "$tree")" quietly
+	# Another run may have wanted the same mutant.
+	[ -e "$modules/done" ] || build
+fi
+echo "$modules"

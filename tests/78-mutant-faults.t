@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Mutants share a boot; one that kills the guest takes no other with it.
+
+. tests/tap.sh
+
+tree=$(scripts/tree.sh) && tests=$(scripts/tests.sh "$tree") && scripts/tools.sh ||
+	bail_out "nothing to boot"
+
+# A copy of the repository, to add a mutant to.
+repo=$tmp/repo
+mkdir -p "$repo" "$tmp/found"
+cp -r scripts beds mutants patches runner "$repo"
+
+# killer: a kernel that panics as soon as a guest is to run
+make_killer()
+{
+	file=arch/x86/kvm/mmu/mmu.c
+	awk '{ print }
+		/^int kvm_mmu_load\(struct kvm_vcpu \*vcpu\)/ { here = 1 }
+		here && /int r;/ { print "\n\tpanic(\"killed by a mutant\");"; here = 0 }' \
+		"$tree/linux/$file" >"$tmp/mmu.c"
+	{
+		printf 'Red: * * .*\n---\ndiff --git a/%s b/%s\n' $file $file
+		diff -u --label a/$file --label b/$file "$tree/linux/$file" "$tmp/mmu.c"
+	} >"$repo/mutants/killer.patch"
+}
+
+# finished NAME: whether the mutant has all of its results
+finished()
+{
+	grep -q '"type":"end"' "$(cat "$tmp/found/suite.$1")"
+}
+
+make_killer
+set --
+for name in killer smm-without-reset init-without-reset; do
+	set -- "$@" "$repo/mutants/$name.patch"
+done
+# A filter, for each run to be short: the case that the first mutant turns red.  It
+# is unique, for results not to be in the cache.
+attempt env BUILD="${BUILD:-$PWD/build}" FILTER="*_test init.exact_count[s$$]" \
+	"$repo/scripts/mutant-batch.sh" suite "$tree" "$tests/bin" "$tmp/found" "$@"
+result "$status" "a batch with a mutant that kills the guest"
+grep -q 'suite of init-without-reset and 2 more: the guest died' "$tmp/err"
+result $? "they share a boot"
+finished init-without-reset && ! grep -q 'suite of init-without-reset: ' "$tmp/err"
+result $? "the one before it is judged by that boot"
+[ -s "$tmp/found/suite.killer" ] && ! finished killer && grep -q 'suite of killer: the guest died' "$tmp/err"
+result $? "the killer dies once more, alone, and has no end of results"
+finished smm-without-reset && grep -q 'suite of smm-without-reset: 1 cases, done' "$tmp/err"
+result $? "the one after it has a boot of its own"
+attempt env BUILD="${BUILD:-$PWD/build}" FILTER="*_test init.exact_count[s$$]" \
+	"$repo/scripts/mutant-batch.sh" suite "$tree" "$tests/bin" "$tmp/found" "$3"
+[ "$status" -eq 0 ] && finished init-without-reset && [ ! -s "$tmp/err" ]
+result $? "what was seen of a mutant is not run again"
+plan_done
