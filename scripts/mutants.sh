@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Prove that the tests notice what they are there for: run them on each mutant, in
 # its lanes, and on the kernel without one first.  MUTANTS="NAME..." picks some.
+# UPSTREAM=1 runs the kernel's own KVM selftests on them, too, and prints what they
+# notice beside what ours do.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
@@ -54,6 +56,13 @@ if [ -n "$unproven" ]; then
 		die "the tests fail without a mutant: mend that first"
 	}
 	touch $(cat "$out/passed")
+fi
+
+if [ -n "${UPSTREAM:-}" ]; then
+	lane_prepare suite
+	capture upstream "$top/scripts/upstream.sh" "$tree"
+	echo $patches | xargs -n "$BATCH" echo upstream "$tree" "$upstream" "$out" >>"$out/batches"
+	JUDGE_ARGS=--upstream
 fi
 
 # Some build while the others' beds run.

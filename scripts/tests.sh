@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Build our selftests against a tree: tests.sh TREE [all]
+# Build our selftests against a tree: tests.sh TREE [all|upstream]
 # Prints the folder: bin/ (our tests, static) and kernel/ (the selftests' tree).
 #
 # With "all", stop short of building: the tree is for "make -C ... TARGETS=kvm".
+# With "upstream", the kernel's own tests are in upstream/.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -31,6 +32,16 @@ prepare() {
 	touch "$dir/prepared"
 }
 
+# Relative paths in the kernel's makefiles: OUTPUT has to be absolute.
+make_tests() {
+	log=$1 what=$2
+	shift 2
+	step "$log" "$what" env LDFLAGS=-static \
+		CCACHE_DIR="$CACHE/ccache" CCACHE_BASEDIR="$dir" CCACHE_NOHASHDIR=1 \
+		make -C "$dir/kernel/$SELFTESTS/kvm" -j"$JOBS" CC='ccache gcc' \
+		OUTPUT="$dir/kernel/$SELFTESTS/kvm" "$@"
+}
+
 build() {
 	tests=$(cd "$dir/kernel/$SELFTESTS/kvm" && ls x86_64/mmu_root_*_test.c)
 	[ -n "$tests" ] || die "no tests: $OVERLAY/kvm/x86_64/mmu_root_*_test.c"
@@ -38,15 +49,28 @@ build() {
 	for test in $tests; do
 		targets="$targets $dir/kernel/$SELFTESTS/kvm/${test%.c}"
 	done
-	# Relative paths in the kernel's makefiles: OUTPUT has to be absolute.
-	step "$dir/tests.log" "building the selftests" env LDFLAGS=-static \
-		CCACHE_DIR="$CACHE/ccache" CCACHE_BASEDIR="$dir" CCACHE_NOHASHDIR=1 \
-		make -C "$dir/kernel/$SELFTESTS/kvm" -j"$JOBS" CC='ccache gcc' \
-		OUTPUT="$dir/kernel/$SELFTESTS/kvm" $targets
+	make_tests "$dir/tests.log" "building the selftests" $targets
 	for target in $targets; do
 		strip -o "$dir/bin/$(basename "$target")" "$target"
 	done
 	touch "$dir/done"
+}
+
+is_excluded() {
+	grep -q "^$1[[:space:]]" "$top/mutants/upstream-excluded"
+}
+
+# Programs of the kernel's, but not those that scripts drive.
+build_upstream() {
+	make_tests "$dir/upstream.log" "building the kernel's own selftests" all
+	rm -rf "$dir/upstream"
+	mkdir -p "$dir/upstream"
+	for program in $(cd "$dir/kernel/$SELFTESTS/kvm" &&
+		find . -maxdepth 2 -type f -perm -u+x ! -name '*.*' ! -name 'mmu_root_*' ! -name nx_huge_pages_test); do
+		is_excluded "$(basename "$program")" ||
+			strip -o "$dir/upstream/$(basename "$program")" "$dir/kernel/$SELFTESTS/kvm/$program"
+	done
+	touch "$dir/upstream/.done"
 }
 
 tree=$1
@@ -55,5 +79,9 @@ key=$(cd "$OVERLAY" && { echo "$tree" && hash_files $(overlay_files); } | sha256
 dir=$CACHE/tests/$key
 lock "tests-$key"
 [ -e "$dir/prepared" ] || prepare
-[ "${2:-}" = all ] || [ -e "$dir/done" ] || build
+case ${2:-} in
+all) ;;
+upstream) [ -e "$dir/upstream/.done" ] || build_upstream ;;
+*) [ -e "$dir/done" ] || build ;;
+esac
 echo "$dir"
