@@ -82,6 +82,10 @@ test_bed()
 {
 	attempt make -s run BED=moon
 	one_line "no such bed" 2 "no such bed: moon: there are qemu-svm"
+	attempt make -s run LANES='suite moon'
+	one_line "no such lane" 2 "no such lane: moon: there are suite bench "
+	attempt make -s run CONFIG=moon
+	one_line "no such kernel" 2 "no such CONFIG: moon: there are debug race"
 	fake qemu-system-x86_64 <<-'END'
 	echo "QEMU emulator version 5.2.0 (Debian 1:5.2+dfsg-11)"
 	END
@@ -99,6 +103,10 @@ test_bed()
 	one_line "too little memory" 2 "too little memory: [0-9]* MiB available, 100000511 are needed"
 	attempt bed --timeout soon
 	one_line "a timeout that is none" 2 "--timeout takes a number, not 'soon'"
+	attempt bed --stall soon
+	one_line "a stall that is none" 2 "--stall takes a number, not 'soon'"
+	attempt bed --icount --parallel
+	one_line "two ways of time at once" 2 "--icount and --parallel do not go together: choose one"
 	attempt bed --coffee 1
 	one_line "an option that is none" 2 "no such option: --coffee: see --help"
 	attempt beds/qemu-svm/run --kernel "$tmp/nowhere" --initrd /dev/null
