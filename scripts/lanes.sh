@@ -55,13 +55,15 @@ lane_define() {
 		;;
 	upstream)
 		lane_about="the kernel's own tests, for make mutants UPSTREAM=1"
-		lane_tests='! -name mmu_root_* ! -name .*' lane_rootrun='--timeout 60'
+		lane_tests='! -name mmu_root_* ! -name .*' lane_rootrun='--whole --timeout 60'
 		lane_bed='--memory 2048'
 		;;
 	*)
 		die "no such lane: $1: there are $LANES_ALL"
 		;;
 	esac
+	# KASAN takes its time.
+	[ "$lane_config" != debug ] || lane_bed="$lane_bed --timeout 1800"
 }
 
 # lane_programs FOLDER: names of the lane's test programs in it.

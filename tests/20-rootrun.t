@@ -90,6 +90,8 @@ test_harness()
 	attempt "$tmp/rootrun" -k /dev/null -f 'harness f.t*.is_below_three' -o "$tmp/results" "$tmp/harness"
 	grep -q '"type":"end","planned":2,' "$tmp/results"
 	result $? "--filter picks cases"
+	attempt "$tmp/rootrun" -k /dev/null -w -f 'harness main' -o "$tmp/results" "$tmp/harness"
+	judged "--whole: a test is one case" main fail "hung: no progress, killed by the harness"
 }
 
 test_usage()
