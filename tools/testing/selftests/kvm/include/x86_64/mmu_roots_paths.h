@@ -6,8 +6,20 @@
 #ifndef SELFTEST_KVM_MMU_ROOTS_PATHS_H
 #define SELFTEST_KVM_MMU_ROOTS_PATHS_H
 
-/* Where SIPI starts an application processor; known to the assembler, too. */
+/* Known to the assembler, too. */
+
+/* Where SIPI starts an application processor. */
 #define MMU_ROOT_SIPI_GPA	0xf0000
+
+/*
+ * Reading from it leaves the guest, see guest_exit_for_good(): not emulated by
+ * KVM's irqchip, and not the port of ucalls.
+ */
+#define MMU_ROOT_EXIT_PORT	0xe0
+
+/* What the guest's memory is checksummed with, see mmu_root_path_vm_create(). */
+#define MMU_ROOT_DATA_GVA	0x40000000
+#define MMU_ROOT_DATA_PAGES	64
 
 #ifndef __ASSEMBLER__
 
@@ -16,6 +28,7 @@
 
 #include "kvm_util.h"
 #include "mmu_roots.h"
+#include "mmu_roots_params.h"
 
 enum mmu_root_path_id {
 	PATH_NULL_EXIT,
@@ -58,16 +71,25 @@ struct mmu_root_path {
 
 extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
 
-/* What the guest's memory is checksummed with, see mmu_root_path_vm_create(). */
-#define MMU_ROOT_DATA_GVA	0x40000000ul
-#define MMU_ROOT_DATA_PAGES	64
+/* Most vCPUs of a VM. */
+#define MMU_ROOT_PATH_VCPUS	8
+
+/* SMM's memory for each vCPU, where SMBASE is, and the handler's count in it. */
+#define MMU_ROOT_SMRAM_GPA	0x1000000
+#define MMU_ROOT_SMRAM_PAGES	16
+#define MMU_ROOT_SMI_COUNT_OFFSET	0x8100
+
 #define MMU_ROOT_DATA_WORDS	(MMU_ROOT_DATA_PAGES * 4096 / sizeof(uint64_t))
 
 const struct mmu_root_counts *mmu_root_path_counts(enum mmu_root_path_id path);
 void mmu_root_path_require(enum mmu_root_path_id path);
 struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code);
+struct kvm_vcpu *mmu_root_path_vcpu_add(struct kvm_vm *vm, uint32_t id, void *guest_code);
 uint64_t mmu_root_path_checksum(struct kvm_vm *vm);
 uint64_t mmu_root_path_nr_smis(struct kvm_vm *vm);
+void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size);
+void *mmu_root_path_smram(bool smm);
+void mmu_root_path_send_smi(struct kvm_vm *vm, uint32_t apic_id);
 void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd);
 
 void guest_path_init(enum mmu_root_path_id path);
@@ -75,18 +97,17 @@ void guest_path_storm(enum mmu_root_path_id path, uint64_t nr_ops);
 void guest_touch_data(uint64_t i);
 uint64_t guest_checksum_data(void);
 
-/* The trampoline, and the first of the values that it loads. */
+/* The trampoline, the first of the values that it loads, and room for a prefix. */
 extern const uint8_t mmu_roots_sipi_start[], mmu_roots_sipi_regs[], mmu_roots_sipi_end[];
+extern const uint8_t mmu_roots_sipi_prefix[];
 
+void guest_exit(void);
 void guest_exit_for_good(void);
 void mmu_root_path_run_for_good(struct kvm_vcpu *vcpu);
 void mmu_root_sipi_install(struct kvm_vcpu *ap, void *entry, uint64_t stack);
+void mmu_root_sipi_emulate(struct kvm_vcpu *ap);
 void guest_send_init_sipi_sipi(uint32_t apic_id);
 
-uint64_t mmu_reset_every_set(uint64_t every);
-bool mmu_reset_every_supported(void);
-void mmu_roots_force_emulation(void);
-void mmu_root_params_restore(void);
 void mmu_root_path_pte(struct kvm_vm *vm, uint64_t page, uint64_t set_all,
 		       uint64_t set, uint64_t clear);
 

@@ -223,23 +223,13 @@ void mmu_roots_require(void)
 		       "kernel has no stat mmu_root_alloc: apply patches/linux-6.12.y/stats");
 }
 
-/**
- * mmu_roots_event_open() - Count a tracepoint in this process
- * @event: name of an event of kvmmmu:
- * @filter: condition on the event's fields as in the kernel's
- *	    Documentation/trace/events.rst, or NULL
- *
- * Counts in the calling thread and in threads that it creates later.
- *
- * Return: a file descriptor for mmu_roots_event_read(), or a negative errno.
- */
-int mmu_roots_event_open(const char *event, const char *filter)
+static int event_open(const char *event, const char *filter, pid_t pid, int cpu)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_TRACEPOINT,
 		.size = sizeof(attr),
 		.sample_period = 1,
-		.inherit = 1,
+		.inherit = pid >= 0,
 	};
 	char path[128], id[16] = "";
 	int fd;
@@ -253,7 +243,7 @@ int mmu_roots_event_open(const char *event, const char *filter)
 	close(fd);
 
 	attr.config = strtoull(id, NULL, 10);
-	fd = syscall(__NR_perf_event_open, &attr, 0, -1, -1, 0);
+	fd = syscall(__NR_perf_event_open, &attr, pid, cpu, -1, 0);
 	if (fd < 0)
 		return -errno;
 
@@ -264,6 +254,36 @@ int mmu_roots_event_open(const char *event, const char *filter)
 		return err;
 	}
 	return fd;
+}
+
+/**
+ * mmu_roots_event_open() - Count a tracepoint in this process
+ * @event: name of an event of kvmmmu:
+ * @filter: condition on the event's fields as in the kernel's
+ *	    Documentation/trace/events.rst, or NULL
+ *
+ * Counts in the calling thread and in threads that it creates later.
+ *
+ * Return: a file descriptor for mmu_roots_event_read(), or a negative errno.
+ */
+int mmu_roots_event_open(const char *event, const char *filter)
+{
+	return event_open(event, filter, 0, -1);
+}
+
+/**
+ * mmu_roots_event_open_cpu() - Count a tracepoint on a CPU, whoever hits it
+ * @event: name of an event of kvmmmu:
+ * @filter: as of mmu_roots_event_open()
+ * @cpu: number of the CPU
+ *
+ * A VM whose process was killed may be destroyed by the kernel's own threads.
+ *
+ * Return: a file descriptor for mmu_roots_event_read(), or a negative errno.
+ */
+int mmu_roots_event_open_cpu(const char *event, const char *filter, int cpu)
+{
+	return event_open(event, filter, -1, cpu);
 }
 
 /**

@@ -3,11 +3,9 @@
  * The paths that reset the MMU, and the guest that drives them.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kselftest.h"
 #include "test_util.h"
@@ -22,29 +20,23 @@
  * only, i.e. SMM gets memory of its own; the same range of address space 0
  * holds a handler that a CPU in SMM must never see.
  */
-#define SMRAM_GPA		0x1000000
-#define SMRAM_PAGES		16
-#define SMRAM_SIZE		(SMRAM_PAGES * 4096)
 #define SMRAM_SLOT		1
+#define SMRAM_SIZE		(MMU_ROOT_SMRAM_PAGES * PAGE_SIZE)
+/* Each vCPU has SMRAM of its own, as its state is saved there. */
+#define SMRAM_SIZE_OF_ALL	(MMU_ROOT_PATH_VCPUS * SMRAM_SIZE)
 #define NORMAL_AS_ID		0
 #define SMM_AS_ID		1
 #define NR_AS_IDS		2
 #define SMRAM_SLOT_OF_AS(as_id)	((as_id) << 16 | SMRAM_SLOT)
 #define SMI_HANDLER_OFFSET	0x8000
-#define SMI_COUNT_OFFSET	0x8100
+#define SMI_COUNT_OFFSET	MMU_ROOT_SMI_COUNT_OFFSET
 
 /* Clear of the library's slot 0, which ends below 4 GiB - 1 GiB at most. */
 #define DATA_SLOT		2
 #define DATA_GPA		0x40000000ul
 
-/* Not emulated by KVM's irqchip, and not the port of ucalls. */
-#define EXIT_PORT		0xe0
-
 /* An odd multiplier makes all words of the data distinct. */
 #define DATA_WORD(i)		(((i) + 1) * 0x9e3779b97f4a7c15ul)
-
-#define MODULE_PARAM_MMU_RESET_EVERY	"/sys/module/kvm/parameters/mmu_reset_every"
-#define MODULE_PARAM_FORCE_EMULATION	"/sys/module/kvm/parameters/force_emulation_prefix"
 
 /* Real mode, with CS.base == SMBASE: count the SMI and return. */
 static const uint8_t smi_handler[] = {
@@ -223,26 +215,42 @@ void mmu_root_path_require(enum mmu_root_path_id path)
 		       "KVM does not support %s on this host", p->name);
 }
 
+/* Both address spaces have a handler; they are told apart by the counts beside. */
 static void add_smram(struct kvm_vm *vm)
 {
 	uint32_t as_id;
 
-	/* The two handlers are told apart by the counters next to them. */
 	for (as_id = NORMAL_AS_ID; as_id <= SMM_AS_ID; as_id++) {
 		struct kvm_userspace_memory_region region = {
 			.slot = SMRAM_SLOT_OF_AS(as_id),
-			.guest_phys_addr = SMRAM_GPA,
-			.memory_size = SMRAM_SIZE,
+			.guest_phys_addr = MMU_ROOT_SMRAM_GPA,
+			.memory_size = SMRAM_SIZE_OF_ALL,
 		};
+		int i;
 
-		smram[as_id] = mmap(NULL, SMRAM_SIZE, PROT_READ | PROT_WRITE,
+		smram[as_id] = mmap(NULL, SMRAM_SIZE_OF_ALL, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		TEST_ASSERT(smram[as_id] != MAP_FAILED, "mmap() SMRAM");
-		memcpy(smram[as_id] + SMI_HANDLER_OFFSET, smi_handler,
-		       sizeof(smi_handler));
+		for (i = 0; i < MMU_ROOT_PATH_VCPUS; i++)
+			memcpy(smram[as_id] + i * SMRAM_SIZE + SMI_HANDLER_OFFSET,
+			       smi_handler, sizeof(smi_handler));
 		region.userspace_addr = (uintptr_t)smram[as_id];
 		vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
 	}
+}
+
+static void vcpu_init(struct kvm_vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+
+	/* As in any CPU; KVM sets it with the first write to CR0. */
+	vcpu_sregs_get(vcpu, &sregs);
+	sregs.cr0 |= X86_CR0_ET;
+	vcpu_sregs_set(vcpu, &sregs);
+
+	if (has_smm())
+		vcpu_set_msr(vcpu, MSR_IA32_SMBASE,
+			     MMU_ROOT_SMRAM_GPA + vcpu->id * SMRAM_SIZE);
 }
 
 /**
@@ -258,22 +266,31 @@ static void add_smram(struct kvm_vm *vm)
 struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
 {
 	struct kvm_vm *vm = vm_create_with_one_vcpu(vcpu, guest_code);
-	struct kvm_sregs sregs;
-
-	/* As in any CPU; KVM sets it with the first write to CR0. */
-	vcpu_sregs_get(*vcpu, &sregs);
-	sregs.cr0 |= X86_CR0_ET;
-	vcpu_sregs_set(*vcpu, &sregs);
 
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, DATA_GPA, DATA_SLOT,
 				    MMU_ROOT_DATA_PAGES, 0);
 	virt_map(vm, MMU_ROOT_DATA_GVA, DATA_GPA, MMU_ROOT_DATA_PAGES);
 
-	if (has_smm()) {
+	if (has_smm())
 		add_smram(vm);
-		vcpu_set_msr(*vcpu, MSR_IA32_SMBASE, SMRAM_GPA);
-	}
+	vcpu_init(*vcpu);
 	return vm;
+}
+
+/**
+ * mmu_root_path_vcpu_add() - Add a vCPU that can drive any path
+ * @vm: a VM of mmu_root_path_vm_create()
+ * @id: its number, below MMU_ROOT_PATH_VCPUS
+ * @guest_code: where it starts
+ *
+ * Return: the vCPU.
+ */
+struct kvm_vcpu *mmu_root_path_vcpu_add(struct kvm_vm *vm, uint32_t id, void *guest_code)
+{
+	struct kvm_vcpu *vcpu = vm_vcpu_add(vm, id, guest_code);
+
+	vcpu_init(vcpu);
+	return vcpu;
 }
 
 /**
@@ -282,18 +299,66 @@ struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
  *
  * Fails the test if a CPU in SMM saw the memory of address space 0.
  *
- * Return: number of SMIs handled in SMRAM.
+ * Return: number of SMIs that all vCPUs handled in SMRAM.
  */
 uint64_t mmu_root_path_nr_smis(struct kvm_vm *vm)
 {
-	uint32_t *stray = smram[NORMAL_AS_ID] + SMI_COUNT_OFFSET;
-	uint32_t *count = smram[SMM_AS_ID] + SMI_COUNT_OFFSET;
+	uint64_t sum = 0;
+	int i;
 
-	if (*stray) {
-		printf("#! SMM used the memory of address space 0 for %u SMIs\n", *stray);
-		exit(KSFT_FAIL);
+	for (i = 0; i < MMU_ROOT_PATH_VCPUS; i++) {
+		size_t offset = i * SMRAM_SIZE + SMI_COUNT_OFFSET;
+		uint32_t *stray = smram[NORMAL_AS_ID] + offset;
+
+		if (*stray) {
+			printf("#! SMM used the memory of address space 0 for %u SMIs\n", *stray);
+			exit(KSFT_FAIL);
+		}
+		sum += *(uint32_t *)(smram[SMM_AS_ID] + offset);
 	}
-	return *count;
+	return sum;
+}
+
+/**
+ * mmu_root_path_set_smi_handler() - Have the first vCPU run other code in SMM
+ * @code: real-mode code, with CS.base == SMBASE; up to MMU_ROOT_SMI_COUNT_OFFSET
+ * @size: its size in bytes
+ *
+ * Applies to the VM that was created last.
+ */
+void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size)
+{
+	TEST_ASSERT(size <= SMI_COUNT_OFFSET - SMI_HANDLER_OFFSET, "SMI handler too long");
+	memcpy(smram[SMM_AS_ID] + SMI_HANDLER_OFFSET, code, size);
+}
+
+/**
+ * mmu_root_path_smram() - SMRAM as the host sees it
+ * @smm: as a CPU in SMM sees it, or else what is in its place for all others
+ *
+ * Return: the first of MMU_ROOT_SMRAM_PAGES pages.
+ */
+void *mmu_root_path_smram(bool smm)
+{
+	return smram[smm ? SMM_AS_ID : NORMAL_AS_ID];
+}
+
+/**
+ * mmu_root_path_send_smi() - Send an SMI to a vCPU, which may be running
+ * @vm: the VM
+ * @apic_id: ID of the vCPU's APIC, up to 255
+ *
+ * As a message-signaled interrupt: KVM_SMI would wait for KVM_RUN to return.
+ */
+void mmu_root_path_send_smi(struct kvm_vm *vm, uint32_t apic_id)
+{
+	struct kvm_msi msi = {
+		/* Intel SDM, "Message Signalled Interrupts". */
+		.address_lo = APIC_DEFAULT_GPA | apic_id << 12,
+		.data = APIC_DM_SMI,
+	};
+
+	TEST_ASSERT(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi) >= 0, "KVM_SIGNAL_MSI");
 }
 
 static uint64_t checksum(const uint64_t *data)
@@ -443,6 +508,22 @@ void mmu_root_sipi_install(struct kvm_vcpu *ap, void *entry, uint64_t stack)
 }
 
 /**
+ * mmu_root_sipi_emulate() - Have KVM emulate an access to memory in real mode
+ * @ap: an application processor of mmu_root_sipi_install()
+ *
+ * The first access after SIPI, i.e. with the paging that INIT has left.  Needs
+ * mmu_roots_force_emulation().
+ */
+void mmu_root_sipi_emulate(struct kvm_vcpu *ap)
+{
+	/* KVM_FEP as bytes. */
+	static const uint8_t prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
+
+	memcpy(addr_gpa2hva(ap->vm, MMU_ROOT_SIPI_GPA) +
+	       (mmu_roots_sipi_prefix - mmu_roots_sipi_start), prefix, sizeof(prefix));
+}
+
+/**
  * guest_send_init_sipi_sipi() - Restart another vCPU
  * @apic_id: x2APIC ID of the other vCPU
  *
@@ -460,19 +541,29 @@ void guest_send_init_sipi_sipi(uint32_t apic_id)
 }
 
 /**
+ * guest_exit() - Leave the guest, and return if the vCPU is run again
+ *
+ * For vCPUs that INIT may take elsewhere.  A ucall would leak its buffer, and with
+ * it map another page of the library's pool every now and then.
+ */
+void guest_exit(void)
+{
+	asm volatile("inb %0, %%al" : : "i" (MMU_ROOT_EXIT_PORT) : "rax", "memory");
+}
+
+/**
  * guest_exit_for_good() - Leave the guest, with no intention to return
  *
- * For vCPUs that INIT takes elsewhere.  A ucall would leak its buffer, and with
- * it map another page of the library's pool every now and then.
+ * For vCPUs that INIT takes elsewhere before they are run again.
  */
 void guest_exit_for_good(void)
 {
-	asm volatile("inb %0, %%al" : : "i" (EXIT_PORT) : "rax", "memory");
+	guest_exit();
 	__GUEST_ASSERT(0, "a vCPU went on instead of being reset by INIT");
 }
 
 /**
- * mmu_root_path_run_for_good() - Run a vCPU until guest_exit_for_good()
+ * mmu_root_path_run_for_good() - Run a vCPU until guest_exit() or guest_exit_for_good()
  * @vcpu: the vCPU
  */
 void mmu_root_path_run_for_good(struct kvm_vcpu *vcpu)
@@ -481,7 +572,7 @@ void mmu_root_path_run_for_good(struct kvm_vcpu *vcpu)
 	int ret = __vcpu_run(vcpu);
 	struct ucall uc;
 
-	if (!ret && run->exit_reason == KVM_EXIT_IO && run->io.port == EXIT_PORT)
+	if (!ret && run->exit_reason == KVM_EXIT_IO && run->io.port == MMU_ROOT_EXIT_PORT)
 		return;
 
 	if (ret)
@@ -492,89 +583,6 @@ void mmu_root_path_run_for_good(struct kvm_vcpu *vcpu)
 		printf("#! vCPU %u left with %s, port %#x\n", vcpu->id,
 		       exit_reason_str(run->exit_reason), run->io.port);
 	exit(KSFT_FAIL);
-}
-
-/* What this process has changed, to be undone when it exits. */
-static bool reset_every_changed;
-static bool force_emulation_changed;
-
-static uint64_t param_set(const char *path, uint64_t val)
-{
-	char buf[32] = "";
-	int fd, len;
-
-	fd = open(path, O_RDWR);
-	len = snprintf(buf, sizeof(buf), "%lu", val);
-	if (fd < 0 || write(fd, buf, len) != len || pread(fd, buf, sizeof(buf) - 1, 0) <= 0) {
-		printf("#! write %lu to %s: %s\n", val, path, strerror(errno));
-		_exit(KSFT_FAIL);
-	}
-	close(fd);
-	return strtoull(buf, NULL, 10);
-}
-
-/**
- * mmu_root_params_restore() - Undo what this process did to module parameters
- *
- * Also done when it exits, but not if the kselftest harness ends it by _exit().
- */
-void mmu_root_params_restore(void)
-{
-	if (reset_every_changed)
-		param_set(MODULE_PARAM_MMU_RESET_EVERY, 0);
-	if (force_emulation_changed)
-		param_set(MODULE_PARAM_FORCE_EMULATION, 0);
-	reset_every_changed = false;
-	force_emulation_changed = false;
-}
-
-static void restore_params_at_exit(void)
-{
-	static bool armed;
-
-	if (!armed)
-		atexit(mmu_root_params_restore);
-	armed = true;
-}
-
-/**
- * mmu_reset_every_supported() - Ask whether KVM can force resets
- *
- * Return: true if the module parameter mmu_reset_every exists and is writable.
- */
-bool mmu_reset_every_supported(void)
-{
-	return !access(MODULE_PARAM_MMU_RESET_EVERY, R_OK | W_OK);
-}
-
-/**
- * mmu_reset_every_set() - Force a reset on every Nth exit
- * @every: N; 0 turns it off
- *
- * Applies to all VMs of the host, until mmu_root_params_restore().
- *
- * Return: N as KVM reports it.
- */
-uint64_t mmu_reset_every_set(uint64_t every)
-{
-	restore_params_at_exit();
-	reset_every_changed = true;
-	return param_set(MODULE_PARAM_MMU_RESET_EVERY, every);
-}
-
-/**
- * mmu_roots_force_emulation() - Have KVM emulate what follows KVM_FEP
- *
- * Applies to all VMs of the host, until mmu_root_params_restore().
- */
-void mmu_roots_force_emulation(void)
-{
-	if (get_kvm_param_integer("force_emulation_prefix"))
-		return;
-
-	restore_params_at_exit();
-	force_emulation_changed = true;
-	param_set(MODULE_PARAM_FORCE_EMULATION, 1);
 }
 
 /**

@@ -13,6 +13,7 @@
 	.globl mmu_roots_sipi_start
 	.globl mmu_roots_sipi_regs
 	.globl mmu_roots_sipi_end
+	.globl mmu_roots_sipi_prefix
 
 mmu_roots_sipi_start:
 	.code16
@@ -20,6 +21,9 @@ mmu_roots_sipi_start:
 	mov	%cs, %ax
 	mov	%ax, %ds
 	lgdtl	gdt_ptr - mmu_roots_sipi_start
+	/* Filled in by mmu_root_sipi_emulate(). */
+mmu_roots_sipi_prefix:
+	.fill	5, 1, 0x90
 	mov	cr4 - mmu_roots_sipi_start, %eax
 	mov	%eax, %cr4
 	mov	cr3 - mmu_roots_sipi_start, %eax

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guests outside 64-bit mode: the paging modes that a vCPU can be started in, and
+ * code that flips bits of its control registers there.
+ */
+#ifndef SELFTEST_KVM_MMU_ROOTS_MODES_H
+#define SELFTEST_KVM_MMU_ROOTS_MODES_H
+
+#include "mmu_roots_paths.h"
+
+/* Known to the assembler, too. */
+
+/* Where the guest's code is, below 2 MiB. */
+#define MMU_ROOT_MODE_GPA	0xf1000
+
+/* The page directory pointer table of PAE paging, and the entry for the data. */
+#define MMU_ROOT_MODE_PDPT	(MMU_ROOT_MODE_GPA + 0x1000)
+#define MMU_ROOT_MODE_PDPTE	(MMU_ROOT_MODE_PDPT + 8)
+
+#ifndef __ASSEMBLER__
+
+#include <stdint.h>
+
+#include "kvm_util.h"
+
+/**
+ * enum mmu_root_mode - How a guest's CPU translates addresses
+ * @MODE_UNPAGED: protected mode without paging
+ * @MODE_UNPAGED_PAE: the same, on the way to IA-32e mode: with CR4.PAE
+ * @MODE_32BIT: 32-bit paging, two levels
+ * @MODE_PAE: PAE paging, with its four PDPTRs
+ * @MODE_COMPAT: 32-bit code in IA-32e mode, four levels
+ */
+enum mmu_root_mode {
+	MODE_UNPAGED,
+	MODE_UNPAGED_PAE,
+	MODE_32BIT,
+	MODE_PAE,
+	MODE_COMPAT,
+	NR_MODES,
+};
+
+/**
+ * enum mmu_root_mode_op - What the guest's code does, once an operation
+ * @MODE_OP_CR0: flip bits of CR0; clear the accessed bits of the PDPTEs, which are
+ *	reserved, and which some emulators set
+ * @MODE_OP_CR4: flip bits of CR4
+ * @MODE_OP_EFER: flip bits of EFER
+ * @MODE_OP_PDPTE: flip bits of a PDPTE, and load CR3
+ */
+enum mmu_root_mode_op {
+	MODE_OP_CR0,
+	MODE_OP_CR4,
+	MODE_OP_EFER,
+	MODE_OP_PDPTE,
+	NR_MODE_OPS,
+};
+
+void mmu_root_mode_install(struct kvm_vcpu *vcpu);
+void mmu_root_mode_enter(struct kvm_vcpu *vcpu, enum mmu_root_mode mode);
+void mmu_root_mode_sregs(enum mmu_root_mode mode, struct kvm_sregs *sregs);
+void mmu_root_mode_start(struct kvm_vcpu *vcpu, enum mmu_root_mode_op op, uint32_t mask);
+uint32_t mmu_root_mode_run(struct kvm_vcpu *vcpu, uint32_t nr_ops);
+uint32_t mmu_root_mode_sum(uint32_t nr_ops, bool mirror_odd, bool mirror_even);
+uint64_t mmu_root_mode_pdpte(bool mirrored);
+
+extern const uint8_t mmu_roots_mode_start[], mmu_roots_mode_end[];
+extern const uint8_t mmu_roots_mode_cr0[], mmu_roots_mode_cr4[];
+extern const uint8_t mmu_roots_mode_efer[], mmu_roots_mode_pdpte[];
+
+#endif /* __ASSEMBLER__ */
+
+#endif /* SELFTEST_KVM_MMU_ROOTS_MODES_H */
