@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Resets that userspace causes: it restores the registers of a vCPU, as live
+ * migration does, or changes its CPUID.
+ *
+ * Each operation is one ioctl on a vCPU that is not running; the root is looked for
+ * when the vCPU runs again.  What changes nothing must not reset anything.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "mmu_roots.h"
+#include "mmu_roots_modes.h"
+
+/* Even, so that flips leave the guest's registers as they were. */
+#define NR_OPS			200
+
+/* Maps the data by whichever of a path's roots, see guest_path_storm(). */
+#define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
+
+/* Root page tables of PAE paging, see mmu_roots_modes.c. */
+#define NR_PDPTES		2
+
+/* Physical address of a copy of the guest's PGD. */
+static uint64_t other_pgd;
+
+static void guest_code(void)
+{
+	uint64_t i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	for (i = 0; ; i++) {
+		guest_touch_data(i);
+		GUEST_SYNC(0);
+	}
+}
+
+static void run(struct kvm_vcpu *vcpu)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+}
+
+static void flip_sregs(struct kvm_vcpu *vcpu, uint64_t cr0, uint64_t cr3, uint64_t cr4,
+		       uint64_t efer)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	sregs.cr0 ^= cr0;
+	sregs.cr3 ^= cr3;
+	sregs.cr4 ^= cr4;
+	sregs.efer ^= efer;
+	vcpu_sregs_set(vcpu, &sregs);
+}
+
+static void sregs_same(struct kvm_vcpu *vcpu)
+{
+	flip_sregs(vcpu, 0, 0, 0, 0);
+}
+
+static void sregs_cr0_wp(struct kvm_vcpu *vcpu)
+{
+	flip_sregs(vcpu, X86_CR0_WP, 0, 0, 0);
+}
+
+static void sregs_cr3(struct kvm_vcpu *vcpu)
+{
+	flip_sregs(vcpu, 0, vcpu->vm->pgd ^ other_pgd, 0, 0);
+}
+
+static void sregs_cr4_pge(struct kvm_vcpu *vcpu)
+{
+	flip_sregs(vcpu, 0, 0, X86_CR4_PGE, 0);
+}
+
+static void sregs_cr4_smep(struct kvm_vcpu *vcpu)
+{
+	flip_sregs(vcpu, 0, 0, X86_CR4_SMEP, 0);
+}
+
+static void sregs_efer_nx(struct kvm_vcpu *vcpu)
+{
+	flip_sregs(vcpu, 0, 0, 0, EFER_NX);
+}
+
+static void flip_sregs2(struct kvm_vcpu *vcpu, uint64_t cr4)
+{
+	struct kvm_sregs2 sregs2;
+
+	vcpu_ioctl(vcpu, KVM_GET_SREGS2, &sregs2);
+	sregs2.cr4 ^= cr4;
+	vcpu_ioctl(vcpu, KVM_SET_SREGS2, &sregs2);
+}
+
+static void sregs2_same(struct kvm_vcpu *vcpu)
+{
+	flip_sregs2(vcpu, 0);
+}
+
+static void sregs2_cr4_smep(struct kvm_vcpu *vcpu)
+{
+	flip_sregs2(vcpu, X86_CR4_SMEP);
+}
+
+static void msr_efer_same(struct kvm_vcpu *vcpu)
+{
+	vcpu_set_msr(vcpu, MSR_EFER, vcpu_get_msr(vcpu, MSR_EFER));
+}
+
+static void msr_efer_nx(struct kvm_vcpu *vcpu)
+{
+	vcpu_set_msr(vcpu, MSR_EFER, vcpu_get_msr(vcpu, MSR_EFER) ^ EFER_NX);
+}
+
+/* Into KVM_RUN, without an ioctl of their own. */
+static void sync_sregs(struct kvm_vcpu *vcpu, uint64_t cr4)
+{
+	struct kvm_sregs *sregs = &vcpu->run->s.regs.sregs;
+
+	vcpu_sregs_get(vcpu, sregs);
+	sregs->cr4 ^= cr4;
+	vcpu->run->kvm_dirty_regs = KVM_SYNC_X86_SREGS;
+}
+
+static void sync_regs_same(struct kvm_vcpu *vcpu)
+{
+	sync_sregs(vcpu, 0);
+}
+
+static void sync_regs_cr4_smep(struct kvm_vcpu *vcpu)
+{
+	sync_sregs(vcpu, X86_CR4_SMEP);
+}
+
+/* To SMM and back, as when a vCPU that is in SMM is restored. */
+static void vcpu_events_smm(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_events events;
+	int i;
+
+	vcpu_events_get(vcpu, &events);
+	events.flags = KVM_VCPUEVENT_VALID_SMM;
+	for (i = 0; i < 2; i++) {
+		events.smi.smm ^= 1;
+		vcpu_events_set(vcpu, &events);
+	}
+}
+
+/* Identical CPUID is accepted at any time, and does nothing. */
+static void cpuid_same(struct kvm_vcpu *vcpu)
+{
+	vcpu_set_cpuid(vcpu);
+}
+
+static bool has_smep(void)
+{
+	return kvm_cpu_has(X86_FEATURE_SMEP);
+}
+
+static bool has_smm(void)
+{
+	return kvm_has_cap(KVM_CAP_X86_SMM);
+}
+
+static bool has_sregs2(void)
+{
+	return kvm_has_cap(KVM_CAP_SREGS2);
+}
+
+static bool has_sync_regs(void)
+{
+	return kvm_check_cap(KVM_CAP_SYNC_REGS) & KVM_SYNC_X86_SREGS;
+}
+
+FIXTURE(host) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+/*
+ * @name: the path
+ * @op: the operation, on a vCPU that isn't running
+ * @supported: whether KVM can do it on this host; NULL if always
+ * @resets: resets of one operation; it costs one load if there is any
+ * @shadow_roots: roots that the path visits with shadow paging
+ */
+FIXTURE_VARIANT(host) {
+	const char *name;
+	void (*op)(struct kvm_vcpu *vcpu);
+	bool (*supported)(void);
+	uint64_t resets;
+	uint64_t shadow_roots;
+};
+
+FIXTURE_VARIANT_ADD(host, sregs_same) {
+	"SREGS-same", sregs_same, .resets = 0, .shadow_roots = 1,
+};
+
+/* Userspace's writes reset on any change, be it of a role bit or not. */
+FIXTURE_VARIANT_ADD(host, sregs_cr0_wp) {
+	"SREGS-CR0.WP", sregs_cr0_wp, .resets = 1, .shadow_roots = 2,
+};
+
+FIXTURE_VARIANT_ADD(host, sregs_cr3) {
+	"SREGS-CR3", sregs_cr3, .resets = 1, .shadow_roots = 2,
+};
+
+FIXTURE_VARIANT_ADD(host, sregs_cr4_pge) {
+	"SREGS-CR4.PGE", sregs_cr4_pge, .resets = 1, .shadow_roots = 1,
+};
+
+FIXTURE_VARIANT_ADD(host, sregs_cr4_smep) {
+	"SREGS-CR4.SMEP", sregs_cr4_smep, has_smep, .resets = 1, .shadow_roots = 2,
+};
+
+FIXTURE_VARIANT_ADD(host, sregs_efer_nx) {
+	"SREGS-EFER.NX", sregs_efer_nx, .resets = 1, .shadow_roots = 1,
+};
+
+FIXTURE_VARIANT_ADD(host, sregs2_same) {
+	"SREGS2-same", sregs2_same, has_sregs2, .resets = 0, .shadow_roots = 1,
+};
+
+FIXTURE_VARIANT_ADD(host, sregs2_cr4_smep) {
+	"SREGS2-CR4.SMEP", sregs2_cr4_smep, has_sregs2, .resets = 1, .shadow_roots = 2,
+};
+
+FIXTURE_VARIANT_ADD(host, sync_regs_same) {
+	"sync-regs-same", sync_regs_same, has_sync_regs, .resets = 0, .shadow_roots = 1,
+};
+
+FIXTURE_VARIANT_ADD(host, sync_regs_cr4_smep) {
+	"sync-regs-CR4.SMEP", sync_regs_cr4_smep, has_sync_regs, .resets = 1, .shadow_roots = 2,
+};
+
+FIXTURE_VARIANT_ADD(host, msr_efer_same) {
+	"MSRS-EFER-same", msr_efer_same, .resets = 0, .shadow_roots = 1,
+};
+
+FIXTURE_VARIANT_ADD(host, msr_efer_nx) {
+	"MSRS-EFER.NX", msr_efer_nx, .resets = 1, .shadow_roots = 1,
+};
+
+/* There and back; the roots of SMM are not looked for in between. */
+FIXTURE_VARIANT_ADD(host, vcpu_events_smm) {
+	"VCPU_EVENTS-SMM", vcpu_events_smm, has_smm, .resets = 2, .shadow_roots = 1,
+};
+
+FIXTURE_VARIANT_ADD(host, cpuid_same) {
+	"CPUID-same", cpuid_same, .resets = 0, .shadow_roots = 1,
+};
+
+FIXTURE_SETUP(host)
+{
+	struct kvm_vm *vm;
+
+	printf("#@ path=%s\n", variant->name);
+	__TEST_REQUIRE(!variant->supported || variant->supported(),
+		       "KVM does not support %s on this host", variant->name);
+	vm = mmu_root_path_vm_create(&self->vcpu, guest_code);
+	other_pgd = vm_alloc_page_table(vm);
+	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+	mmu_roots_open(&self->roots, vm, variant->name);
+}
+
+FIXTURE_TEARDOWN(host)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(host, exact_counts)
+{
+	uint64_t roots_visited = kvm_is_tdp_enabled() ? 1 : variant->shadow_roots;
+	struct mmu_root_counts counts = {
+		.resets = variant->resets,
+		.loads = !!variant->resets,
+		.found = !!variant->resets,
+	};
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	int i;
+
+	run(self->vcpu);
+	for (i = 0; i < NR_WARM_OPS; i++) {
+		variant->op(self->vcpu);
+		run(self->vcpu);
+	}
+	mmu_roots_read(roots, &warm);
+	for (i = 0; i < NR_OPS; i++) {
+		variant->op(self->vcpu);
+		run(self->vcpu);
+	}
+	mmu_roots_read(roots, &storm);
+
+	mmu_roots_report(variant->name, NR_OPS, &warm, &storm);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, roots_visited);
+	mmu_roots_expect_storm(roots, &warm, &storm, &counts, NR_OPS);
+}
+
+/*
+ * With PAE paging, userspace may bring PDPTRs along (KVM_SET_SREGS2), or has KVM
+ * read them from memory, which takes a reset even if nothing else changes.
+ */
+FIXTURE(pdptrs) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(pdptrs) {
+	const char *name;
+	bool from_userspace;
+};
+
+FIXTURE_VARIANT_ADD(pdptrs, from_memory) { "SREGS-PAE", false };
+FIXTURE_VARIANT_ADD(pdptrs, from_userspace) { "SREGS2-PDPTRs", true };
+
+FIXTURE_SETUP(pdptrs)
+{
+	printf("#@ path=%s\n", variant->name);
+	TEST_REQUIRE(has_sregs2());
+	mmu_root_path_vm_create(&self->vcpu, NULL);
+	mmu_root_mode_install(self->vcpu);
+	mmu_root_mode_enter(self->vcpu, MODE_PAE);
+	mmu_root_mode_start(self->vcpu, MODE_OP_CR0, 0);
+	mmu_roots_open(&self->roots, self->vcpu->vm, variant->name);
+}
+
+FIXTURE_TEARDOWN(pdptrs)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+static void set_sregs_pae(struct kvm_vcpu *vcpu, bool from_userspace, bool mirrored)
+{
+	struct kvm_sregs2 sregs2;
+
+	if (!from_userspace) {
+		sregs_same(vcpu);
+		return;
+	}
+
+	vcpu_ioctl(vcpu, KVM_GET_SREGS2, &sregs2);
+	sregs2.pdptrs[1] = mmu_root_mode_pdpte(mirrored);
+	sregs2.flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	vcpu_ioctl(vcpu, KVM_SET_SREGS2, &sregs2);
+}
+
+/* Each run reads all of the data, of which the PDPTEs decide the order. */
+static void run_pae(struct mmu_roots *roots, struct kvm_vcpu *vcpu, bool mirrored)
+{
+	uint32_t sum = mmu_root_mode_run(vcpu, MMU_ROOT_DATA_PAGES);
+	uint32_t expected = mmu_root_mode_sum(MMU_ROOT_DATA_PAGES, mirrored, mirrored);
+
+	mmu_roots_check(roots, sum == expected,
+			"the guest read data with checksum %#x, expected %#x", sum, expected);
+}
+
+TEST_F(pdptrs, exact_counts)
+{
+	/* AMD CPUs read PDPTEs from memory if nested paging is on: AMD APM. */
+	bool cpu_reads = kvm_is_tdp_enabled() && host_cpu_is_amd;
+	bool tdp = kvm_is_tdp_enabled(), mirrored;
+	struct mmu_root_counts counts = {
+		.resets = 1, .loads = 1, .found = tdp ? 1 : NR_PDPTES,
+	};
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	int i;
+
+	for (i = 0; i < 2 + NR_OPS; i++) {
+		if (i == 2)
+			mmu_roots_read(roots, &warm);
+		mirrored = variant->from_userspace && i % 2;
+		set_sregs_pae(self->vcpu, variant->from_userspace, mirrored);
+		run_pae(roots, self->vcpu, mirrored && !cpu_reads);
+	}
+	mmu_roots_read(roots, &storm);
+
+	mmu_roots_report(variant->name, NR_OPS, &warm, &storm);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC,
+			       tdp ? 1 : NR_PDPTES + variant->from_userspace);
+	mmu_roots_expect_storm(roots, &warm, &storm, &counts, NR_OPS);
+}
+
+/* Before the first run, each KVM_SET_CPUID2 resets: reserved bits follow from it. */
+TEST(cpuid_before_the_first_run)
+{
+	struct mmu_roots_snapshot before, after, ran;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	int i;
+
+	printf("#@ path=CPUID\n");
+	mmu_root_path_vm_create(&vcpu, guest_code);
+	mmu_roots_open(&roots, vcpu->vm, "CPUID");
+	mmu_roots_read(&roots, &before);
+	for (i = 0; i < NR_OPS; i++)
+		vcpu_set_cpuid(vcpu);
+	mmu_roots_read(&roots, &after);
+	run(vcpu);
+	mmu_roots_read(&roots, &ran);
+
+	mmu_roots_report("CPUID", NR_OPS, &before, &after);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_RESET, NR_OPS);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_LOAD, 0);
+	mmu_roots_expect_growth(&roots, &after, &ran, MMU_RESET, 0);
+	mmu_roots_expect_growth(&roots, &after, &ran, MMU_ROOT_LOAD, 1);
+	mmu_roots_expect_growth(&roots, &after, &ran, MMU_ROOT_ALLOC, 1);
+	mmu_roots_vm_free(&roots);
+}
+
+/* A changed CPUID is refused once a vCPU has run, and its root left alone. */
+TEST(changed_cpuid_after_run_is_refused)
+{
+	struct mmu_roots_snapshot before, refused, after;
+	struct kvm_cpuid_entry2 *entry;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	int ret;
+
+	printf("#@ path=CPUID-changed\n");
+	mmu_root_path_vm_create(&vcpu, guest_code);
+	mmu_roots_open(&roots, vcpu->vm, "CPUID-changed");
+	run(vcpu);
+	run(vcpu);
+	mmu_roots_read(&roots, &before);
+
+	entry = vcpu_get_cpuid_entry(vcpu, 1);
+	entry->eax ^= 1;
+	ret = __vcpu_set_cpuid(vcpu);
+	mmu_roots_check(&roots, ret == -1 && errno == EINVAL,
+			"KVM_SET_CPUID2 with a changed CPUID returned %d (%s), expected EINVAL",
+			ret, strerror(errno));
+	entry->eax ^= 1;
+	mmu_roots_read(&roots, &refused);
+	run(vcpu);
+	mmu_roots_read(&roots, &after);
+
+	mmu_roots_report("CPUID-changed", 1, &before, &after);
+	mmu_roots_expect_growth(&roots, &before, &refused, MMU_RESET, 0);
+	mmu_roots_expect_storm(&roots, &before, &after, &(struct mmu_root_counts) {}, 1);
+	mmu_roots_vm_free(&roots);
+}
+
+TEST_HARNESS_MAIN
