@@ -19,10 +19,6 @@
 
 #define NR_OPS			20
 
-/* Beyond everything that the library and mmu_root_path_vm_create() map. */
-#define SPARE_SLOT		3
-#define SPARE_GPA		0x50000000ul
-
 static const enum mmu_root_stat root_stats[] = {
 	MMU_ROOT_ALLOC, MMU_ROOT_REUSE, MMU_ROOT_INVALIDATE, MMU_ROOT_FREE,
 	MMU_RESET, MMU_ROOT_LOAD, MMU_ROOT_CACHE_HIT, MMU_ROOT_CACHE_MISS,
@@ -41,23 +37,11 @@ static void guest_code(enum mmu_root_path_id path, uint64_t nr_ops)
 	}
 }
 
-static void require_tdp(void)
-{
-	__TEST_REQUIRE(kvm_is_tdp_enabled(),
-		       "no TDP: the counts of shadow paging are not stated yet");
-}
-
 static void run(struct kvm_vcpu *vcpu)
 {
 	struct ucall uc;
 
 	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
-}
-
-static uint64_t vcpu_stat(struct mmu_roots_snapshot *snap, int vcpu,
-			  enum mmu_root_stat stat)
-{
-	return snap->vcpu[vcpu][stat - NR_MMU_ROOT_VM_STATS];
 }
 
 static void check_desc(struct mmu_roots *roots, int fd, enum mmu_root_stat stat,
@@ -187,7 +171,6 @@ TEST(cleared_by_writing_0)
 	const char *name;
 	int i, ret;
 
-	require_tdp();
 	mmu_root_path_vm_create(&vcpu, guest_code);
 	vcpu_args_set(vcpu, 2, PATH_EFER_NX, NR_OPS);
 	mmu_roots_open(&roots, vcpu->vm, "clear");
@@ -258,7 +241,6 @@ TEST(vms_and_vcpus_do_not_mix)
 	struct mmu_roots roots[NR_VMS];
 	int i, j;
 
-	require_tdp();
 	for (i = 0; i < NR_VMS; i++) {
 		struct kvm_vm *vm = mmu_root_path_vm_create(&vcpus[i][0], guest_code);
 
@@ -281,8 +263,8 @@ TEST(vms_and_vcpus_do_not_mix)
 
 		mmu_roots_read(&roots[i], &b[i]);
 		for (j = 0; j < NR_VCPUS; j++) {
-			uint64_t grown = vcpu_stat(&b[i], j, MMU_RESET) -
-					 vcpu_stat(&a[i], j, MMU_RESET);
+			uint64_t grown = mmu_roots_vcpu_stat(&b[i], j, MMU_RESET) -
+					 mmu_roots_vcpu_stat(&a[i], j, MMU_RESET);
 
 			mmu_roots_check(&roots[i], grown == ops_of(i, j),
 					"mmu_reset of vCPU %d grew by %lu, expected %lu",
@@ -296,156 +278,6 @@ TEST(vms_and_vcpus_do_not_mix)
 	}
 	for (i = 0; i < NR_VMS; i++)
 		mmu_roots_vm_free(&roots[i]);
-}
-
-static void set_spare_slot(struct kvm_vm *vm, bool present)
-{
-	static void *hva;
-	struct kvm_userspace_memory_region region = {
-		.slot = SPARE_SLOT,
-		.guest_phys_addr = SPARE_GPA,
-		.memory_size = present ? PAGE_SIZE : 0,
-	};
-
-	if (!hva)
-		hva = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	TEST_ASSERT(hva != MAP_FAILED, "mmap() a page");
-	region.userspace_addr = (uintptr_t)hva;
-	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
-}
-
-FIXTURE(memslot) {
-	struct mmu_roots roots;
-	struct kvm_vm *vm;
-	struct kvm_vcpu *vcpu[2];
-};
-
-FIXTURE_SETUP(memslot)
-{
-	require_tdp();
-	__TEST_REQUIRE(get_kvm_param_bool("tdp_mmu"),
-		       "tdp_mmu=0: the counts of the shadow MMU are not stated yet");
-	self->vm = mmu_root_path_vm_create(&self->vcpu[0], guest_code);
-	self->vcpu[1] = vm_vcpu_add(self->vm, 1, guest_code);
-	vcpu_args_set(self->vcpu[0], 2, PATH_EFER_NX, NR_OPS);
-	vcpu_args_set(self->vcpu[1], 2, PATH_EFER_NX, NR_OPS);
-	mmu_roots_open(&self->roots, self->vm, "memslot deletion");
-	set_spare_slot(self->vm, true);
-}
-
-FIXTURE_TEARDOWN(memslot)
-{
-	mmu_roots_vm_free(&self->roots);
-}
-
-/* The positive control of "no root is ever invalidated". */
-TEST_F(memslot, deletion_invalidates_the_root)
-{
-	struct mmu_roots_snapshot before, deleted, after;
-	struct mmu_roots *roots = &self->roots;
-
-	run(self->vcpu[0]);
-	mmu_roots_read(roots, &before);
-	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, 1);
-	mmu_roots_expect_value(roots, &before, MMU_ROOT_INVALIDATE, 0);
-
-	set_spare_slot(self->vm, false);
-	mmu_roots_read(roots, &deleted);
-	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_INVALIDATE, 1);
-	/* Held by the vCPU, until it finds out at its next entry. */
-	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_FREE, 0);
-
-	run(self->vcpu[0]);
-	mmu_roots_read(roots, &after);
-	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_FREE, 1);
-	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_ALLOC, 1);
-	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_INVALIDATE, 0);
-	/* One load for the new root, and one for each operation. */
-	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_LOAD, 1 + NR_OPS);
-}
-
-TEST_F(memslot, idle_vcpu_holds_the_invalid_root)
-{
-	struct mmu_roots_snapshot before, deleted, busy, idle;
-	struct mmu_roots *roots = &self->roots;
-
-	run(self->vcpu[0]);
-	run(self->vcpu[1]);
-	mmu_roots_read(roots, &before);
-	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, 1);
-
-	set_spare_slot(self->vm, false);
-	mmu_roots_read(roots, &deleted);
-	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_INVALIDATE, 1);
-
-	run(self->vcpu[0]);
-	mmu_roots_read(roots, &busy);
-	mmu_roots_expect_growth(roots, &deleted, &busy, MMU_ROOT_ALLOC, 1);
-	mmu_roots_expect_growth(roots, &deleted, &busy, MMU_ROOT_FREE, 0);
-
-	run(self->vcpu[1]);
-	mmu_roots_read(roots, &idle);
-	mmu_roots_expect_growth(roots, &busy, &idle, MMU_ROOT_ALLOC, 0);
-	mmu_roots_expect_growth(roots, &busy, &idle, MMU_ROOT_FREE, 1);
-}
-
-TEST_F(memslot, deletion_invalidates_the_root_of_smm)
-{
-	struct mmu_roots_snapshot before, deleted, after;
-	struct mmu_roots *roots = &self->roots;
-	int invalidated, freed;
-
-	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X86_SMM));
-	invalidated = mmu_roots_event_open("kvm_mmu_root_invalidate", "as_id==1 && hpa!=0");
-	freed = mmu_roots_event_open("kvm_mmu_root_free", "as_id==1 && hpa!=0");
-	vcpu_args_set(self->vcpu[0], 2, PATH_SMM, NR_OPS);
-
-	run(self->vcpu[0]);
-	mmu_roots_read(roots, &before);
-	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, 2);
-
-	set_spare_slot(self->vm, false);
-	mmu_roots_read(roots, &deleted);
-	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_INVALIDATE, 2);
-	/* RSM dropped the root of SMM, i.e. only the TDP MMU held it. */
-	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_FREE, 1);
-
-	run(self->vcpu[0]);
-	mmu_roots_read(roots, &after);
-	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_FREE, 1);
-	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_ALLOC, 2);
-	if (!roots->tracing)
-		return;
-
-	mmu_roots_check(roots, mmu_roots_event_read(invalidated) == 1,
-			"kvmmmu:kvm_mmu_root_invalidate does not name the root of SMM once");
-	mmu_roots_check(roots, mmu_roots_event_read(freed) == 1,
-			"kvmmmu:kvm_mmu_root_free does not name the root of SMM once");
-	close(invalidated);
-	close(freed);
-}
-
-/* Without the quirk, deletion zaps the memslot's pages and leaves the root. */
-TEST_F(memslot, deletion_without_quirk_keeps_the_root)
-{
-	struct mmu_roots_snapshot before, deleted, after;
-	struct mmu_roots *roots = &self->roots;
-
-	__TEST_REQUIRE(kvm_check_cap(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_SLOT_ZAP_ALL,
-		       "KVM lacks KVM_X86_QUIRK_SLOT_ZAP_ALL, i.e. is older than 6.12");
-	vm_enable_cap(self->vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_SLOT_ZAP_ALL);
-
-	run(self->vcpu[0]);
-	mmu_roots_read(roots, &before);
-	set_spare_slot(self->vm, false);
-	mmu_roots_read(roots, &deleted);
-	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_INVALIDATE, 0);
-
-	run(self->vcpu[0]);
-	mmu_roots_read(roots, &after);
-	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_ALLOC, 0);
-	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_LOAD, NR_OPS);
 }
 
 static void l2_guest_code(void)
@@ -534,7 +366,6 @@ TEST(pgd_switches_hit_prev_roots)
 	struct kvm_vcpu *vcpu;
 	struct ucall uc;
 
-	require_tdp();
 	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SVM) || kvm_cpu_has(X86_FEATURE_VMX),
 		       "nested virtualization is off: module parameter nested=1");
 	__TEST_REQUIRE(mmu_root_paths[PATH_CR4_SMEP].supported(),
@@ -654,8 +485,8 @@ static void expect_hits(const char *event, const char *filter,
 TEST(tracepoints_tell_the_details)
 {
 	char filter[256];
+	uint64_t nr_smm;
 
-	require_tdp();
 	mmu_roots_require();
 	caller_filter(filter, sizeof(filter));
 	expect_hits("kvm_mmu_reset", filter, PATH_CR4_SMEP, NR_OPS);
@@ -667,7 +498,9 @@ TEST(tracepoints_tell_the_details)
 	expect_hits("kvm_mmu_root_load", "created==1", PATH_EFER_NX, 0);
 	expect_hits("kvm_mmu_root_load", "hpa==0", PATH_EFER_NX, 0);
 	if (kvm_has_cap(KVM_CAP_X86_SMM)) {
-		expect_hits("kvm_mmu_root_load", "as_id==1", PATH_SMM, NR_OPS);
+		/* A load in normal mode finds one root. */
+		nr_smm = mmu_root_path_counts(PATH_SMM)->found - 1;
+		expect_hits("kvm_mmu_root_load", "as_id==1", PATH_SMM, NR_OPS * nr_smm);
 		expect_hits("kvm_mmu_root_load", "as_id==0", PATH_SMM, NR_OPS);
 	}
 }

@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What changes of memslots do to roots: the positive control of all tests that say
+ * "no root is ever invalidated".
+ *
+ * Deletion and move have to invalidate all roots, unless the quirk that asks for
+ * it is disabled; creation and a change of flags must leave them alone.  Either
+ * way the guest has to see the memory that it has now.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "mmu_roots.h"
+#include "mmu_roots_paths.h"
+
+#define NR_OPS			20
+
+/* Beyond everything that the library and mmu_root_path_vm_create() map. */
+#define SPARE_SLOT		8
+#define SPARE_GPA		0x50000000ul
+#define SPARE_GVA		SPARE_GPA
+#define MOVED_GPA		0x60000000ul
+#define SPARE_PAGES		16
+#define SPARE_SIZE		(SPARE_PAGES * PAGE_SIZE)
+
+/* A slot of address space 1, i.e. of SMM, by bit 16 of its number. */
+#define SMM_SLOT		0x10009
+
+/* Two vCPUs, the first of which does what a test is about. */
+#define NR_VCPUS		2
+
+/* One load in the place of a root that is gone, and one for each operation. */
+#define LOADS_AFTER_DELETION	(1 + NR_OPS)
+
+/* Root page tables that a vCPU in 64-bit mode, and one in SMM, uses at a time. */
+#define NR_ROOTS_64BIT		1
+#define NR_ROOTS_SMM(tdp)	((tdp) ? 1 : 4)
+
+static void guest_code(enum mmu_root_path_id path, uint64_t nr_ops)
+{
+	guest_path_init(path);
+
+	for (;;) {
+		guest_path_storm(path, nr_ops);
+		GUEST_SYNC(0);
+	}
+}
+
+/* Tell what each page of the spare slot begins with. */
+static void guest_read_spare(void)
+{
+	uint64_t i;
+
+	guest_path_init(PATH_NULL_EXIT);
+
+	for (;;) {
+		for (i = 0; i < SPARE_PAGES; i++) {
+			uint64_t *word = (uint64_t *)(SPARE_GVA + i * PAGE_SIZE);
+
+			GUEST_SYNC(READ_ONCE(*word));
+		}
+	}
+}
+
+static void run(struct kvm_vcpu *vcpu)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+}
+
+/* Memory for a slot, each page of which begins with @tag plus its number. */
+static void *spare_memory(uint64_t tag)
+{
+	void *hva = mmap(NULL, SPARE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t i;
+
+	TEST_ASSERT(hva != MAP_FAILED, "mmap() %u pages", SPARE_PAGES);
+	for (i = 0; i < SPARE_PAGES; i++)
+		*(uint64_t *)(hva + i * PAGE_SIZE) = tag + i;
+	return hva;
+}
+
+static void set_slot(struct kvm_vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
+		     uint64_t nr_pages, void *hva)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = nr_pages * PAGE_SIZE,
+		.userspace_addr = (uintptr_t)hva,
+	};
+
+	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static void delete_slot(struct kvm_vm *vm, uint32_t slot)
+{
+	set_slot(vm, slot, 0, 0, 0, NULL);
+}
+
+static void disable_quirk(struct kvm_vm *vm)
+{
+	__TEST_REQUIRE(kvm_check_cap(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_SLOT_ZAP_ALL,
+		       "KVM lacks KVM_X86_QUIRK_SLOT_ZAP_ALL, i.e. is older than 6.12");
+	vm_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_SLOT_ZAP_ALL);
+}
+
+FIXTURE(memslot) {
+	struct mmu_roots roots;
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu[NR_VCPUS];
+	void *hva;
+	bool tdp;
+};
+
+FIXTURE_SETUP(memslot)
+{
+	int i;
+
+	printf("#@ path=memslot\n");
+	self->tdp = kvm_is_tdp_enabled();
+	self->hva = spare_memory(0);
+	self->vm = mmu_root_path_vm_create(&self->vcpu[0], guest_code);
+	self->vcpu[1] = vm_vcpu_add(self->vm, 1, guest_code);
+	for (i = 0; i < NR_VCPUS; i++)
+		vcpu_args_set(self->vcpu[i], 2, PATH_EFER_NX, NR_OPS);
+	mmu_roots_open(&self->roots, self->vm, "memslot");
+	set_slot(self->vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, self->hva);
+}
+
+FIXTURE_TEARDOWN(memslot)
+{
+	mmu_roots_vm_free(&self->roots);
+	munmap(self->hva, SPARE_SIZE);
+}
+
+/* All roots that exist are invalidated; what no vCPU holds is freed at once. */
+static void expect_invalidated(struct mmu_roots *roots,
+			       const struct mmu_roots_snapshot *before,
+			       const struct mmu_roots_snapshot *after,
+			       uint64_t nr_roots, uint64_t nr_held)
+{
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_INVALIDATE, nr_roots);
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_FREE, nr_roots - nr_held);
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_growth(roots, before, after, MMU_RESET, 0);
+}
+
+static void expect_untouched(struct mmu_roots *roots,
+			     const struct mmu_roots_snapshot *before,
+			     const struct mmu_roots_snapshot *after)
+{
+	expect_invalidated(roots, before, after, 0, 0);
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_LOAD, 0);
+}
+
+/* The vCPU finds out that its root is gone, and builds one in its place. */
+static void expect_replaced(struct mmu_roots *roots,
+			    const struct mmu_roots_snapshot *before,
+			    const struct mmu_roots_snapshot *after, uint64_t nr_roots)
+{
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_FREE, 1);
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_ALLOC, nr_roots);
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_INVALIDATE, 0);
+}
+
+TEST_F(memslot, deletion_invalidates_the_root)
+{
+	struct mmu_roots_snapshot before, deleted, after;
+	struct mmu_roots *roots = &self->roots;
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &before);
+	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, NR_ROOTS_64BIT);
+	mmu_roots_expect_value(roots, &before, MMU_ROOT_INVALIDATE, 0);
+
+	delete_slot(self->vm, SPARE_SLOT);
+	mmu_roots_read(roots, &deleted);
+	expect_invalidated(roots, &before, &deleted, NR_ROOTS_64BIT, NR_ROOTS_64BIT);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &after);
+	expect_replaced(roots, &deleted, &after, NR_ROOTS_64BIT);
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_LOAD, LOADS_AFTER_DELETION);
+}
+
+TEST_F(memslot, move_invalidates_the_root)
+{
+	struct mmu_roots_snapshot before, moved, after;
+	struct mmu_roots *roots = &self->roots;
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &before);
+
+	set_slot(self->vm, SPARE_SLOT, 0, MOVED_GPA, SPARE_PAGES, self->hva);
+	mmu_roots_read(roots, &moved);
+	expect_invalidated(roots, &before, &moved, NR_ROOTS_64BIT, NR_ROOTS_64BIT);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &after);
+	expect_replaced(roots, &moved, &after, NR_ROOTS_64BIT);
+}
+
+/* seeds/003: the second vCPU does not run, and holds on to what is invalid. */
+TEST_F(memslot, idle_vcpu_holds_the_invalid_root)
+{
+	struct mmu_roots_snapshot before, deleted, busy, idle;
+	struct mmu_roots *roots = &self->roots;
+
+	run(self->vcpu[0]);
+	run(self->vcpu[1]);
+	mmu_roots_read(roots, &before);
+	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, NR_ROOTS_64BIT);
+
+	delete_slot(self->vm, SPARE_SLOT);
+	mmu_roots_read(roots, &deleted);
+	expect_invalidated(roots, &before, &deleted, NR_ROOTS_64BIT, NR_ROOTS_64BIT);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &busy);
+	mmu_roots_expect_growth(roots, &deleted, &busy, MMU_ROOT_ALLOC, NR_ROOTS_64BIT);
+	mmu_roots_expect_growth(roots, &deleted, &busy, MMU_ROOT_FREE, 0);
+
+	run(self->vcpu[1]);
+	mmu_roots_read(roots, &idle);
+	mmu_roots_expect_growth(roots, &busy, &idle, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_growth(roots, &busy, &idle, MMU_ROOT_FREE, NR_ROOTS_64BIT);
+}
+
+TEST_F(memslot, deletion_invalidates_the_roots_of_smm)
+{
+	struct mmu_roots_snapshot before, deleted, after;
+	uint64_t nr_smm = NR_ROOTS_SMM(self->tdp);
+	struct mmu_roots *roots = &self->roots;
+	int invalidated, freed;
+
+	mmu_root_path_require(PATH_SMM);
+	invalidated = mmu_roots_event_open("kvm_mmu_root_invalidate", "as_id==1 && hpa!=0");
+	freed = mmu_roots_event_open("kvm_mmu_root_free", "as_id==1 && hpa!=0");
+	vcpu_args_set(self->vcpu[0], 2, PATH_SMM, NR_OPS);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &before);
+	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, NR_ROOTS_64BIT + nr_smm);
+
+	/* RSM dropped the roots of SMM: only KVM itself has a use for them. */
+	delete_slot(self->vm, SPARE_SLOT);
+	mmu_roots_read(roots, &deleted);
+	expect_invalidated(roots, &before, &deleted, NR_ROOTS_64BIT + nr_smm, NR_ROOTS_64BIT);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &after);
+	expect_replaced(roots, &deleted, &after, NR_ROOTS_64BIT + nr_smm);
+	if (!roots->tracing)
+		return;
+
+	mmu_roots_check(roots, mmu_roots_event_read(invalidated) == nr_smm,
+			"kvmmmu:kvm_mmu_root_invalidate names SMM %lu times, expected %lu",
+			mmu_roots_event_read(invalidated), nr_smm);
+	mmu_roots_check(roots, mmu_roots_event_read(freed) == nr_smm,
+			"kvmmmu:kvm_mmu_root_free names SMM %lu times, expected %lu",
+			mmu_roots_event_read(freed), nr_smm);
+	close(invalidated);
+	close(freed);
+}
+
+TEST_F(memslot, creation_and_flags_keep_the_root)
+{
+	struct mmu_roots_snapshot before, changed, after;
+	struct mmu_roots *roots = &self->roots;
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &before);
+	set_slot(self->vm, SPARE_SLOT, KVM_MEM_LOG_DIRTY_PAGES, SPARE_GPA, SPARE_PAGES,
+		 self->hva);
+	set_slot(self->vm, SPARE_SLOT + 1, 0, MOVED_GPA, SPARE_PAGES, self->hva);
+	set_slot(self->vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, self->hva);
+	mmu_roots_read(roots, &changed);
+	expect_untouched(roots, &before, &changed);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &after);
+	mmu_roots_expect_growth(roots, &changed, &after, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_growth(roots, &changed, &after, MMU_ROOT_LOAD, NR_OPS);
+}
+
+TEST_F(memslot, deletion_without_quirk_keeps_the_root)
+{
+	struct mmu_roots_snapshot before, deleted, after;
+	struct mmu_roots *roots = &self->roots;
+
+	disable_quirk(self->vm);
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &before);
+	delete_slot(self->vm, SPARE_SLOT);
+	mmu_roots_read(roots, &deleted);
+	expect_untouched(roots, &before, &deleted);
+
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &after);
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_LOAD, NR_OPS);
+}
+
+/*
+ * The slot begins where the guest's physical memory does, as does what a direct
+ * root maps: who looks for page tables by the number of their first page takes the
+ * root for one of the slot (as before fcd1ec9cb59c).
+ */
+TEST_F(memslot, deletion_without_quirk_at_gpa_0_keeps_the_root)
+{
+	struct mmu_roots_snapshot before, deleted;
+	struct mmu_roots *roots = &self->roots;
+
+	mmu_root_path_require(PATH_SMM);
+	disable_quirk(self->vm);
+	set_slot(self->vm, SMM_SLOT, 0, 0, SPARE_PAGES, self->hva);
+	run(self->vcpu[0]);
+	mmu_roots_read(roots, &before);
+	delete_slot(self->vm, SMM_SLOT);
+	mmu_roots_read(roots, &deleted);
+	expect_untouched(roots, &before, &deleted);
+}
+
+FIXTURE(content) {
+	struct mmu_roots roots;
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpu;
+	void *hva;
+	void *other;
+};
+
+FIXTURE_VARIANT(content) {
+	bool zap_all;
+};
+
+FIXTURE_VARIANT_ADD(content, quirk) { .zap_all = true };
+FIXTURE_VARIANT_ADD(content, no_quirk) { .zap_all = false };
+
+/* Tags of two memories that take turns in the spare slot. */
+#define TAG			0x1000
+#define OTHER_TAG		0x2000
+
+FIXTURE_SETUP(content)
+{
+	printf("#@ path=memslot\n");
+	self->hva = spare_memory(TAG);
+	self->other = spare_memory(OTHER_TAG);
+	self->vm = mmu_root_path_vm_create(&self->vcpu, guest_read_spare);
+	virt_map(self->vm, SPARE_GVA, SPARE_GPA, SPARE_PAGES);
+	if (!variant->zap_all)
+		disable_quirk(self->vm);
+	mmu_roots_open(&self->roots, self->vm, "memslot");
+	set_slot(self->vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, self->hva);
+}
+
+FIXTURE_TEARDOWN(content)
+{
+	mmu_roots_vm_free(&self->roots);
+	munmap(self->hva, SPARE_SIZE);
+	munmap(self->other, SPARE_SIZE);
+}
+
+/* @tag_of: the tag that each page has to have */
+static void expect_content(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
+			   const uint64_t tag_of[SPARE_PAGES])
+{
+	struct ucall uc;
+	uint64_t i;
+
+	for (i = 0; i < SPARE_PAGES; i++) {
+		mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+		mmu_roots_check(roots, uc.args[1] == tag_of[i] + i,
+				"page %lu of the slot begins with %#lx, expected %#lx",
+				i, uc.args[1], tag_of[i] + i);
+	}
+}
+
+static void expect_tag(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t tag)
+{
+	uint64_t tag_of[SPARE_PAGES], i;
+
+	for (i = 0; i < SPARE_PAGES; i++)
+		tag_of[i] = tag;
+	expect_content(roots, vcpu, tag_of);
+}
+
+TEST_F(content, of_a_new_slot_at_the_same_place_is_seen)
+{
+	struct mmu_roots_snapshot before, deleted, after;
+	struct mmu_roots *roots = &self->roots;
+	uint64_t nr_roots = variant->zap_all ? NR_ROOTS_64BIT : 0;
+
+	expect_tag(roots, self->vcpu, TAG);
+	mmu_roots_read(roots, &before);
+	delete_slot(self->vm, SPARE_SLOT);
+	mmu_roots_read(roots, &deleted);
+	expect_invalidated(roots, &before, &deleted, nr_roots, nr_roots);
+	/* With the quirk they go with their root, when the vCPU finds out. */
+	if (!variant->zap_all)
+		mmu_roots_expect_growth(roots, &before, &deleted, PAGES_4K, -SPARE_PAGES);
+
+	set_slot(self->vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, self->other);
+	expect_tag(roots, self->vcpu, OTHER_TAG);
+	mmu_roots_read(roots, &after);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_ALLOC, nr_roots);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_FREE, nr_roots);
+	if (!variant->zap_all)
+		mmu_roots_expect_growth(roots, &before, &after, PAGES_4K, 0);
+}
+
+/* Where the overlay goes, and what it leaves of the slot on its two sides. */
+#define OVERLAY_PAGE		5
+#define UPPER_PAGE		(OVERLAY_PAGE + 1)
+#define NR_OVERLAYS		10
+
+#define LOWER_SLOT		SPARE_SLOT
+#define OVERLAY_SLOT		(SPARE_SLOT + 1)
+#define UPPER_SLOT		(SPARE_SLOT + 2)
+
+/* As Xen's PV shim does it: delete the slot, add two halves and a page between. */
+static void overlay(struct kvm_vm *vm, void *hva, void *other)
+{
+	delete_slot(vm, SPARE_SLOT);
+	set_slot(vm, LOWER_SLOT, 0, SPARE_GPA, OVERLAY_PAGE, hva);
+	set_slot(vm, UPPER_SLOT, 0, SPARE_GPA + UPPER_PAGE * PAGE_SIZE,
+		 SPARE_PAGES - UPPER_PAGE, hva + UPPER_PAGE * PAGE_SIZE);
+	set_slot(vm, OVERLAY_SLOT, 0, SPARE_GPA + OVERLAY_PAGE * PAGE_SIZE, 1,
+		 other + OVERLAY_PAGE * PAGE_SIZE);
+}
+
+static void overlay_undo(struct kvm_vm *vm, void *hva)
+{
+	delete_slot(vm, OVERLAY_SLOT);
+	delete_slot(vm, UPPER_SLOT);
+	delete_slot(vm, LOWER_SLOT);
+	set_slot(vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, hva);
+}
+
+TEST_F(content, of_an_overlay_is_seen_and_hidden_again)
+{
+	/* Of several deletions in a row only the first one finds a valid root. */
+	uint64_t i, nr_roots = variant->zap_all ? 2 * NR_OVERLAYS * NR_ROOTS_64BIT : 0;
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots *roots = &self->roots;
+	uint64_t tag_of[SPARE_PAGES];
+
+	for (i = 0; i < SPARE_PAGES; i++)
+		tag_of[i] = i == OVERLAY_PAGE ? OTHER_TAG : TAG;
+
+	printf("#@ path=overlay\n");
+	expect_tag(roots, self->vcpu, TAG);
+	mmu_roots_read(roots, &before);
+	for (i = 0; i < NR_OVERLAYS; i++) {
+		overlay(self->vm, self->hva, self->other);
+		expect_content(roots, self->vcpu, tag_of);
+		overlay_undo(self->vm, self->hva);
+		expect_tag(roots, self->vcpu, TAG);
+	}
+	mmu_roots_read(roots, &after);
+
+	mmu_roots_report(variant->zap_all ? "overlay" : "overlay-no-quirk", NR_OVERLAYS,
+			 &before, &after);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_INVALIDATE, nr_roots);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_ALLOC, nr_roots);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_FREE, nr_roots);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_LOAD, nr_roots);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 0);
+	if (!variant->zap_all)
+		mmu_roots_expect_growth(roots, &before, &after, PAGES_4K, 0);
+}
+
+/*
+ * A guest's PGD in the slot that is deleted.  With shadow paging its root must go,
+ * quirk or not; with two-dimensional paging KVM does not know of PGDs.
+ */
+static void guest_switch_pgd(uint64_t other_pgd)
+{
+	uint64_t pgd = get_cr3();
+
+	guest_path_init(PATH_NULL_EXIT);
+	asm volatile("mov %0, %%cr3" : : "r" (other_pgd) : "memory");
+	guest_touch_data(0);
+	asm volatile("mov %0, %%cr3" : : "r" (pgd) : "memory");
+
+	for (;;)
+		GUEST_SYNC(0);
+}
+
+TEST(deletion_without_quirk_drops_the_root_of_a_pgd_in_the_slot)
+{
+	struct mmu_roots_snapshot before, deleted, after;
+	uint64_t nr_gone = kvm_is_tdp_enabled() ? 0 : 1;
+	void *hva = spare_memory(0);
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+
+	printf("#@ path=memslot\n");
+	vm = mmu_root_path_vm_create(&vcpu, guest_switch_pgd);
+	vcpu_args_set(vcpu, 1, SPARE_GPA);
+	memcpy(hva, addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+	mmu_roots_open(&roots, vm, "PGD in a slot");
+	disable_quirk(vm);
+	set_slot(vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, hva);
+
+	run(vcpu);
+	mmu_roots_read(&roots, &before);
+	mmu_roots_expect_value(&roots, &before, MMU_ROOT_ALLOC, NR_ROOTS_64BIT + nr_gone);
+	delete_slot(vm, SPARE_SLOT);
+	mmu_roots_read(&roots, &deleted);
+	/* It is in prev_roots[], until the vCPU finds out. */
+	expect_invalidated(&roots, &before, &deleted, nr_gone, nr_gone);
+	run(vcpu);
+	mmu_roots_read(&roots, &after);
+	mmu_roots_expect_growth(&roots, &deleted, &after, MMU_ROOT_FREE, nr_gone);
+	mmu_roots_expect_growth(&roots, &deleted, &after, MMU_ROOT_ALLOC, 0);
+	mmu_roots_vm_free(&roots);
+	munmap(hva, SPARE_SIZE);
+}
+
+/* Two vCPUs flip CR4.SMEP for as long as the host puts the overlay on and off. */
+static uint64_t stop_storm;
+
+static void guest_storm(void)
+{
+	uint64_t nr_ops = 0;
+
+	guest_path_init(PATH_CR4_SMEP);
+	while (!READ_ONCE(stop_storm)) {
+		guest_path_storm(PATH_CR4_SMEP, 2);
+		nr_ops += 2;
+	}
+	GUEST_SYNC(nr_ops);
+}
+
+static void *storm_thread(void *arg)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(arg, &uc, UCALL_SYNC);
+	return (void *)uc.args[1];
+}
+
+TEST(overlay_while_vcpus_run)
+{
+	uint64_t nr_roots, nr_valid, nr_deletions = NR_OVERLAYS * (1 + 3);
+	struct mmu_roots_snapshot before, after;
+	struct kvm_vcpu *vcpu[NR_VCPUS];
+	pthread_t thread[NR_VCPUS];
+	void *hva = spare_memory(TAG), *other = spare_memory(OTHER_TAG), *nr_ops;
+	struct mmu_roots roots;
+	struct kvm_vm *vm;
+	int i;
+
+	printf("#@ path=overlay-storm\n");
+	mmu_root_path_require(PATH_CR4_SMEP);
+	vm = mmu_root_path_vm_create(&vcpu[0], guest_storm);
+	for (i = 1; i < NR_VCPUS; i++)
+		vcpu[i] = vm_vcpu_add(vm, i, guest_storm);
+	mmu_roots_open(&roots, vm, "overlay storm");
+	set_slot(vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, hva);
+	mmu_roots_read(&roots, &before);
+
+	for (i = 0; i < NR_VCPUS; i++)
+		TEST_ASSERT(!pthread_create(&thread[i], NULL, storm_thread, vcpu[i]), "thread");
+	for (i = 0; i < NR_OVERLAYS; i++) {
+		overlay(vm, hva, other);
+		usleep(1000);
+		overlay_undo(vm, hva);
+		usleep(1000);
+	}
+	stop_storm = 1;
+	sync_global_to_guest(vm, stop_storm);
+	for (i = 0; i < NR_VCPUS; i++)
+		pthread_join(thread[i], &nr_ops);
+	mmu_roots_read(&roots, &after);
+
+	/* As many as are valid at most at a time, by CR4.SMEP's state. */
+	nr_roots = mmu_root_path_counts(PATH_CR4_SMEP)->roots;
+	mmu_roots_report("overlay-storm", NR_OVERLAYS, &before, &after);
+	mmu_roots_check(&roots, after.stat[MMU_ROOT_INVALIDATE] > 0 &&
+			after.stat[MMU_ROOT_INVALIDATE] <= nr_deletions * nr_roots,
+			"%lu roots invalidated by %lu deletions, of at most %lu at a time",
+			after.stat[MMU_ROOT_INVALIDATE], nr_deletions, nr_roots);
+	nr_valid = after.stat[MMU_ROOT_ALLOC] - after.stat[MMU_ROOT_INVALIDATE];
+	mmu_roots_check(&roots, nr_valid <= nr_roots, "%lu valid roots, at most %lu possible",
+			nr_valid, nr_roots);
+	mmu_roots_vm_free(&roots);
+	munmap(hva, SPARE_SIZE);
+	munmap(other, SPARE_SIZE);
+}
+
+TEST_HARNESS_MAIN
