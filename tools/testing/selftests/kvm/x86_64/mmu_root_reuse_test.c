@@ -434,6 +434,7 @@ FIXTURE_SETUP(init)
 
 FIXTURE_TEARDOWN(init)
 {
+	mmu_root_params_restore();
 	mmu_roots_vm_free(&self->roots);
 }
 
@@ -507,6 +508,25 @@ TEST_F(init, exact_counts)
 	mmu_roots_check(roots, mmu_roots_vcpu_stat(&storm, BSP_ID, MMU_RESET) ==
 			mmu_roots_vcpu_stat(&warm, BSP_ID, MMU_RESET),
 			"INIT reset the MMU of the vCPU that sent it");
+}
+
+/*
+ * INIT turns paging off, for KVM's emulator, too: the first access after it is
+ * emulated, and reads what the AP needs to get on.
+ */
+TEST_F(init, emulated_access_in_real_mode)
+{
+	uint64_t before = 0, after = 0;
+	struct ucall uc;
+	int ret;
+
+	mmu_roots_force_emulation();
+	mmu_root_sipi_emulate(self->ap);
+	mmu_root_path_run(self->bsp, &uc, UCALL_SYNC);
+	ret = mmu_roots_read_debugfs(&self->roots, "insn_emulation", &before);
+	init_sipi_sipi(self->bsp, self->ap, mmu_root_path_checksum(self->bsp->vm));
+	ret = ret ?: mmu_roots_read_debugfs(&self->roots, "insn_emulation", &after);
+	mmu_roots_check(&self->roots, !ret && after > before, "no instruction was emulated");
 }
 
 TEST_HARNESS_MAIN

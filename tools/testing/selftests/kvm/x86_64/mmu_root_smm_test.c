@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SMM in earnest: asynchronous SMIs, memory of its own, an INIT that arrives
+ * meanwhile, paging as KVM's emulator sees it, and huge pages that are recovered
+ * while SMM's roots live.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "apic.h"
+#include "mmu_roots.h"
+#include "mmu_roots_paths.h"
+
+#define NR_OPS			100
+
+/* Maps the data by the root of normal mode, see guest_path_storm(). */
+#define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
+
+#define BSP_ID			0
+#define OTHER_ID		1
+
+/* As PATH_SMM's: two resets on entry and four on RSM, with a load after each. */
+#define RESETS_OF_RSM		4
+#define RESETS_PER_SMI		(2 + RESETS_OF_RSM)
+#define LOADS_PER_SMI		2
+
+/* Count the SMI, and leave the guest in SMM. */
+static const uint8_t handler_exits[] = {
+	0x2e, 0x66, 0xff, 0x06, 0x00, 0x81,	/* incl %cs:MMU_ROOT_SMI_COUNT_OFFSET */
+	0xe4, MMU_ROOT_EXIT_PORT,		/* inb $MMU_ROOT_EXIT_PORT, %al */
+	0x0f, 0xaa,				/* rsm */
+};
+
+/* Count the SMI by an instruction that KVM emulates. */
+static const uint8_t handler_emulated[] = {
+	0x0f, 0x0b, 'k', 'v', 'm',		/* KVM_FEP */
+	0x2e, 0x66, 0xff, 0x06, 0x00, 0x81,	/* incl %cs:MMU_ROOT_SMI_COUNT_OFFSET */
+	0x0f, 0xaa,				/* rsm */
+};
+
+static void run(struct kvm_vcpu *vcpu)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+}
+
+static void guest_code(void)
+{
+	uint64_t i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	for (i = 0; ; i++) {
+		guest_touch_data(i);
+		GUEST_SYNC(0);
+	}
+}
+
+static void smi(struct kvm_vcpu *vcpu)
+{
+	vcpu_ioctl(vcpu, KVM_SMI, NULL);
+}
+
+FIXTURE(smm) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+};
+
+FIXTURE_SETUP(smm)
+{
+	printf("#@ path=KVM_SMI\n");
+	mmu_root_path_require(PATH_SMM);
+	self->vm = mmu_root_path_vm_create(&self->vcpu, guest_code);
+	mmu_roots_open(&self->roots, self->vm, "KVM_SMI");
+}
+
+FIXTURE_TEARDOWN(smm)
+{
+	mmu_root_params_restore();
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(smm, ioctl_costs_what_a_self_smi_costs)
+{
+	struct mmu_root_counts counts = *mmu_root_path_counts(PATH_SMM);
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	int i;
+
+	for (i = 0; i < NR_WARM_OPS + NR_OPS; i++) {
+		if (i == NR_WARM_OPS)
+			mmu_roots_read(roots, &warm);
+		smi(self->vcpu);
+		run(self->vcpu);
+	}
+	mmu_roots_read(roots, &storm);
+
+	mmu_roots_report("KVM_SMI", NR_OPS, &warm, &storm);
+	/* The root of normal mode is loaded once only, after RSM. */
+	mmu_roots_expect_storm(roots, &warm, &storm, &counts, NR_OPS);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts.roots);
+	mmu_roots_check(roots, mmu_root_path_nr_smis(self->vm) == NR_WARM_OPS + NR_OPS,
+			"%lu SMIs handled, expected %u",
+			mmu_root_path_nr_smis(self->vm), NR_WARM_OPS + NR_OPS);
+}
+
+#define TAG_NORMAL		0x6e6f726d
+#define TAG_SMM			0x736d6d00
+
+/* What a CPU outside of SMM finds, and leaves, where SMM has its memory. */
+static void guest_tag(void)
+{
+	uint64_t *word = (uint64_t *)MMU_ROOT_SMRAM_GPA;
+	uint64_t i;
+
+	guest_path_init(PATH_SMM);
+	GUEST_SYNC(0);
+	for (i = 0; i < NR_OPS; i++) {
+		GUEST_ASSERT_EQ(READ_ONCE(*word), TAG_NORMAL + i);
+		mmu_root_paths[PATH_SMM].guest_op();
+		GUEST_ASSERT_EQ(READ_ONCE(*word), TAG_NORMAL + i);
+		WRITE_ONCE(*word, TAG_NORMAL + i + 1);
+	}
+	GUEST_SYNC(1);
+}
+
+TEST(memory_of_smm_is_seen_in_smm_only)
+{
+	uint64_t *normal, *smm;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+
+	printf("#@ path=KVM_SMI\n");
+	mmu_root_path_require(PATH_SMM);
+	vm = mmu_root_path_vm_create(&vcpu, guest_tag);
+	virt_map(vm, MMU_ROOT_SMRAM_GPA, MMU_ROOT_SMRAM_GPA, MMU_ROOT_SMRAM_PAGES);
+	mmu_roots_open(&roots, vm, "SMRAM");
+	normal = mmu_root_path_smram(false);
+	smm = mmu_root_path_smram(true);
+	*normal = TAG_NORMAL;
+	*smm = TAG_SMM;
+
+	run(vcpu);
+	run(vcpu);
+	mmu_roots_check(&roots, *normal == TAG_NORMAL + NR_OPS,
+			"normal memory begins with %#lx, expected %#x",
+			*normal, TAG_NORMAL + NR_OPS);
+	mmu_roots_check(&roots, *smm == TAG_SMM, "SMRAM begins with %#lx, expected %#x",
+			*smm, TAG_SMM);
+	/* guest_path_init() operates the path twice. */
+	mmu_roots_check(&roots, mmu_root_path_nr_smis(vm) == 2 + NR_OPS,
+			"%lu SMIs handled, expected %u", mmu_root_path_nr_smis(vm), 2 + NR_OPS);
+	mmu_roots_vm_free(&roots);
+}
+
+/* Shared with the guest. */
+static uint64_t stop_guest;
+
+static void guest_busy(void)
+{
+	uint64_t i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	x2apic_enable();
+	GUEST_SYNC(0);
+	for (i = 0; !READ_ONCE(stop_guest); i++)
+		guest_touch_data(i);
+	GUEST_SYNC(guest_checksum_data());
+}
+
+static void *smi_thread(void *arg)
+{
+	struct kvm_vcpu *vcpu = arg;
+	unsigned int seed = 1;
+	int i;
+
+	/* Bursts, too: SMIs that come faster than they are handled are merged. */
+	for (i = 0; i < NR_OPS; i++) {
+		mmu_root_path_send_smi(vcpu->vm, vcpu->id);
+		usleep(rand_r(&seed) % 3 * 500);
+	}
+	stop_guest = 1;
+	sync_global_to_guest(vcpu->vm, stop_guest);
+	return NULL;
+}
+
+TEST(asynchronous_smis)
+{
+	struct mmu_roots_snapshot before, after;
+	uint64_t nr_smis, resets, loads;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	pthread_t thread;
+	struct ucall uc;
+
+	printf("#@ path=SMI-async\n");
+	mmu_root_path_require(PATH_SMM);
+	mmu_root_path_vm_create(&vcpu, guest_busy);
+	mmu_roots_open(&roots, vcpu->vm, "asynchronous SMIs");
+	run(vcpu);
+	mmu_roots_read(&roots, &before);
+
+	TEST_ASSERT(!pthread_create(&thread, NULL, smi_thread, vcpu), "thread");
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	pthread_join(thread, NULL);
+	mmu_roots_check(&roots, uc.args[1] == mmu_root_path_checksum(vcpu->vm),
+			"the guest sees other data than the host");
+	mmu_roots_read(&roots, &after);
+
+	nr_smis = mmu_root_path_nr_smis(vcpu->vm);
+	resets = after.stat[MMU_RESET] - before.stat[MMU_RESET];
+	loads = after.stat[MMU_ROOT_LOAD] - before.stat[MMU_ROOT_LOAD];
+	mmu_roots_report("SMI-async", nr_smis, &before, &after);
+	mmu_roots_check(&roots, nr_smis > 0 && nr_smis <= NR_OPS,
+			"%lu SMIs handled of %u", nr_smis, NR_OPS);
+	mmu_roots_check(&roots, resets == RESETS_PER_SMI * nr_smis,
+			"mmu_reset grew by %lu, expected %lu for %lu SMIs",
+			resets, RESETS_PER_SMI * nr_smis, nr_smis);
+	/*
+	 * An SMI that is pending when another one returns is taken before the root
+	 * of normal mode is looked for.
+	 */
+	mmu_roots_check(&roots, loads > nr_smis && loads <= LOADS_PER_SMI * nr_smis,
+			"mmu_root_load grew by %lu, expected more than %lu, up to %lu",
+			loads, nr_smis, LOADS_PER_SMI * nr_smis);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_ALLOC,
+				mmu_root_path_counts(PATH_SMM)->roots - 1);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_INVALIDATE, 0);
+	mmu_roots_vm_free(&roots);
+}
+
+static void guest_send_init(void)
+{
+	x2apic_enable();
+	GUEST_SYNC(0);
+	x2apic_write_reg(APIC_ICR, (uint64_t)BSP_ID << 32 | APIC_INT_ASSERT | APIC_DM_INIT);
+	GUEST_SYNC(0);
+}
+
+static void expect_smm(struct mmu_roots *roots, struct kvm_vcpu *vcpu, bool smm, bool latched)
+{
+	struct kvm_vcpu_events events;
+
+	vcpu_events_get(vcpu, &events);
+	mmu_roots_check(roots, !!events.smi.smm == smm && !!events.smi.latched_init == latched,
+			"in SMM: %u, INIT latched: %u, expected %u and %u",
+			events.smi.smm, events.smi.latched_init, smm, latched);
+}
+
+/*
+ * INIT waits for RSM.  The bootstrap processor goes on at the reset vector, where
+ * nothing is: how it leaves the guest then does not matter.
+ */
+TEST(init_is_latched_in_smm)
+{
+	struct mmu_roots_snapshot in_smm, latched, after;
+	struct kvm_vcpu *bsp, *other;
+	struct kvm_mp_state mp_state;
+	struct mmu_roots roots;
+	struct kvm_sregs sregs;
+	struct kvm_vm *vm;
+
+	printf("#@ path=INIT-in-SMM\n");
+	mmu_root_path_require(PATH_SMM);
+	vm = mmu_root_path_vm_create(&bsp, guest_code);
+	other = vm_vcpu_add(vm, OTHER_ID, guest_send_init);
+	mmu_root_path_set_smi_handler(handler_exits, sizeof(handler_exits));
+	mmu_roots_open(&roots, vm, "INIT-in-SMM");
+
+	run(other);
+	run(bsp);
+	smi(bsp);
+	mmu_root_path_run_for_good(bsp);
+	expect_smm(&roots, bsp, true, false);
+	mmu_roots_read(&roots, &in_smm);
+
+	run(other);
+	/* KVM_GET_MP_STATE has KVM process INIT, unless it has to wait. */
+	vcpu_mp_state_get(bsp, &mp_state);
+	expect_smm(&roots, bsp, true, true);
+	mmu_roots_read(&roots, &latched);
+	mmu_roots_expect_growth(&roots, &in_smm, &latched, MMU_RESET, 0);
+
+	__vcpu_run(bsp);
+	mmu_roots_read(&roots, &after);
+	expect_smm(&roots, bsp, false, false);
+	vcpu_sregs_get(bsp, &sregs);
+	mmu_roots_check(&roots, !(sregs.cr0 & (X86_CR0_PE | X86_CR0_PG)) && !sregs.cr4 &&
+			!sregs.efer, "INIT left CR0 %#llx, CR4 %#llx, EFER %#llx",
+			sregs.cr0, sregs.cr4, sregs.efer);
+	mmu_roots_report("INIT-in-SMM", 1, &latched, &after);
+	mmu_roots_expect_growth(&roots, &latched, &after, MMU_RESET, RESETS_OF_RSM + 1);
+	/* RSM is followed by INIT, without an entry in between. */
+	mmu_roots_expect_growth(&roots, &latched, &after, MMU_ROOT_LOAD, 1);
+	mmu_roots_check(&roots, mmu_root_path_nr_smis(vm) == 1, "%lu SMIs handled, expected 1",
+			mmu_root_path_nr_smis(vm));
+	mmu_roots_vm_free(&roots);
+}
+
+#define USER_PAGE		0
+#define READ_INSN		"cmpl $0, (%[addr])"
+
+/* SMAP, with which the data at USER_PAGE cannot be read, as the CPU and KVM see it. */
+static void guest_smap(void)
+{
+	uint64_t error_code;
+	uint8_t vector;
+	int i;
+
+	guest_path_init(PATH_SMM);
+	set_cr4(get_cr4() | X86_CR4_SMAP);
+	for (i = 0; i < NR_OPS; i++) {
+		mmu_root_paths[PATH_SMM].guest_op();
+		GUEST_ASSERT_EQ(kvm_asm_safe(READ_INSN, [addr] "r" (MMU_ROOT_DATA_GVA)),
+				PF_VECTOR);
+		asm volatile(KVM_ASM_SAFE_FEP(READ_INSN)
+			     : KVM_ASM_SAFE_OUTPUTS(vector, error_code)
+			     : [addr] "r" ((uint64_t)MMU_ROOT_DATA_GVA)
+			     : KVM_ASM_SAFE_CLOBBERS, "memory");
+		GUEST_ASSERT_EQ(vector, PF_VECTOR);
+	}
+	GUEST_SYNC(0);
+}
+
+/* Paging is off in SMM, and what it was after RSM, for the emulator, too. */
+TEST(emulated_accesses_in_smm_and_after_rsm)
+{
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+
+	printf("#@ path=KVM_SMI\n");
+	mmu_root_path_require(PATH_SMM);
+	mmu_root_path_require(PATH_CR4_SMAP);
+	mmu_roots_force_emulation();
+	vm = mmu_root_path_vm_create(&vcpu, guest_smap);
+	mmu_root_path_pte(vm, USER_PAGE, PTE_USER_MASK, 0, 0);
+	mmu_root_path_set_smi_handler(handler_emulated, sizeof(handler_emulated));
+	mmu_roots_open(&roots, vm, "SMM emulated");
+	run(vcpu);
+	mmu_root_params_restore();
+	mmu_roots_check(&roots, mmu_root_path_nr_smis(vm) == 2 + NR_OPS,
+			"%lu SMIs handled, expected %u", mmu_root_path_nr_smis(vm), 2 + NR_OPS);
+	mmu_roots_vm_free(&roots);
+}
+
+/* A page that exists for SMM only, and code in it, as large as a huge page. */
+#define HUGE_SMM_SLOT		0x10005
+#define HUGE_PAGE_SIZE		(2ul << 20)
+#define HUGE_GPA		(16 * HUGE_PAGE_SIZE)
+#define LOGGED_SLOT		6
+#define LOGGED_GPA		0x50000000ul
+
+/* How often KVM looks for pages to recover, and how long that may take at most. */
+#define RECOVERY_PERIOD_MS	"20"
+#define RECOVERY_TRIES		500
+#define RECOVERY_STEP_US	20000
+
+static void *alloc_huge_page(void)
+{
+	void *mem = mmap(NULL, 2 * HUGE_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *huge = (void *)(((uintptr_t)mem + HUGE_PAGE_SIZE - 1) & -HUGE_PAGE_SIZE);
+
+	TEST_ASSERT(mem != MAP_FAILED, "mmap() a huge page");
+	TEST_ASSERT(!madvise(huge, HUGE_PAGE_SIZE, MADV_HUGEPAGE), "MADV_HUGEPAGE");
+	memset(huge, 0, HUGE_PAGE_SIZE);
+	return huge;
+}
+
+static void add_slot(struct kvm_vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
+		     uint64_t size, void *hva)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+	};
+
+	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+static uint64_t splits(struct mmu_roots *roots)
+{
+	uint64_t val = 0;
+	int ret = mmu_roots_read_debugfs(roots, "nx_lpage_splits", &val);
+
+	mmu_roots_check(roots, !ret, "cannot read nx_lpage_splits");
+	return val;
+}
+
+/*
+ * The worker that gives huge pages back looks up the memslot of each page that was
+ * split, if any memslot logs dirty pages: in the address space of the page, which
+ * is SMM's here (before 817fa998362d it was always the one of normal mode).
+ */
+TEST(huge_pages_are_recovered_while_roots_of_smm_live)
+{
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	int tries = RECOVERY_TRIES;
+	uint8_t *huge;
+
+	printf("#@ path=KVM_SMI\n");
+	mmu_root_path_require(PATH_SMM);
+	__TEST_REQUIRE(thp_configured(), "no transparent huge pages: CONFIG_TRANSPARENT_HUGEPAGE");
+	mmu_root_param_set("nx_huge_pages", "force");
+	mmu_root_param_set("nx_huge_pages_recovery_ratio", "0");
+
+	vm = mmu_root_path_vm_create(&vcpu, guest_code);
+	huge = alloc_huge_page();
+	add_slot(vm, HUGE_SMM_SLOT, 0, HUGE_GPA, HUGE_PAGE_SIZE, huge);
+	/* SMBASE there: the handler runs in the huge page, and is its only code. */
+	memcpy(huge + 0x8000, mmu_root_path_smram(true) + 0x8000, PAGE_SIZE);
+	vcpu_set_msr(vcpu, MSR_IA32_SMBASE, HUGE_GPA);
+	mmu_roots_open(&roots, vm, "NX huge pages");
+	add_slot(vm, LOGGED_SLOT, KVM_MEM_LOG_DIRTY_PAGES, LOGGED_GPA, HUGE_PAGE_SIZE,
+		 alloc_huge_page());
+
+	smi(vcpu);
+	run(vcpu);
+	mmu_roots_check(&roots, *(uint32_t *)(huge + MMU_ROOT_SMI_COUNT_OFFSET) == 1,
+			"the SMI was not handled in the huge page");
+	mmu_roots_check(&roots, splits(&roots) > 0, "SMM's code did not split the huge page");
+	mmu_root_param_set("nx_huge_pages_recovery_period_ms", RECOVERY_PERIOD_MS);
+	mmu_root_param_set("nx_huge_pages_recovery_ratio", "1");
+	while (splits(&roots) && --tries)
+		usleep(RECOVERY_STEP_US);
+	mmu_roots_check(&roots, tries, "the huge page was not recovered");
+
+	smi(vcpu);
+	run(vcpu);
+	mmu_roots_check(&roots, *(uint32_t *)(huge + MMU_ROOT_SMI_COUNT_OFFSET) == 2,
+			"the second SMI was not handled in the huge page");
+	mmu_root_params_restore();
+	mmu_roots_vm_free(&roots);
+}
+
+TEST_HARNESS_MAIN
