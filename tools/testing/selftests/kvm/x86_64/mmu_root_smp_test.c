@@ -1,0 +1,555 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Several vCPUs in threads of their own, on random paths at once.
+ *
+ * What a vCPU does to its own MMU does not depend on the others: per vCPU, resets
+ * and loads are as exact as they are for one.  What happens to the roots of the VM
+ * is left to the laws, and to bounds.  On a host with a single CPU the threads take
+ * turns; it takes several, and a kernel that checks its locks, to see races.
+ */
+#include <glob.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "apic.h"
+#include "mmu_roots.h"
+#include "mmu_roots_paths.h"
+
+#define MAX_VCPUS		MMU_ROOT_PATH_VCPUS
+#define NR_OPS			300
+
+/*
+ * Roots that random paths visit: with two-dimensional paging one, and one in SMM.
+ * Those of shadow paging differ in CR0.WP and, unless it is set, in CR4.SMEP and
+ * CR4.SMAP; and there are four PAE roots in SMM.
+ */
+#define MAX_ROOTS(tdp)		((tdp) ? 2 : 1 + 2 * 2 + 4)
+
+/* What a vCPU has done, written by the guest. */
+struct tally {
+	uint64_t resets;
+	uint64_t loads;
+	uint64_t found;
+	uint64_t checksum;
+};
+
+static struct tally tallies[MAX_VCPUS];
+
+/* Known to the guest. */
+static bool tdp;
+static bool usable[NR_GUEST_PATHS];
+static uint64_t stop_guests;
+
+/* Numerical Recipes' generator; the upper bits are the random ones. */
+static uint32_t guest_random(uint32_t *state)
+{
+	*state = *state * 1664525 + 1013904223;
+	return *state >> 16;
+}
+
+static void guest_op(struct tally *tally, enum mmu_root_path_id path)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[path];
+	const struct mmu_root_counts *counts = tdp ? &p->tdp : &p->shadow;
+
+	p->guest_op();
+	tally->resets += counts->resets;
+	tally->loads += counts->loads;
+	tally->found += counts->found;
+}
+
+static void guest_walk(uint32_t id, uint64_t nr_ops)
+{
+	struct tally *tally = &tallies[id];
+	uint32_t path, state = id + 1;
+	uint64_t i;
+
+	for (i = 0; i < nr_ops && !READ_ONCE(stop_guests); i++) {
+		path = guest_random(&state) % NR_GUEST_PATHS;
+		if (usable[path])
+			guest_op(tally, path);
+		guest_touch_data(i);
+	}
+	tally->checksum = guest_checksum_data();
+}
+
+static void guest_code(uint32_t id, uint64_t nr_ops)
+{
+	x2apic_enable();
+	GUEST_SYNC(0);
+	guest_walk(id, nr_ops);
+	GUEST_SYNC(1);
+	for (;;) {
+		guest_touch_data(id);
+		GUEST_SYNC(2);
+	}
+}
+
+/* Of the first vCPU, which all others find the data filled by. */
+static void guest_fill(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	GUEST_SYNC(0);
+}
+
+static void *run(void *vcpu)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	return NULL;
+}
+
+static struct kvm_vm *create_vm(struct kvm_vcpu *vcpus[], int nr_vcpus, uint64_t nr_ops)
+{
+	struct kvm_vm *vm = mmu_root_path_vm_create(&vcpus[0], guest_fill);
+	struct kvm_regs regs;
+	int i;
+
+	tdp = kvm_is_tdp_enabled();
+	for (i = 0; i < NR_GUEST_PATHS; i++)
+		usable[i] = (tdp || !mmu_root_paths[i].tdp_only) &&
+			    (!mmu_root_paths[i].supported || mmu_root_paths[i].supported());
+	sync_global_to_guest(vm, tdp);
+	sync_global_to_guest(vm, usable);
+
+	for (i = 1; i < nr_vcpus; i++)
+		vcpus[i] = mmu_root_path_vcpu_add(vm, i, guest_code);
+	vcpu_regs_get(vcpus[0], &regs);
+	run(vcpus[0]);
+	regs.rip = (uintptr_t)guest_code;
+	vcpu_regs_set(vcpus[0], &regs);
+	for (i = 0; i < nr_vcpus; i++)
+		vcpu_args_set(vcpus[i], 2, i, nr_ops);
+	return vm;
+}
+
+static void run_all(struct kvm_vcpu *vcpus[], int nr_vcpus)
+{
+	pthread_t threads[MAX_VCPUS];
+	int i;
+
+	for (i = 0; i < nr_vcpus; i++)
+		TEST_ASSERT(!pthread_create(&threads[i], NULL, run, vcpus[i]), "thread");
+	for (i = 0; i < nr_vcpus; i++)
+		pthread_join(threads[i], NULL);
+}
+
+FIXTURE(smp) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpus[MAX_VCPUS];
+	struct kvm_vm *vm;
+};
+
+FIXTURE_VARIANT(smp) {
+	int nr_vcpus;
+};
+
+FIXTURE_VARIANT_ADD(smp, 1_vcpu) { .nr_vcpus = 1 };
+FIXTURE_VARIANT_ADD(smp, 2_vcpus) { .nr_vcpus = 2 };
+FIXTURE_VARIANT_ADD(smp, 4_vcpus) { .nr_vcpus = 4 };
+FIXTURE_VARIANT_ADD(smp, 8_vcpus) { .nr_vcpus = 8 };
+
+FIXTURE_SETUP(smp)
+{
+	printf("#@ path=SMP-%d\n", variant->nr_vcpus);
+	mmu_roots_require();
+	self->vm = create_vm(self->vcpus, variant->nr_vcpus, NR_OPS);
+	mmu_roots_open(&self->roots, self->vm, "random paths");
+}
+
+FIXTURE_TEARDOWN(smp)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+static void check_tally(struct mmu_roots *roots, const struct mmu_roots_snapshot *before,
+			const struct mmu_roots_snapshot *after, int vcpu, uint64_t checksum)
+{
+	struct tally *tally = &tallies[vcpu];
+	uint64_t resets, loads;
+
+	resets = mmu_roots_vcpu_stat(after, vcpu, MMU_RESET) -
+		 mmu_roots_vcpu_stat(before, vcpu, MMU_RESET);
+	loads = mmu_roots_vcpu_stat(after, vcpu, MMU_ROOT_LOAD) -
+		mmu_roots_vcpu_stat(before, vcpu, MMU_ROOT_LOAD);
+	mmu_roots_check(roots, resets == tally->resets,
+			"mmu_reset of vCPU %d grew by %lu, expected %lu",
+			vcpu, resets, tally->resets);
+	mmu_roots_check(roots, loads == tally->loads,
+			"mmu_root_load of vCPU %d grew by %lu, expected %lu",
+			vcpu, loads, tally->loads);
+	mmu_roots_check(roots, tally->checksum == checksum,
+			"vCPU %d sees other data than the host", vcpu);
+}
+
+/* No root dies, so what the loads do not find they have built. */
+static void check_roots(struct mmu_roots *roots, const struct mmu_roots_snapshot *before,
+			const struct mmu_roots_snapshot *after, int nr_vcpus)
+{
+	uint64_t grown, found = 0;
+	int i;
+
+	for (i = 0; i < nr_vcpus; i++)
+		found += tallies[i].found;
+	grown = after->stat[MMU_ROOT_ALLOC] + after->stat[MMU_ROOT_REUSE] -
+		before->stat[MMU_ROOT_ALLOC] - before->stat[MMU_ROOT_REUSE];
+	mmu_roots_check(roots, grown == found, "loads took %lu roots, expected %lu",
+			grown, found);
+	mmu_roots_check(roots, after->stat[MMU_ROOT_ALLOC] <= MAX_ROOTS(tdp),
+			"%lu roots built, at most %u are different",
+			after->stat[MMU_ROOT_ALLOC], MAX_ROOTS(tdp));
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_INVALIDATE, 0);
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_FREE, 0);
+}
+
+TEST_F(smp, each_vcpu_counts_for_itself)
+{
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots *roots = &self->roots;
+	char name[16];
+	uint64_t sum;
+	int i;
+
+	run_all(self->vcpus, variant->nr_vcpus);
+	mmu_roots_read(roots, &before);
+	run_all(self->vcpus, variant->nr_vcpus);
+	mmu_roots_read(roots, &after);
+
+	snprintf(name, sizeof(name), "SMP-%d", variant->nr_vcpus);
+	mmu_roots_report(name, NR_OPS * variant->nr_vcpus, &before, &after);
+	sync_global_from_guest(self->vm, tallies);
+	sum = mmu_root_path_checksum(self->vm);
+	for (i = 0; i < variant->nr_vcpus; i++)
+		check_tally(roots, &before, &after, i, sum);
+	check_roots(roots, &before, &after, variant->nr_vcpus);
+}
+
+/* seeds/003: a vCPU that does not run keeps the root alive, and finds it again. */
+TEST(idle_vcpu_keeps_its_root)
+{
+	struct mmu_roots_snapshot before, storm, after;
+	struct kvm_vcpu *vcpus[2];
+	struct mmu_roots roots;
+	struct kvm_vm *vm;
+
+	printf("#@ path=SMP-idle\n");
+	vm = create_vm(vcpus, 2, NR_OPS);
+	mmu_roots_open(&roots, vm, "idle vCPU");
+	run_all(vcpus, 2);
+	mmu_roots_read(&roots, &before);
+	run(vcpus[0]);
+	mmu_roots_read(&roots, &storm);
+	vcpu_args_set(vcpus[1], 2, 1, 0);
+	stop_guests = 1;
+	sync_global_to_guest(vm, stop_guests);
+	run(vcpus[1]);
+	mmu_roots_read(&roots, &after);
+
+	mmu_roots_report("SMP-idle", NR_OPS, &before, &storm);
+	mmu_roots_check(&roots, mmu_roots_vcpu_stat(&storm, 1, MMU_RESET) ==
+			mmu_roots_vcpu_stat(&before, 1, MMU_RESET),
+			"a storm on one vCPU reset the MMU of another one");
+	mmu_roots_expect_growth(&roots, &storm, &after, MMU_ROOT_LOAD, 0);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_FREE, 0);
+	mmu_roots_vm_free(&roots);
+}
+
+/* Everything that can happen to a VM meanwhile, from the thread of userspace. */
+#define SPARE_SLOT		8
+#define SPARE_GPA		0x50000000ul
+#define NR_EVENTS		40
+
+static void set_spare_slot(struct kvm_vm *vm, void *hva, uint64_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = SPARE_SLOT,
+		.guest_phys_addr = SPARE_GPA,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+	};
+
+	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+/* The vCPU goes with the VM, or with its file descriptor if it never was one. */
+static void create_and_close_vcpu(struct kvm_vm *vm, int id)
+{
+	int fd = __vm_ioctl(vm, KVM_CREATE_VCPU, (void *)(uintptr_t)id);
+
+	TEST_ASSERT(fd >= 0, "KVM_CREATE_VCPU %d", id);
+	close(fd);
+}
+
+static void disturb(struct kvm_vm *vm, int nr_vcpus)
+{
+	void *hva = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned int seed = 1;
+	int i;
+
+	for (i = 0; i < NR_EVENTS; i++) {
+		set_spare_slot(vm, hva, PAGE_SIZE);
+		if (kvm_has_cap(KVM_CAP_X86_SMM))
+			mmu_root_path_send_smi(vm, rand_r(&seed) % nr_vcpus);
+		if (mmu_reset_every_supported())
+			mmu_reset_every_set(rand_r(&seed) % 5);
+		usleep(rand_r(&seed) % 1000);
+		set_spare_slot(vm, hva, 0);
+	}
+	create_and_close_vcpu(vm, nr_vcpus);
+	munmap(hva, PAGE_SIZE);
+}
+
+/* Long enough to outlast the disturbances. */
+#define ENDLESS			UINT64_MAX
+#define NR_DISTURBED		4
+
+TEST(everything_at_once)
+{
+	struct mmu_roots_snapshot before, after;
+	struct kvm_vcpu *vcpus[NR_DISTURBED];
+	pthread_t threads[NR_DISTURBED];
+	struct mmu_roots roots;
+	struct kvm_vm *vm;
+	uint64_t grown;
+	int i;
+
+	printf("#@ path=SMP-all\n");
+	vm = create_vm(vcpus, NR_DISTURBED, ENDLESS);
+	mmu_roots_open(&roots, vm, "everything at once");
+	run_all(vcpus, NR_DISTURBED);
+	mmu_roots_read(&roots, &before);
+
+	for (i = 0; i < NR_DISTURBED; i++)
+		TEST_ASSERT(!pthread_create(&threads[i], NULL, run, vcpus[i]), "thread");
+	disturb(vm, NR_DISTURBED);
+	stop_guests = 1;
+	sync_global_to_guest(vm, stop_guests);
+	for (i = 0; i < NR_DISTURBED; i++)
+		pthread_join(threads[i], NULL);
+	mmu_root_params_restore();
+	mmu_roots_read(&roots, &after);
+
+	mmu_roots_report("SMP-all", NR_EVENTS, &before, &after);
+	sync_global_from_guest(vm, tallies);
+	for (i = 0; i < NR_DISTURBED; i++) {
+		grown = mmu_roots_vcpu_stat(&after, i, MMU_RESET) -
+			mmu_roots_vcpu_stat(&before, i, MMU_RESET);
+		/* SMIs and forced resets of the host add to what the guest did. */
+		mmu_roots_check(&roots, grown >= tallies[i].resets,
+				"mmu_reset of vCPU %d grew by %lu, expected %lu at least",
+				i, grown, tallies[i].resets);
+		mmu_roots_check(&roots, tallies[i].checksum == mmu_root_path_checksum(vm),
+				"vCPU %d sees other data than the host", i);
+	}
+	/* Each deletion finds as many valid roots as there can be, or fewer. */
+	mmu_roots_check(&roots, after.stat[MMU_ROOT_INVALIDATE] > 0 &&
+			after.stat[MMU_ROOT_INVALIDATE] <= NR_EVENTS * MAX_ROOTS(tdp),
+			"%lu roots invalidated by %u deletions",
+			after.stat[MMU_ROOT_INVALIDATE], NR_EVENTS);
+	mmu_roots_vm_free(&roots);
+}
+
+/* INITs from several vCPUs that hit another one wherever it is. */
+#define NR_SENDERS		3
+#define TARGET_ID		NR_SENDERS
+#define NR_INITS		30
+
+static uint64_t nr_starts;
+
+static void guest_sender(void)
+{
+	int i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	x2apic_enable();
+	GUEST_SYNC(0);
+	for (i = 0; i < NR_INITS; i++)
+		guest_send_init_sipi_sipi(TARGET_ID);
+	GUEST_SYNC(1);
+	/* The last one has to get through. */
+	guest_send_init_sipi_sipi(TARGET_ID);
+	GUEST_SYNC(2);
+}
+
+static void guest_target(void)
+{
+	nr_starts++;
+	for (;;) {
+		tallies[TARGET_ID].checksum = guest_checksum_data();
+		guest_exit();
+	}
+}
+
+static void *target_thread(void *arg)
+{
+	struct kvm_vcpu *target = arg;
+
+	while (!READ_ONCE(stop_guests))
+		mmu_root_path_run_for_good(target);
+	return NULL;
+}
+
+TEST(init_storm_from_several_vcpus)
+{
+	struct mmu_roots_snapshot before, after;
+	struct kvm_vcpu *vcpus[NR_SENDERS + 1];
+	struct mmu_roots roots;
+	struct kvm_regs regs;
+	struct kvm_vm *vm;
+	pthread_t thread;
+	int i;
+
+	printf("#@ path=SMP-INIT\n");
+	vm = mmu_root_path_vm_create(&vcpus[0], guest_sender);
+	for (i = 1; i < NR_SENDERS; i++)
+		vcpus[i] = mmu_root_path_vcpu_add(vm, i, guest_sender);
+	vcpus[TARGET_ID] = mmu_root_path_vcpu_add(vm, TARGET_ID, guest_target);
+	vcpu_regs_get(vcpus[TARGET_ID], &regs);
+	mmu_root_sipi_install(vcpus[TARGET_ID], guest_target, regs.rsp);
+	mmu_roots_open(&roots, vm, "INIT storm");
+	run_all(vcpus, NR_SENDERS);
+	mmu_roots_read(&roots, &before);
+
+	TEST_ASSERT(!pthread_create(&thread, NULL, target_thread, vcpus[TARGET_ID]), "thread");
+	run_all(vcpus, NR_SENDERS);
+	WRITE_ONCE(stop_guests, 1);
+	run(vcpus[0]);
+	pthread_join(thread, NULL);
+	mmu_roots_read(&roots, &after);
+
+	sync_global_from_guest(vm, nr_starts);
+	sync_global_from_guest(vm, tallies);
+	mmu_roots_report("SMP-INIT", nr_starts, &before, &after);
+	mmu_roots_check(&roots, nr_starts > 0, "the target was never started");
+	mmu_roots_check(&roots, tallies[TARGET_ID].checksum == mmu_root_path_checksum(vm),
+			"the target sees other data than the host");
+	for (i = 0; i < NR_SENDERS; i++)
+		mmu_roots_check(&roots, mmu_roots_vcpu_stat(&after, i, MMU_RESET) ==
+				mmu_roots_vcpu_stat(&before, i, MMU_RESET),
+				"INIT reset the MMU of vCPU %d, which sent it", i);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_INVALIDATE, 0);
+	mmu_roots_vm_free(&roots);
+}
+
+/* VMs that are killed with all of their vCPUs running. */
+#define NR_KILLS		5
+#define KILL_AFTER_US		3000
+
+/* How long the kernel may take to destroy the last one. */
+#define GONE_TRIES		500
+#define GONE_STEP_US		10000
+
+/* @ready: told that the storm begins, and closed */
+static void storm_until_killed(int ready)
+{
+	struct kvm_vcpu *vcpus[NR_DISTURBED];
+
+	create_vm(vcpus, NR_DISTURBED, ENDLESS);
+	run_all(vcpus, NR_DISTURBED);
+	close(ready);
+	run_all(vcpus, NR_DISTURBED);
+}
+
+/* Kill a VM some time after its vCPUs were let loose. */
+static void kill_storm(struct mmu_roots *check, useconds_t after_us)
+{
+	int pipe_fds[2], status;
+	char unused;
+	pid_t pid;
+
+	TEST_ASSERT(!pipe(pipe_fds), "pipe()");
+	pid = fork();
+	TEST_ASSERT(pid >= 0, "fork()");
+	if (!pid) {
+		storm_until_killed(pipe_fds[1]);
+		_exit(KSFT_FAIL);
+	}
+	close(pipe_fds[1]);
+	/* Ends when the child closes its end, be it because it has died. */
+	TEST_ASSERT(!read(pipe_fds[0], &unused, sizeof(unused)), "read()");
+	close(pipe_fds[0]);
+	usleep(after_us);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	mmu_roots_check(check, WIFSIGNALED(status), "the storm ended by itself");
+}
+
+/* Counts of an event, by all processes: a killed VM is destroyed by the kernel. */
+#define MAX_CPUS		64
+
+static void open_on_all_cpus(int fds[MAX_CPUS], const char *event, const char *filter)
+{
+	int cpu, nr_cpus = get_nprocs();
+
+	__TEST_REQUIRE(nr_cpus <= MAX_CPUS, "more than %d CPUs", MAX_CPUS);
+	for (cpu = 0; cpu < nr_cpus; cpu++) {
+		fds[cpu] = mmu_roots_event_open_cpu(event, filter, cpu);
+		__TEST_REQUIRE(fds[cpu] >= 0,
+			       "cannot count kvmmmu:%s on CPU %d: mount -t tracefs none /sys/kernel/tracing, as root",
+			       event, cpu);
+	}
+}
+
+static uint64_t read_all_cpus(int fds[MAX_CPUS])
+{
+	int cpu, nr_cpus = get_nprocs();
+	uint64_t sum = 0;
+
+	for (cpu = 0; cpu < nr_cpus; cpu++)
+		sum += mmu_roots_event_read(fds[cpu]);
+	return sum;
+}
+
+static bool other_vms_exist(void)
+{
+	glob_t found;
+	int ret = glob("/sys/kernel/debug/kvm/[0-9]*-[0-9]*", 0, NULL, &found);
+
+	globfree(&found);
+	return !ret;
+}
+
+TEST(no_root_outlives_a_vm_that_is_killed)
+{
+	int alloc[MAX_CPUS], invalidate[MAX_CPUS], nr_free[MAX_CPUS], i;
+	struct mmu_roots check = { .name = "killed VM" };
+	uint64_t nr_built;
+
+	printf("#@ path=SMP-kill\n");
+	mmu_roots_require();
+	__TEST_REQUIRE(!other_vms_exist(), "other VMs on this host: stop them");
+	open_on_all_cpus(alloc, "kvm_mmu_root_load", "created==1");
+	open_on_all_cpus(invalidate, "kvm_mmu_root_invalidate", NULL);
+	open_on_all_cpus(nr_free, "kvm_mmu_root_free", NULL);
+
+	for (i = 0; i < NR_KILLS; i++)
+		kill_storm(&check, i * KILL_AFTER_US);
+	for (i = 0; i < GONE_TRIES && other_vms_exist(); i++)
+		usleep(GONE_STEP_US);
+
+	nr_built = read_all_cpus(alloc);
+	mmu_roots_check(&check, !other_vms_exist(), "a VM outlives its process");
+	mmu_roots_check(&check, nr_built >= NR_KILLS, "only %lu roots built by %d VMs",
+			nr_built, NR_KILLS);
+	mmu_roots_check(&check, read_all_cpus(invalidate) == nr_built,
+			"law 3: %lu roots built, but %lu invalidated", nr_built,
+			read_all_cpus(invalidate));
+	mmu_roots_check(&check, read_all_cpus(nr_free) == nr_built,
+			"law 1: %lu roots built, but %lu freed", nr_built,
+			read_all_cpus(nr_free));
+	if (check.nr_failures)
+		exit(KSFT_FAIL);
+}
+
+TEST_HARNESS_MAIN
