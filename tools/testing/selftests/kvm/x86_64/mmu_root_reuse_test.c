@@ -44,6 +44,7 @@ static void guest_code(enum mmu_root_path_id path)
 
 	guest_path_init(path);
 	guest_path_storm(path, NR_WARM_OPS);
+	guest_checksum_data();
 	GUEST_SYNC(0);
 
 	guest_path_storm(path, NR_OPS);

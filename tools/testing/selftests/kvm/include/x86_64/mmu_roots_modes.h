@@ -10,8 +10,8 @@
 
 /* Known to the assembler, too. */
 
-/* Where the guest's code is, below 2 MiB. */
-#define MMU_ROOT_MODE_GPA	0xf1000
+/* Where the guest's code is, aligned to 4 MiB; clear of all other memslots. */
+#define MMU_ROOT_MODE_GPA	0x1800000
 
 /* The page directory pointer table of PAE paging, and the entry for the data. */
 #define MMU_ROOT_MODE_PDPT	(MMU_ROOT_MODE_GPA + 0x1000)

@@ -8,8 +8,11 @@
 
 /* Known to the assembler, too. */
 
-/* Where SIPI starts an application processor. */
-#define MMU_ROOT_SIPI_GPA	0xf0000
+/*
+ * Where SIPI starts an application processor: below 1 MiB, and below all that the
+ * library allocates, see KVM_UTIL_MIN_PFN.
+ */
+#define MMU_ROOT_SIPI_GPA	0x1000
 
 /*
  * Reading from it leaves the guest, see guest_exit_for_good(): not emulated by

@@ -19,7 +19,7 @@
  *   PD_32 ---------> PT_32_LOW, PT_32_DATA
  *   PDPT_PAE ------> PD_LOW, PD_DATA (or PD_MIRROR)
  *   PML4 -> PDPT --> PD_LOW, PD_DATA
- *   PD_LOW: one page of 2 MiB
+ *   PD_LOW: one page of 2 MiB, for the code and the tables
  *   PD_DATA -------> PT_DATA;  PD_MIRROR --> PT_MIRROR
  */
 enum {
@@ -39,9 +39,13 @@ enum {
 	NR_PAGES,
 };
 
+#define MODE_SLOT		4
+
 #define GPA_OF(page)		(MMU_ROOT_MODE_GPA + (page) * PAGE_SIZE)
 
-/* Index of the data in a table of each kind: Intel SDM, "Paging". */
+/* Index of the code, and of the data, in their tables: Intel SDM, "Paging". */
+#define CODE_PD_32_INDEX	(MMU_ROOT_MODE_GPA >> 22)
+#define CODE_PD_INDEX		(MMU_ROOT_MODE_GPA >> 21)
 #define PD_32_INDEX		(MMU_ROOT_DATA_GVA >> 22)
 #define PDPT_INDEX		(MMU_ROOT_DATA_GVA >> 30)
 
@@ -77,10 +81,10 @@ static void fill_32bit(struct kvm_vm *vm)
 	uint32_t *data = addr_gpa2hva(vm, GPA_OF(PT_32_DATA));
 	unsigned int i;
 
-	pd[0] = GPA_OF(PT_32_LOW) | PTE_TABLE;
+	pd[CODE_PD_32_INDEX] = GPA_OF(PT_32_LOW) | PTE_TABLE;
 	pd[PD_32_INDEX] = GPA_OF(PT_32_DATA) | PTE_TABLE;
 	for (i = 0; i < PAGE_SIZE / sizeof(*low); i++)
-		low[i] = i * PAGE_SIZE | PTE_TABLE;
+		low[i] = (MMU_ROOT_MODE_GPA + i * PAGE_SIZE) | PTE_TABLE;
 	for (i = 0; i < MMU_ROOT_DATA_PAGES; i++)
 		data[i] = (MMU_ROOT_DATA_GVA + i * PAGE_SIZE) | PTE_TABLE;
 }
@@ -99,7 +103,7 @@ static void fill_pae_and_4level(struct kvm_vm *vm)
 	set_entry(vm, PML4, 0, GPA_OF(PDPT) | PTE_TABLE);
 	set_entry(vm, PDPT, 0, GPA_OF(PD_LOW) | PTE_TABLE);
 	set_entry(vm, PDPT, PDPT_INDEX, GPA_OF(PD_DATA) | PTE_TABLE);
-	set_entry(vm, PD_LOW, 0, PTE_2M_PAGE);
+	set_entry(vm, PD_LOW, CODE_PD_INDEX, MMU_ROOT_MODE_GPA | PTE_2M_PAGE);
 	set_entry(vm, PD_DATA, 0, GPA_OF(PT_DATA) | PTE_TABLE);
 	set_entry(vm, PD_MIRROR, 0, GPA_OF(PT_MIRROR) | PTE_TABLE);
 
@@ -142,7 +146,8 @@ void mmu_root_mode_install(struct kvm_vcpu *vcpu)
 	struct kvm_vm *vm = vcpu->vm;
 	unsigned int i;
 
-	vm_phy_pages_alloc(vm, NR_PAGES, MMU_ROOT_MODE_GPA, vm->memslots[MEM_REGION_DATA]);
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, MMU_ROOT_MODE_GPA,
+				    MODE_SLOT, NR_PAGES, 0);
 	memcpy(addr_gpa2hva(vm, MMU_ROOT_MODE_GPA), mmu_roots_mode_start,
 	       mmu_roots_mode_end - mmu_roots_mode_start);
 	for (i = 0; i < MMU_ROOT_DATA_PAGES; i++)

@@ -493,9 +493,12 @@ uint64_t guest_checksum_data(void)
 void mmu_root_sipi_install(struct kvm_vcpu *ap, void *entry, uint64_t stack)
 {
 	struct kvm_sregs sregs;
+	vm_paddr_t gpa;
 	uint8_t *page;
 
-	vm_phy_pages_alloc(ap->vm, 1, MMU_ROOT_SIPI_GPA, ap->vm->memslots[MEM_REGION_DATA]);
+	gpa = vm_phy_pages_alloc(ap->vm, 1, MMU_ROOT_SIPI_GPA,
+				 ap->vm->memslots[MEM_REGION_DATA]);
+	TEST_ASSERT(gpa == MMU_ROOT_SIPI_GPA, "page %#x is in use", MMU_ROOT_SIPI_GPA);
 	virt_map(ap->vm, MMU_ROOT_SIPI_GPA, MMU_ROOT_SIPI_GPA, 1);
 	page = addr_gpa2hva(ap->vm, MMU_ROOT_SIPI_GPA);
 
