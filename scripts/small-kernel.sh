@@ -24,14 +24,16 @@ unpack() {
 			--exclude='*/Documentation/devicetree/*'"
 }
 
-# Modules are built from headers, and tests from some of tools/.
+# Modules of KVM are built from headers, and tests from some of tools/.
 prune() {
 	find "$base/linux" -path "$base/linux/scripts" -prune -o \
 		-path "$base/linux/tools" -prune -o \
-		\( -name '*.o' -o -name '*.a' -o -name 'vmlinux*' -o -name '.*.cmd' -o -name '*.ko' \) \
+		\( -name '*.o' -o -name '*.a' -o -name '*.ko' -o -name '.*.cmd' \
+			-o -name 'vmlinux*' -o -name '.tmp_vmlinux*' \) \
 		-type f -exec rm -f {} +
-	find "$base/linux" -path "$base/linux/drivers/*.[cS]" -delete -o \
-		-path "$base/linux/fs/*.[cS]" -delete -o -path "$base/linux/net/*.[cS]" -delete
+	for dir in drivers fs net sound; do
+		find "$base/linux/$dir" -name '*.[chS]' -delete
+	done
 }
 
 build() {

@@ -56,10 +56,6 @@ build() {
 	touch "$dir/done"
 }
 
-is_excluded() {
-	grep -q "^$1[[:space:]]" "$top/mutants/upstream-excluded"
-}
-
 # Programs of the kernel's, but not those that scripts drive.
 build_upstream() {
 	make_tests "$dir/upstream.log" "building the kernel's own selftests" all
@@ -67,8 +63,7 @@ build_upstream() {
 	mkdir -p "$dir/upstream"
 	for program in $(cd "$dir/kernel/$SELFTESTS/kvm" &&
 		find . -maxdepth 2 -type f -perm -u+x ! -name '*.*' ! -name 'mmu_root_*' ! -name nx_huge_pages_test); do
-		is_excluded "$(basename "$program")" ||
-			strip -o "$dir/upstream/$(basename "$program")" "$dir/kernel/$SELFTESTS/kvm/$program"
+		strip -o "$dir/upstream/$(basename "$program")" "$dir/kernel/$SELFTESTS/kvm/$program"
 	done
 	touch "$dir/upstream/.done"
 }

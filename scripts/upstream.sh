@@ -5,26 +5,43 @@
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
+# link_tests FOLDER NAME...
+link_tests() {
+	folder=$1
+	shift
+	rm -rf "$folder"
+	mkdir -p "$folder"
+	for test in "$@"; do
+		ln -s "$tests/upstream/$test" "$folder/"
+	done
+}
+
+# What may be tried, leaving the excluded ones out.
+worth_trying() {
+	find "$tests/upstream" -type f ! -name ".*" -printf "%f\n" | grep -vxF -e "$(awk '!/^#/ { print $1 }' "$excluded")"
+}
+
 passed() {
 	sed -n 's/^{"type":"case","test":"\([^"]*\)".*"status":"pass".*/\1/p' "$out/upstream.jsonl"
 }
 
-tree=$1
-capture tests "$top/scripts/tests.sh" "$tree" upstream
-good=$tests/upstream-${BED:-qemu-svm}
-lock "upstream-$(basename "$tests")"
-if [ ! -e "$good/.done" ]; then
+try() {
 	out=$BUILD/results/upstream-$$
 	mkdir -p "$out"
+	link_tests "$out/tests" $(worth_trying)
 	run env BED_ARGS='--timeout 3600' "$top/scripts/lane.sh" upstream "$tree" \
-		"$tree/modules" "$tests/upstream" "$out" ||
-		die "the kernel's own tests kill the bed: list the one in mutants/upstream-excluded, see $out/upstream.console"
-	rm -rf "$good"
-	mkdir -p "$good"
-	for test in $(passed); do
-		ln -s "$tests/upstream/$test" "$good/"
-	done
+		"$tree/modules" "$out/tests" "$out" ||
+		die "the kernel's own tests kill the bed: list the one in $excluded, see $out/upstream.console"
+	link_tests "$good" $(passed)
+	rm -rf "$out/tests"
 	touch "$good/.done"
-fi
+}
+
+tree=$1
+excluded=$top/mutants/upstream-excluded
+capture tests "$top/scripts/tests.sh" "$tree" upstream
+good=$tests/upstream-${BED:-qemu-svm}-$(sha256sum <"$excluded" | cut -c1-8)
+lock "upstream-$(basename "$tests")"
+[ -e "$good/.done" ] || try
 say "$(ls "$good" | wc -l) of $(ls "$tests/upstream" | wc -l) of the kernel's own tests pass here"
 echo "$good"
