@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guests of guests: L2s that differ in the page tables that KVM shadows, and
+ * in the memory that they see through them.
+ *
+ * A PGD is what a nested hypervisor switches between: the nested CR3 if L1 uses
+ * nested paging, or else the CR3 of L2.
+ */
+#ifndef SELFTEST_KVM_MMU_ROOTS_NESTED_H
+#define SELFTEST_KVM_MMU_ROOTS_NESTED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kvm_util.h"
+#include "mmu_roots.h"
+
+/* One more than the current root and prev_roots[] of a struct kvm_mmu hold. */
+#define MMU_ROOT_MAX_PGDS	5
+#define MMU_ROOT_MAX_L2S	2
+
+/* Why L2 was left. */
+enum mmu_root_l2_exit {
+	L2_EXIT_CALL,
+	L2_EXIT_INIT,
+	L2_EXIT_OTHER,
+};
+
+/* The roots of L1 and of one L2, whatever the MMU. */
+#define NR_L1_L2_ROOTS		2
+
+/* What L1 intercepts beyond what it has to. */
+#define L1_INTERCEPTS_NOTHING	0
+#define L1_INTERCEPTS_INIT	1
+
+/**
+ * struct mmu_root_nested_counts - What one operation of a path costs
+ * @resets: calls of kvm_mmu_reset_context()
+ * @loads: root loads; none of them builds a root
+ * @reuse: roots that these loads find
+ * @hits: PGD switches that the cache serves
+ * @misses: PGD switches that it doesn't serve
+ * @roots: roots that are built before, in all
+ */
+struct mmu_root_nested_counts {
+	uint64_t resets;
+	uint64_t loads;
+	uint64_t reuse;
+	uint64_t hits;
+	uint64_t misses;
+	uint64_t roots;
+};
+
+void mmu_root_nested_require(bool nested_paging);
+bool mmu_root_npt_is_passthrough(void);
+void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pgds);
+void mmu_root_nested_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name,
+			  unsigned int nr_roots);
+const struct mmu_root_nested_counts *
+mmu_root_nested_pick(const struct mmu_root_nested_counts *tdp,
+		     const struct mmu_root_nested_counts *shadow);
+struct kvm_nested_state *mmu_root_nested_state_get(struct kvm_vcpu *vcpu);
+void mmu_root_nested_state_set_pgd(struct kvm_nested_state *state, int pgd);
+void mmu_root_nested_state_set_gif(struct kvm_vcpu *vcpu);
+
+void mmu_root_nested_run(struct kvm_vcpu *vcpu, struct mmu_roots *roots,
+			 struct mmu_roots_snapshot *snap);
+void mmu_root_nested_report(const char *path, uint64_t nr_ops,
+			    const struct mmu_roots_snapshot *before,
+			    const struct mmu_roots_snapshot *after);
+void mmu_root_nested_expect_storm(struct mmu_roots *roots,
+				  const struct mmu_roots_snapshot *before,
+				  const struct mmu_roots_snapshot *after,
+				  const struct mmu_root_nested_counts *counts,
+				  uint64_t nr_ops);
+void mmu_root_nested_expect_visits(struct mmu_roots *roots, int pgd, uint64_t expected);
+
+void guest_l2_init(void *l2_guest_code, int intercepts);
+enum mmu_root_l2_exit guest_l2_run(int l2, int pgd);
+void guest_l2_run_to_call(int l2, int pgd);
+void guest_l2_call(void);
+void guest_l2_visit(int pgd);
+void guest_l2_write_cr3(int nr);
+void guest_write_pgd(int pgd);
+
+#endif /* SELFTEST_KVM_MMU_ROOTS_NESTED_H */
