@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whether a nested hypervisor finds the MMU roots of its L2s again.
+ *
+ * A vCPU caches its current root and KVM_MMU_NUM_PREV_ROOTS previous ones, for
+ * L1 and its L2s in root_mmu, and for nested paging in guest_mmu.  Each path is
+ * operated many times.  Per operation, the number of PGD switches that the cache
+ * serves and doesn't serve is exact, for either kind of MMU; over all operations
+ * no root may be built, no page may be faulted in again, and each L2 must see
+ * the memory of the PGD that it runs on.
+ *
+ * The counts are derived in docs/nested.md of kvm-mmu-roots.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "apic.h"
+#include "mmu_roots.h"
+#include "mmu_roots_nested.h"
+#include "mmu_roots_paths.h"
+
+/*
+ * Multiples of the number of PGDs, so that each round begins where the cache was
+ * at the beginning of the one before; and even, for flips to cancel out.
+ */
+#define NR_WARM_UP_OPS		60
+#define NR_OPS			600
+
+/* Twice, to also have mapped what follows the exit of a round to the host. */
+#define NR_WARM_UP_ROUNDS	2
+#define NR_ALL_OPS		(NR_WARM_UP_ROUNDS * NR_WARM_UP_OPS + NR_OPS)
+
+/* Written by L1 only; L2 shares L1's memory. */
+static void (*l2_op)(uint64_t i, uint64_t nr_pgds);
+static uint64_t l2_nr_pgds;
+static int l2_pgd;
+
+static void op_enter(uint64_t i, uint64_t nr_pgds)
+{
+	l2_pgd = i % nr_pgds;
+	guest_l2_run_to_call(0, l2_pgd);
+}
+
+static void op_enter_another_l2(uint64_t i, uint64_t nr_pgds)
+{
+	l2_pgd = i % nr_pgds;
+	guest_l2_run_to_call(i % MMU_ROOT_MAX_L2S, l2_pgd);
+}
+
+static void op_reset_and_enter(uint64_t i, uint64_t nr_pgds)
+{
+	mmu_root_paths[PATH_CR4_SMEP].guest_op();
+	op_enter(i, nr_pgds);
+}
+
+/* The next one, as L2 was entered on the first one. */
+static void op_l2_cr3(uint64_t i, uint64_t nr_pgds)
+{
+	guest_l2_write_cr3((i + 1) % nr_pgds);
+	guest_l2_visit((i + 1) % nr_pgds);
+}
+
+static void op_l2_cr3_nested_paging(uint64_t i, uint64_t nr_pgds)
+{
+	guest_l2_write_cr3((i + 1) % nr_pgds);
+	guest_l2_visit(0);
+}
+
+static void op_l2_smep(uint64_t i, uint64_t nr_pgds)
+{
+	mmu_root_paths[PATH_CR4_SMEP].guest_op();
+	guest_l2_visit(0);
+}
+
+static void op_l2_smi(uint64_t i, uint64_t nr_pgds)
+{
+	mmu_root_paths[PATH_SMM].guest_op();
+	guest_l2_visit(0);
+}
+
+static void guest_round(void (*op)(uint64_t i, uint64_t nr_pgds), uint64_t nr_pgds,
+			uint64_t nr_ops)
+{
+	uint64_t i;
+
+	for (i = 0; i < nr_ops; i++) {
+		op(i, nr_pgds);
+		guest_touch_data(i);
+	}
+	GUEST_SYNC(guest_checksum_data());
+}
+
+/* Run by whoever operates the path, L1 or L2. */
+static void guest_rounds(void (*op)(uint64_t i, uint64_t nr_pgds), uint64_t nr_pgds)
+{
+	int i;
+
+	for (i = 0; i < NR_WARM_UP_ROUNDS; i++)
+		guest_round(op, nr_pgds, NR_WARM_UP_OPS);
+	guest_round(op, nr_pgds, NR_OPS);
+}
+
+static void l2_guest_code(void)
+{
+	if (l2_op) {
+		guest_rounds(l2_op, l2_nr_pgds);
+		guest_l2_call();
+	}
+
+	for (;;) {
+		guest_l2_visit(l2_pgd);
+		guest_l2_call();
+	}
+}
+
+static void l1_guest_code(void (*op)(uint64_t i, uint64_t nr_pgds), bool in_l2,
+			  uint64_t nr_pgds)
+{
+	uint64_t cr0, cr4, efer;
+
+	guest_path_init(PATH_NULL_EXIT);
+	x2apic_enable();
+	guest_l2_init(l2_guest_code, L1_INTERCEPTS_NOTHING);
+	cr0 = get_cr0();
+	cr4 = get_cr4();
+	efer = rdmsr(MSR_EFER);
+
+	if (in_l2) {
+		l2_op = op;
+		l2_nr_pgds = nr_pgds;
+		guest_l2_run_to_call(0, 0);
+	} else {
+		guest_rounds(op, nr_pgds);
+	}
+	/*
+	 * Not so after an SMI in L2: svm_enter_smm() saves L1's registers from
+	 * VMCB01, where they have bits that are KVM's own: CR4.MCE if the host has
+	 * it, and with shadow paging CR0.WP.
+	 */
+	__GUEST_ASSERT(op == op_l2_smi ||
+		       (get_cr0() == cr0 && get_cr4() == cr4 && rdmsr(MSR_EFER) == efer),
+		       "L1 has CR0 %lx, CR4 %lx, EFER %lx, had %lx, %lx, %lx",
+		       get_cr0(), get_cr4(), rdmsr(MSR_EFER), cr0, cr4, efer);
+	GUEST_DONE();
+}
+
+static bool has_smep(void)
+{
+	return mmu_root_paths[PATH_CR4_SMEP].supported();
+}
+
+static bool has_smm(void)
+{
+	return mmu_root_paths[PATH_SMM].supported();
+}
+
+FIXTURE(path) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+/*
+ * @in_l2: L2 operates the path, rather than L1
+ * @tdp: the counts with two-dimensional paging, of the TDP MMU and of tdp_mmu=0
+ * @shadow: the counts with shadow paging, which has no nested paging
+ */
+FIXTURE_VARIANT(path) {
+	const char *name;
+	void (*op)(uint64_t i, uint64_t nr_pgds);
+	bool in_l2;
+	bool nested_paging;
+	int nr_pgds;
+	bool (*supported)(void);
+	struct mmu_root_nested_counts tdp;
+	struct mmu_root_nested_counts shadow;
+};
+
+/* One PGD switch each way, between the roots of L1 and of guest mode. */
+FIXTURE_VARIANT_ADD(path, enter) {
+	.name = "L1<->L2", .op = op_enter, .nr_pgds = 1,
+	.tdp = { .hits = 2, .roots = 2 },
+	.shadow = { .hits = 2, .roots = 2 },
+};
+
+/* The same in two MMUs, where the current root is the right one. */
+FIXTURE_VARIANT_ADD(path, enter_nested_paging) {
+	.name = "L1<->L2+NPT", .op = op_enter, .nested_paging = true, .nr_pgds = 1,
+	.tdp = { .hits = 2, .roots = 2 },
+};
+
+/* All CR3s are one root with two-dimensional paging. */
+FIXTURE_VARIANT_ADD(path, two_l2s) {
+	.name = "L1<->2xL2", .op = op_enter_another_l2, .nr_pgds = 2,
+	.tdp = { .hits = 2, .roots = 2 },
+	.shadow = { .hits = 2, .roots = 3 },
+};
+
+FIXTURE_VARIANT_ADD(path, two_l2s_nested_paging) {
+	.name = "L1<->2xL2+NPT", .op = op_enter_another_l2, .nested_paging = true, .nr_pgds = 2,
+	.tdp = { .hits = 2, .roots = 3 },
+};
+
+/* root_mmu holds four roots, one of them L1's. */
+FIXTURE_VARIANT_ADD(path, cr3_3) {
+	.name = "CR3-3", .op = op_enter, .nr_pgds = 3,
+	.tdp = { .hits = 2, .roots = 2 },
+	.shadow = { .hits = 2, .roots = 4 },
+};
+
+FIXTURE_VARIANT_ADD(path, cr3_4) {
+	.name = "CR3-4", .op = op_enter, .nr_pgds = 4,
+	.tdp = { .hits = 2, .roots = 2 },
+	.shadow = { .loads = 1, .reuse = 1, .hits = 1, .misses = 1, .roots = 5 },
+};
+
+/* guest_mmu holds four roots, all of them L2's.  L1's is found in root_mmu. */
+FIXTURE_VARIANT_ADD(path, ncr3_4) {
+	.name = "nCR3-4", .op = op_enter, .nested_paging = true, .nr_pgds = 4,
+	.tdp = { .hits = 2, .roots = 5 },
+};
+
+FIXTURE_VARIANT_ADD(path, ncr3_5) {
+	.name = "nCR3-5", .op = op_enter, .nested_paging = true, .nr_pgds = 5,
+	.tdp = { .loads = 1, .reuse = 1, .hits = 1, .misses = 1, .roots = 6 },
+};
+
+/* KVM intercepts CR3 only for shadow paging. */
+FIXTURE_VARIANT_ADD(path, l2_cr3_4) {
+	.name = "L2-CR3-4", .op = op_l2_cr3, .in_l2 = true, .nr_pgds = 4,
+	.tdp = { .roots = 2 },
+	.shadow = { .hits = 1, .roots = 5 },
+};
+
+FIXTURE_VARIANT_ADD(path, l2_cr3_5) {
+	.name = "L2-CR3-5", .op = op_l2_cr3, .in_l2 = true, .nr_pgds = 5,
+	.tdp = { .roots = 2 },
+	.shadow = { .loads = 1, .reuse = 1, .misses = 1, .roots = 6 },
+};
+
+FIXTURE_VARIANT_ADD(path, l2_cr3_nested_paging) {
+	.name = "L2-CR3+NPT", .op = op_l2_cr3_nested_paging, .in_l2 = true,
+	.nested_paging = true, .nr_pgds = 5,
+	.tdp = { .roots = 2 },
+};
+
+/*
+ * The reset drops the roots of L2, too: the entry misses, and the exit hits.  The
+ * root's role has CR4.SMEP if CR0.WP is 0, as in all guests of the library: one of
+ * L1 or, with nested paging, which takes CR4 from L1, one of L2 is two roots.
+ */
+FIXTURE_VARIANT_ADD(path, reset_in_l1) {
+	.name = "CR4.SMEP,L1<->L2", .op = op_reset_and_enter, .nr_pgds = 1,
+	.supported = has_smep,
+	.tdp = { .resets = 1, .loads = 2, .reuse = 2, .hits = 1, .misses = 1, .roots = 2 },
+	.shadow = { .resets = 1, .loads = 2, .reuse = 2, .hits = 1, .misses = 1, .roots = 3 },
+};
+
+FIXTURE_VARIANT_ADD(path, reset_in_l1_nested_paging) {
+	.name = "CR4.SMEP,L1<->L2+NPT", .op = op_reset_and_enter, .nested_paging = true,
+	.nr_pgds = 1, .supported = has_smep,
+	.tdp = { .resets = 1, .loads = 2, .reuse = 2, .hits = 1, .misses = 1, .roots = 3 },
+};
+
+FIXTURE_VARIANT_ADD(path, reset_in_l2) {
+	.name = "L2-CR4.SMEP", .op = op_l2_smep, .in_l2 = true, .nr_pgds = 1,
+	.supported = has_smep,
+	.tdp = { .resets = 1, .loads = 1, .reuse = 1, .roots = 2 },
+	.shadow = { .resets = 1, .loads = 1, .reuse = 1, .roots = 3 },
+};
+
+FIXTURE_VARIANT_ADD(path, reset_in_l2_nested_paging) {
+	.name = "L2-CR4.SMEP+NPT", .op = op_l2_smep, .in_l2 = true, .nested_paging = true,
+	.nr_pgds = 1, .supported = has_smep,
+	.tdp = { .resets = 1, .loads = 1, .reuse = 1, .roots = 2 },
+};
+
+/*
+ * Neither the exit to L1 before SMM nor RSM's entry to L2 finds a root, as the
+ * other one's resets dropped all of them; but only L2's and SMM's are loaded.
+ * With shadow paging, SMM's real mode has four PAE roots.
+ */
+FIXTURE_VARIANT_ADD(path, smi) {
+	.name = "SMI-in-L2", .op = op_l2_smi, .in_l2 = true, .nr_pgds = 1,
+	.supported = has_smm,
+	.tdp = { .resets = 3, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
+	.shadow = { .resets = 3, .loads = 2, .reuse = 5, .misses = 2, .roots = 6 },
+};
+
+FIXTURE_VARIANT_ADD(path, smi_nested_paging) {
+	.name = "SMI-in-L2+NPT", .op = op_l2_smi, .in_l2 = true, .nested_paging = true,
+	.nr_pgds = 1, .supported = has_smm,
+	.tdp = { .resets = 3, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
+};
+
+FIXTURE_SETUP(path)
+{
+	uint64_t nr_roots = mmu_root_nested_pick(&variant->tdp, &variant->shadow)->roots;
+
+	printf("#@ path=%s\n", variant->name);
+	mmu_root_nested_require(variant->nested_paging);
+	__TEST_REQUIRE(!variant->supported || variant->supported(),
+		       "KVM does not support %s on this host", variant->name);
+
+	mmu_root_path_vm_create(&self->vcpu, l1_guest_code);
+	vcpu_args_set(self->vcpu, 3, variant->op, variant->in_l2, variant->nr_pgds);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, variant->nr_pgds);
+	/* In the end L1 has one more root, with the CR0.WP that isn't its own. */
+	if (variant->op == op_l2_smi && mmu_root_mmu() == MMU_ROOT_SHADOW_MMU)
+		nr_roots++;
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, nr_roots);
+}
+
+FIXTURE_TEARDOWN(path)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(path, exact_counts)
+{
+	const struct mmu_root_nested_counts *c;
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	struct ucall uc;
+	int i, nr_seen;
+
+	c = mmu_root_nested_pick(&variant->tdp, &variant->shadow);
+	for (i = 0; i < NR_WARM_UP_ROUNDS; i++)
+		mmu_root_nested_run(self->vcpu, roots, &warm);
+	/* All roots but the first one, L1's, are new to the cache once. */
+	if (!c->resets && !c->misses)
+		mmu_roots_expect_value(roots, &warm, MMU_ROOT_CACHE_MISS, c->roots - 1);
+
+	mmu_root_nested_run(self->vcpu, roots, &storm);
+	mmu_root_nested_expect_storm(roots, &warm, &storm, c, NR_OPS);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+
+	/* What L2 does on its own with its CR3 does not change its nested CR3. */
+	nr_seen = variant->nested_paging && variant->in_l2 ? 1 : variant->nr_pgds;
+	for (i = 0; i < nr_seen; i++)
+		mmu_root_nested_expect_visits(roots, i, NR_ALL_OPS / nr_seen);
+
+	if (variant->op == op_l2_smi)
+		mmu_roots_check(roots, mmu_root_path_nr_smis(self->vcpu->vm) == NR_ALL_OPS,
+				"%lu SMIs handled, expected %u",
+				mmu_root_path_nr_smis(self->vcpu->vm), NR_ALL_OPS);
+}
+
+TEST_HARNESS_MAIN
