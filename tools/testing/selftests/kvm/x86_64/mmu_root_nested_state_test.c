@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What becomes of the MMU roots of a vCPU that runs L2 when something else than
+ * L1 and L2 interferes: INIT, and userspace that saves and restores nested state.
+ *
+ * The counts are derived in docs/nested.md of kvm-mmu-roots.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "apic.h"
+#include "mmu_roots.h"
+#include "mmu_roots_nested.h"
+#include "mmu_roots_paths.h"
+
+#define AP_ID			1
+
+/* Enough to have built all roots, and to have mapped what is on the way. */
+#define NR_WARM_UP_OPS		3
+#define NR_OPS			200
+
+static void guest_bsp(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	x2apic_enable();
+
+	for (;;) {
+		guest_send_init_sipi_sipi(AP_ID);
+		GUEST_SYNC(0);
+	}
+}
+
+/* What L2 sees; written by the guest. */
+static uint64_t l2_sum;
+
+static void l2_until_init(void)
+{
+	guest_l2_visit(0);
+	l2_sum = guest_checksum_data();
+	guest_exit_for_good();
+}
+
+/* Entered anew after each INIT-SIPI-SIPI. */
+static void guest_ap(void)
+{
+	guest_l2_init(l2_until_init, L1_INTERCEPTS_NOTHING);
+	guest_l2_run(0, 0);
+	__GUEST_ASSERT(0, "L2 was left");
+}
+
+/* L2 is the first to leave for the host, which has INIT sent in the meantime. */
+static void l2_spin(void)
+{
+	guest_l2_visit(0);
+	GUEST_SYNC(guest_checksum_data());
+	for (;;)
+		cpu_relax();
+}
+
+static void guest_ap_round(int nr_ops)
+{
+	enum mmu_root_l2_exit exit;
+	int i;
+
+	for (i = 0; i < nr_ops; i++) {
+		exit = guest_l2_run(0, 0);
+		__GUEST_ASSERT(exit == L2_EXIT_INIT, "INIT in L2 is not an exit to L1");
+	}
+	GUEST_SYNC(guest_checksum_data());
+}
+
+static void guest_ap_intercepting_init(void)
+{
+	guest_l2_init(l2_spin, L1_INTERCEPTS_INIT);
+	guest_ap_round(NR_WARM_UP_OPS);
+	guest_ap_round(NR_WARM_UP_OPS);
+	guest_ap_round(NR_OPS);
+	__GUEST_ASSERT(0, "the vCPU went on instead of being reset by INIT");
+}
+
+FIXTURE(init) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *bsp;
+	struct kvm_vcpu *ap;
+};
+
+/*
+ * @tdp: the counts with two-dimensional paging, of the TDP MMU and of tdp_mmu=0
+ * @shadow: the counts with shadow paging, which has no nested paging
+ */
+FIXTURE_VARIANT(init) {
+	const char *name;
+	bool nested_paging;
+	bool intercepted;
+	struct mmu_root_nested_counts tdp;
+	struct mmu_root_nested_counts shadow;
+};
+
+/*
+ * As INIT-SIPI-SIPI, and the entry to L2.  With shadow paging, CR3 is switched in
+ * real mode, which has four PAE roots and is loaded four times.
+ */
+FIXTURE_VARIANT_ADD(init, in_l2) {
+	.name = "INIT-in-L2",
+	.tdp = { .resets = 4, .loads = 5, .reuse = 5, .misses = 1, .roots = 2 },
+	.shadow = { .resets = 4, .loads = 6, .reuse = 18, .misses = 2, .roots = 6 },
+};
+
+FIXTURE_VARIANT_ADD(init, in_l2_nested_paging) {
+	.name = "INIT-in-L2+NPT", .nested_paging = true,
+	.tdp = { .resets = 4, .loads = 5, .reuse = 5, .misses = 1, .roots = 2 },
+};
+
+/* INIT stays pending, and has each entry to L2 be left at once. */
+FIXTURE_VARIANT_ADD(init, exits_l2) {
+	.name = "INIT-exits-L2", .intercepted = true,
+	.tdp = { .hits = 2, .roots = 2 },
+	.shadow = { .hits = 2, .roots = 2 },
+};
+
+FIXTURE_VARIANT_ADD(init, exits_l2_nested_paging) {
+	.name = "INIT-exits-L2+NPT", .nested_paging = true, .intercepted = true,
+	.tdp = { .hits = 2, .roots = 2 },
+};
+
+FIXTURE_SETUP(init)
+{
+	void *ap_code = variant->intercepted ? guest_ap_intercepting_init : guest_ap;
+	struct kvm_regs regs;
+	struct kvm_vm *vm;
+
+	printf("#@ path=%s\n", variant->name);
+	mmu_root_nested_require(variant->nested_paging);
+	vm = mmu_root_path_vm_create(&self->bsp, guest_bsp);
+	self->ap = vm_vcpu_add(vm, AP_ID, ap_code);
+	vcpu_regs_get(self->ap, &regs);
+	mmu_root_sipi_install(self->ap, ap_code, regs.rsp);
+	mmu_root_nested_create(self->ap, variant->nested_paging, 1);
+	mmu_root_nested_open(&self->roots, vm, variant->name,
+			     mmu_root_nested_pick(&variant->tdp, &variant->shadow)->roots);
+}
+
+FIXTURE_TEARDOWN(init)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/*
+ * vCPUs take turns in one thread: INIT is pending when the AP is run, always in
+ * L2, which makes the counts exact.
+ */
+static void init_storm(struct kvm_vcpu *bsp, struct kvm_vcpu *ap,
+		       struct mmu_roots *roots, struct mmu_roots_snapshot *snap, int nr_ops)
+{
+	struct ucall uc;
+	int i;
+
+	for (i = 0; i < nr_ops; i++) {
+		mmu_root_path_run(bsp, &uc, UCALL_SYNC);
+		mmu_root_path_run_for_good(ap);
+	}
+	mmu_roots_read(roots, snap);
+	sync_global_from_guest(ap->vm, l2_sum);
+	mmu_roots_check(roots, l2_sum == mmu_root_path_checksum(ap->vm),
+			"L2 sees other data than the host");
+}
+
+/* Have KVM accept the INIT that only GIF still blocks, without running the vCPU. */
+static void check_init_is_pending(struct mmu_roots *roots, struct kvm_vcpu *ap)
+{
+	struct mmu_roots_snapshot before, after;
+	struct kvm_mp_state mp_state;
+
+	mmu_roots_read(roots, &before);
+	mmu_root_nested_state_set_gif(ap);
+	vcpu_mp_state_get(ap, &mp_state);
+	mmu_roots_read(roots, &after);
+
+	mmu_roots_check(roots, mp_state.mp_state == KVM_MP_STATE_INIT_RECEIVED,
+			"INIT left the AP in MP state %u", mp_state.mp_state);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 1);
+}
+
+TEST_F(init, exact_counts)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	struct ucall uc;
+
+	if (variant->intercepted) {
+		mmu_root_path_run(self->ap, &uc, UCALL_SYNC);
+		mmu_root_path_run(self->bsp, &uc, UCALL_SYNC);
+		mmu_root_nested_run(self->ap, roots, &warm);
+		mmu_root_nested_run(self->ap, roots, &warm);
+		mmu_root_nested_run(self->ap, roots, &storm);
+	} else {
+		init_storm(self->bsp, self->ap, roots, &warm, NR_WARM_UP_OPS);
+		init_storm(self->bsp, self->ap, roots, &storm, NR_OPS);
+		mmu_root_nested_expect_visits(roots, 0, NR_WARM_UP_OPS + NR_OPS);
+	}
+
+	mmu_root_nested_expect_storm(roots, &warm, &storm,
+				     mmu_root_nested_pick(&variant->tdp, &variant->shadow),
+				     NR_OPS);
+	if (variant->intercepted)
+		check_init_is_pending(roots, self->ap);
+}
+
+/* Written by the host. */
+static bool l2_leaves;
+
+static void l2_sync(void)
+{
+	for (;;) {
+		guest_l2_visit(0);
+		GUEST_SYNC(guest_checksum_data());
+		if (READ_ONCE(l2_leaves))
+			guest_l2_call();
+	}
+}
+
+static void l1_sync(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_sync, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		guest_l2_run_to_call(0, 0);
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+static void leave_l2(struct kvm_vm *vm, bool leave)
+{
+	l2_leaves = leave;
+	sync_global_to_guest(vm, l2_leaves);
+}
+
+/* Each of the paths creates its own VM, one of them two. */
+FIXTURE(nested_state) {
+};
+
+FIXTURE_VARIANT(nested_state) {
+	const char *name;
+	const char *migration;
+	bool nested_paging;
+};
+
+FIXTURE_VARIANT_ADD(nested_state, plain) {
+	.name = "nested-state", .migration = "nested-migration",
+};
+
+FIXTURE_VARIANT_ADD(nested_state, nested_paging) {
+	.name = "nested-state+NPT", .migration = "nested-migration+NPT", .nested_paging = true,
+};
+
+FIXTURE_SETUP(nested_state)
+{
+}
+
+FIXTURE_TEARDOWN(nested_state)
+{
+}
+
+static struct kvm_vcpu *create_l1_sync(const char *path, bool nested_paging)
+{
+	struct kvm_vcpu *vcpu;
+
+	printf("#@ path=%s\n", path);
+	mmu_root_nested_require(nested_paging);
+	mmu_root_path_vm_create(&vcpu, l1_sync);
+	mmu_root_nested_create(vcpu, nested_paging, 1);
+	return vcpu;
+}
+
+/* The vCPU has all roots, and switches to the one that is current. */
+TEST_F(nested_state, restored_in_place)
+{
+	static const struct mmu_root_nested_counts restore = { .hits = 1, .roots = NR_L1_L2_ROOTS };
+	struct mmu_roots_snapshot warm, storm, left;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	int i;
+
+	vcpu = create_l1_sync(variant->name, variant->nested_paging);
+	mmu_root_nested_open(&roots, vcpu->vm, variant->name, NR_L1_L2_ROOTS);
+	for (i = 0; i < NR_WARM_UP_OPS; i++)
+		mmu_root_nested_run(vcpu, &roots, &warm);
+
+	for (i = 0; i < NR_OPS; i++) {
+		vcpu_nested_state_set(vcpu, mmu_root_nested_state_get(vcpu));
+		mmu_root_nested_run(vcpu, &roots, &storm);
+	}
+	mmu_root_nested_expect_storm(&roots, &warm, &storm, &restore, NR_OPS);
+	mmu_root_nested_expect_visits(&roots, 0, NR_WARM_UP_OPS + NR_OPS);
+
+	/* L1 is restored, too. */
+	leave_l2(vcpu->vm, true);
+	mmu_root_nested_run(vcpu, &roots, &left);
+	mmu_roots_expect_growth(&roots, &storm, &left, MMU_ROOT_CACHE_HIT, 1);
+	mmu_roots_expect_growth(&roots, &storm, &left, MMU_ROOT_CACHE_MISS, 0);
+	mmu_roots_expect_growth(&roots, &storm, &left, MMU_ROOT_LOAD, 0);
+	mmu_roots_vm_free(&roots);
+}
+
+static struct kvm_vcpu *recreate(struct kvm_vcpu *vcpu, struct kvm_x86_state **state)
+{
+	struct kvm_vm *vm = vcpu->vm;
+
+	*state = vcpu_save_state(vcpu);
+	kvm_vm_release(vm);
+	return vm_recreate_with_one_vcpu(vm);
+}
+
+/*
+ * A vCPU that has no root yet: KVM_SET_SREGS resets the MMU, and nested state
+ * switches to a PGD that is not in the cache.  L2 loads one root, L1 another one.
+ */
+TEST_F(nested_state, restored_in_another_vm)
+{
+	struct mmu_roots_snapshot created, loaded, in_l2, in_l1, again;
+	struct kvm_x86_state *state;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct ucall uc;
+
+	vcpu = create_l1_sync(variant->migration, variant->nested_paging);
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	vcpu = recreate(vcpu, &state);
+	mmu_root_nested_open(&roots, vcpu->vm, variant->migration, NR_L1_L2_ROOTS);
+	mmu_roots_read(&roots, &created);
+
+	vcpu_load_state(vcpu, state);
+	kvm_x86_state_cleanup(state);
+	mmu_roots_read(&roots, &loaded);
+	mmu_roots_expect_growth(&roots, &created, &loaded, MMU_RESET, 1);
+	mmu_roots_expect_growth(&roots, &created, &loaded, MMU_ROOT_CACHE_MISS, 1);
+	mmu_roots_expect_growth(&roots, &created, &loaded, MMU_ROOT_LOAD, 0);
+
+	mmu_root_nested_run(vcpu, &roots, &in_l2);
+	mmu_root_nested_report(variant->migration, 1, &created, &in_l2);
+	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_RESET, 0);
+	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_ROOT_LOAD, 1);
+	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_ROOT_ALLOC, 1);
+	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_ROOT_CACHE_HIT, 0);
+	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_ROOT_CACHE_MISS, 0);
+
+	leave_l2(vcpu->vm, true);
+	mmu_root_nested_run(vcpu, &roots, &in_l1);
+	mmu_roots_expect_growth(&roots, &in_l2, &in_l1, MMU_ROOT_LOAD, 1);
+	mmu_roots_expect_growth(&roots, &in_l2, &in_l1, MMU_ROOT_ALLOC, 1);
+	mmu_roots_expect_growth(&roots, &in_l2, &in_l1, MMU_ROOT_CACHE_HIT, 0);
+	mmu_roots_expect_growth(&roots, &in_l2, &in_l1, MMU_ROOT_CACHE_MISS, 1);
+
+	mmu_root_nested_run(vcpu, &roots, &again);
+	mmu_roots_expect_growth(&roots, &in_l1, &again, MMU_ROOT_LOAD, 0);
+	mmu_roots_expect_growth(&roots, &in_l1, &again, MMU_ROOT_CACHE_HIT, 1);
+	mmu_roots_expect_growth(&roots, &in_l1, &again, MMU_ROOT_CACHE_MISS, 0);
+	/* Before the migration, after it, and after L1 entered L2 again. */
+	mmu_root_nested_expect_visits(&roots, 0, 3);
+	mmu_roots_vm_free(&roots);
+}
+
+TEST_HARNESS_MAIN
