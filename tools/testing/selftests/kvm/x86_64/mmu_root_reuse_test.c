@@ -26,6 +26,7 @@
 
 #define BSP_ID			0
 #define AP_ID			1
+#define OTHER_ID		1
 #define NR_INITS		200
 
 /* INIT itself, then CR4.PAE, EFER.LME and CR0.PG; see docs/counters.md. */
@@ -132,9 +133,10 @@ TEST_F(path, exact_counts)
 #define NR_FLIPS		4
 /* Pages of the data, by number. */
 #define READ_ONLY_PAGE		1
-#define NX_PAGE			2
-#define PREFIX_PAGE		3
+#define PREFIX_PAGE		2
 #define USER_PAGE		(PREFIX_PAGE + 1)
+#define NX_PREFIX_PAGE		4
+#define NX_PAGE			(NX_PREFIX_PAGE + 1)
 #define PKRU_DENY_KEY_0		1
 
 /* kvm_asm_safe_fep() of the library lacks the prefix. */
@@ -167,10 +169,10 @@ static uint64_t gva_of(uint64_t page)
 }
 
 /*
- * Jump to @entry, from where execution gets to the code at USER_PAGE, and return
- * the vector of the exception that the fetch from there raises; 0 for none.
+ * Jump to @entry, from where execution gets to @code, and return the vector of the
+ * exception that the fetch from there raises; 0 for none.
  */
-static uint8_t fetch(uint64_t entry)
+static uint8_t fetch(uint64_t entry, uint64_t code)
 {
 	uint64_t vector = KVM_EXCEPTION_MAGIC;
 
@@ -180,7 +182,7 @@ static uint8_t fetch(uint64_t entry)
 		     "jmp *%[entry]\n\t"
 		     "1: movq %%r9, %[vector]"
 		     : [vector] "+r" (vector)
-		     : [code] "r" (gva_of(USER_PAGE)), [entry] "r" (entry)
+		     : [code] "r" (code), [entry] "r" (entry)
 		     : "r9", "r10", "r11", "cc", "memory");
 	return vector;
 }
@@ -221,20 +223,30 @@ static void guest_expect_data_fault(enum mmu_root_path_id path, bool expected, b
  * follows by KVM from the next page; a fetch that fails under the prefix is #UD,
  * see x86_emulate_instruction().
  */
-static void guest_expect_fetch_fault(bool expected)
+static void guest_expect_fetch_fault(uint64_t page, bool expected)
 {
-	uint64_t prefix = gva_of(USER_PAGE) - sizeof(fep_bytes);
+	uint64_t code = gva_of(page), prefix = code - sizeof(fep_bytes);
 
-	GUEST_ASSERT_EQ(fetch(gva_of(USER_PAGE)), expected ? PF_VECTOR : 0);
-	GUEST_ASSERT_EQ(fetch(prefix), expected ? UD_VECTOR : 0);
+	GUEST_ASSERT_EQ(fetch(code, code), expected ? PF_VECTOR : 0);
+	GUEST_ASSERT_EQ(fetch(prefix, code), expected ? UD_VECTOR : 0);
+}
+
+static void guest_write_code(uint64_t page)
+{
+	memcpy((void *)(gva_of(page) - sizeof(fep_bytes)), fep_bytes, sizeof(fep_bytes));
+	memcpy((void *)gva_of(page), code_bytes, sizeof(code_bytes));
 }
 
 static void guest_expect_fault(enum mmu_root_path_id path, bool expected, bool tdp)
 {
 	if (path == PATH_CR4_SMEP)
-		guest_expect_fetch_fault(expected);
+		guest_expect_fetch_fault(USER_PAGE, expected);
 	else
 		guest_expect_data_fault(path, expected, tdp);
+
+	/* Data can be read while EFER.NX is set, but not executed. */
+	if (path == PATH_EFER_NX && !expected)
+		guest_expect_fetch_fault(NX_PAGE, true);
 }
 
 static void guest_permission(enum mmu_root_path_id path, bool tdp)
@@ -243,8 +255,8 @@ static void guest_permission(enum mmu_root_path_id path, bool tdp)
 	int i;
 
 	guest_path_init(path);
-	memcpy((void *)(gva_of(USER_PAGE) - sizeof(fep_bytes)), fep_bytes, sizeof(fep_bytes));
-	memcpy((void *)gva_of(USER_PAGE), code_bytes, sizeof(code_bytes));
+	guest_write_code(USER_PAGE);
+	guest_write_code(NX_PAGE);
 	if (path == PATH_CR4_PKE) {
 		/* PKRU exists with CR4.PKE only, and keeps its value without. */
 		p->guest_op();
@@ -319,6 +331,7 @@ TEST_F(permission, enforced_by_cpu_and_emulator)
 FIXTURE(forced) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
+	struct kvm_vcpu *other;
 };
 
 FIXTURE_VARIANT(forced) {
@@ -331,6 +344,20 @@ FIXTURE_VARIANT_ADD(forced, every_exit) { "forced-1/1", 1 };
 /* A prime, to not be in step with anything that the guest does. */
 FIXTURE_VARIANT_ADD(forced, every_7th_exit) { "forced-1/7", 7 };
 
+/* Of a vCPU that has exits of its own meanwhile, which are none of the first one's. */
+#define NR_EXITS_OF_OTHER	5
+
+static void guest_other(void)
+{
+	int i;
+
+	for (;;) {
+		for (i = 0; i < NR_EXITS_OF_OTHER; i++)
+			mmu_root_paths[PATH_NULL_EXIT].guest_op();
+		GUEST_SYNC(0);
+	}
+}
+
 FIXTURE_SETUP(forced)
 {
 	printf("#@ path=%s\n", variant->name);
@@ -338,6 +365,7 @@ FIXTURE_SETUP(forced)
 		       "no module parameter kvm.mmu_reset_every: apply patches/linux-6.12.y/stress");
 	mmu_root_path_vm_create(&self->vcpu, guest_code);
 	vcpu_args_set(self->vcpu, 1, PATH_NULL_EXIT);
+	self->other = mmu_root_path_vcpu_add(self->vcpu->vm, OTHER_ID, guest_other);
 	mmu_roots_open(&self->roots, self->vcpu->vm, variant->name);
 }
 
@@ -385,6 +413,38 @@ TEST_F(forced, exact_counts)
 	mmu_roots_expect_storm(roots, &on, &off_again, &(struct mmu_root_counts) {
 		.loads = pending, .found = pending,
 	}, 1);
+}
+
+/* Each vCPU counts its own exits, whatever the other one does. */
+#define NR_TURNS		3
+
+TEST_F(forced, counts_per_vcpu)
+{
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots *roots = &self->roots;
+	uint64_t exits, resets;
+	struct ucall uc;
+	int i;
+
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_root_path_run(self->other, &uc, UCALL_SYNC);
+	mmu_roots_read(roots, &before);
+	mmu_reset_every_set(variant->every);
+	for (i = 0; i < NR_TURNS; i++)
+		mmu_root_path_run(self->other, &uc, UCALL_SYNC);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_root_params_restore();
+	mmu_roots_read(roots, &after);
+
+	for (i = 0; i < 2; i++) {
+		exits = mmu_roots_vcpu_stat(&after, i, EXITS) -
+			mmu_roots_vcpu_stat(&before, i, EXITS);
+		resets = mmu_roots_vcpu_stat(&after, i, MMU_RESET) -
+			 mmu_roots_vcpu_stat(&before, i, MMU_RESET);
+		mmu_roots_check(roots, resets == exits / variant->every,
+				"%lu exits of vCPU %d made %lu resets, expected %lu",
+				exits, i, resets, exits / variant->every);
+	}
 }
 
 static void guest_bsp(void)

@@ -12,8 +12,6 @@
 #include "test_util.h"
 #include "kvm_util.h"
 #include "processor.h"
-#include "svm_util.h"
-#include "vmx.h"
 #include "mmu_roots.h"
 #include "mmu_roots_paths.h"
 
@@ -280,128 +278,6 @@ TEST(vms_and_vcpus_do_not_mix)
 		mmu_roots_vm_free(&roots[i]);
 }
 
-static void l2_guest_code(void)
-{
-	for (;;)
-		vmcall();
-}
-
-static void l2_guest_code_svm(void)
-{
-	for (;;)
-		asm volatile("vmmcall");
-}
-
-/* An even number of flips leaves CR4 as it was. */
-#define NR_L1_RESETS		2
-
-static void reset_in_l1(void)
-{
-	int i;
-
-	for (i = 0; i < NR_L1_RESETS; i++)
-		mmu_root_paths[PATH_CR4_SMEP].guest_op();
-}
-
-static void run_l2_svm(struct svm_test_data *svm)
-{
-	run_guest(svm->vmcb, svm->vmcb_gpa);
-	GUEST_ASSERT_EQ(svm->vmcb->control.exit_code, SVM_EXIT_VMMCALL);
-	svm->vmcb->save.rip += 3;
-}
-
-static void l1_guest_code_svm(struct svm_test_data *svm)
-{
-	static unsigned long l2_stack[64];
-	int i;
-
-	generic_svm_setup(svm, l2_guest_code_svm, &l2_stack[ARRAY_SIZE(l2_stack)]);
-	GUEST_SYNC(0);
-
-	for (i = 0; i < NR_OPS; i++)
-		run_l2_svm(svm);
-	GUEST_SYNC(1);
-
-	reset_in_l1();
-	run_l2_svm(svm);
-	GUEST_DONE();
-}
-
-static void run_l2_vmx(bool launched)
-{
-	GUEST_ASSERT(!(launched ? vmresume() : vmlaunch()));
-	GUEST_ASSERT_EQ(vmreadz(VM_EXIT_REASON), EXIT_REASON_VMCALL);
-	vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + 3);
-}
-
-static void l1_guest_code_vmx(struct vmx_pages *vmx)
-{
-	static unsigned long l2_stack[64];
-	int i;
-
-	GUEST_ASSERT(prepare_for_vmx_operation(vmx));
-	GUEST_ASSERT(load_vmcs(vmx));
-	prepare_vmcs(vmx, l2_guest_code, &l2_stack[ARRAY_SIZE(l2_stack)]);
-	GUEST_SYNC(0);
-
-	for (i = 0; i < NR_OPS; i++)
-		run_l2_vmx(i);
-	GUEST_SYNC(1);
-
-	reset_in_l1();
-	run_l2_vmx(true);
-	GUEST_DONE();
-}
-
-/*
- * L2 without nested paging: entry and exit are one PGD switch each, between the
- * roots of L1 and of guest mode.  Only the first one finds no root; and the one
- * after a reset, which drops prev_roots[], too.
- */
-TEST(pgd_switches_hit_prev_roots)
-{
-	struct mmu_roots_snapshot before, switched, after;
-	vm_vaddr_t nested_gva;
-	struct mmu_roots roots;
-	struct kvm_vcpu *vcpu;
-	struct ucall uc;
-
-	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SVM) || kvm_cpu_has(X86_FEATURE_VMX),
-		       "nested virtualization is off: module parameter nested=1");
-	__TEST_REQUIRE(mmu_root_paths[PATH_CR4_SMEP].supported(),
-		       "KVM does not support SMEP on this host");
-
-	if (kvm_cpu_has(X86_FEATURE_SVM)) {
-		vm_create_with_one_vcpu(&vcpu, l1_guest_code_svm);
-		vcpu_alloc_svm(vcpu->vm, &nested_gva);
-	} else {
-		vm_create_with_one_vcpu(&vcpu, l1_guest_code_vmx);
-		vcpu_alloc_vmx(vcpu->vm, &nested_gva);
-	}
-	vcpu_args_set(vcpu, 1, nested_gva);
-	mmu_roots_open(&roots, vcpu->vm, "L1<->L2");
-
-	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
-	mmu_roots_read(&roots, &before);
-	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
-	mmu_roots_read(&roots, &switched);
-	mmu_root_path_run(vcpu, &uc, UCALL_DONE);
-	mmu_roots_read(&roots, &after);
-
-	mmu_roots_expect_growth(&roots, &before, &switched, MMU_ROOT_CACHE_MISS, 1);
-	mmu_roots_expect_growth(&roots, &before, &switched, MMU_ROOT_CACHE_HIT, 2 * NR_OPS - 1);
-	mmu_roots_expect_growth(&roots, &before, &switched, MMU_ROOT_ALLOC, 1);
-	mmu_roots_expect_growth(&roots, &before, &switched, MMU_ROOT_LOAD, 1);
-	mmu_roots_expect_growth(&roots, &before, &switched, MMU_RESET, 0);
-
-	mmu_roots_expect_growth(&roots, &switched, &after, MMU_RESET, NR_L1_RESETS);
-	mmu_roots_expect_growth(&roots, &switched, &after, MMU_ROOT_LOAD, NR_L1_RESETS + 1);
-	mmu_roots_expect_growth(&roots, &switched, &after, MMU_ROOT_ALLOC, 0);
-	mmu_roots_expect_growth(&roots, &switched, &after, MMU_ROOT_CACHE_MISS, 1);
-	mmu_roots_expect_growth(&roots, &switched, &after, MMU_ROOT_CACHE_HIT, 1);
-	mmu_roots_vm_free(&roots);
-}
-
 struct function {
 	const char *name;
 	uint64_t start;
@@ -481,9 +357,14 @@ static void expect_hits(const char *event, const char *filter,
 	mmu_roots_vm_free(&roots);
 }
 
+/* union kvm_mmu_page_role: whether the root is one of SMM. */
+#define ROLE_SMM			"0x1000000"
+#define SMM_IS_LEFT			"(old_role & " ROLE_SMM ") && !(new_role & " ROLE_SMM ")"
+
 /* What the tracepoints say beyond their number, which is law 5. */
 TEST(tracepoints_tell_the_details)
 {
+	bool tdp = kvm_is_tdp_enabled();
 	char filter[256];
 	uint64_t nr_smm;
 
@@ -492,12 +373,17 @@ TEST(tracepoints_tell_the_details)
 	expect_hits("kvm_mmu_reset", filter, PATH_CR4_SMEP, NR_OPS);
 	expect_hits("kvm_mmu_reset", filter, PATH_EFER_NX, 0);
 	expect_hits("kvm_mmu_reset", "vcpu_id==0", PATH_EFER_NX, NR_OPS);
+	expect_hits("kvm_mmu_reset", SMM_IS_LEFT, PATH_EFER_NX, 0);
 
 	expect_hits("kvm_mmu_root_load", "as_id==1", PATH_EFER_NX, 0);
 	expect_hits("kvm_mmu_root_load", "level==4 || level==5", PATH_EFER_NX, NR_OPS);
 	expect_hits("kvm_mmu_root_load", "created==1", PATH_EFER_NX, 0);
 	expect_hits("kvm_mmu_root_load", "hpa==0", PATH_EFER_NX, 0);
+	expect_hits("kvm_mmu_root_load", "vcpu_id==0", PATH_EFER_NX, NR_OPS);
+	/* A direct root maps from 0 on, any other one shadows the guest's PGD. */
+	expect_hits("kvm_mmu_root_load", "gfn!=0", PATH_EFER_NX, tdp ? 0 : NR_OPS);
 	if (kvm_has_cap(KVM_CAP_X86_SMM)) {
+		expect_hits("kvm_mmu_reset", SMM_IS_LEFT, PATH_SMM, NR_OPS);
 		/* A load in normal mode finds one root. */
 		nr_smm = mmu_root_path_counts(PATH_SMM)->found - 1;
 		expect_hits("kvm_mmu_root_load", "as_id==1", PATH_SMM, NR_OPS * nr_smm);
