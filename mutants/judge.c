@@ -6,6 +6,7 @@
  * red, and why:
  *
  *   Lanes: suite shadow
+ *   Tests: reuse mode
  *   Red: TEST CASE REASON
  *   Red: [shadow] TEST CASE REASON
  *   Also: TEST CASE REASON
@@ -18,6 +19,8 @@
  * that is not listed has not been understood.  Where a bug shows in so many cases
  * that who catches it first is chance, lines Also: list those that may be red, for
  * a reason that is just as well understood.
+ *
+ * With Tests:, only mmu_root_NAME_test of the names given are run.
  *
  * Lane upstream has the kernel's own tests, of which nothing is demanded.
  */

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Make an initramfs: initramfs.sh OUT MODULES TESTS ROOTRUN <lane.conf
-# MODULES is a folder of modules, or of such folders, to be loaded one after the
-# other; TESTS is a folder of static test programs.
+# MODULES is a folder of modules, with a file "tests" if not all are to be run, or
+# of such folders, to be loaded one after the other; TESTS is a folder of static
+# test programs.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -17,6 +18,7 @@ for set in "$modules" "$modules"/*/; do
 	[ ! -e "$set/kvm.ko" ] || {
 		mkdir -p "$dir/modules/$(basename "$set")"
 		cp "$set"/*.ko "$dir/modules/$(basename "$set")/"
+		[ ! -e "$set/tests" ] || cp "$set/tests" "$dir/modules/$(basename "$set")/"
 	}
 done
 cp "$tests"/* "$dir/tests/"

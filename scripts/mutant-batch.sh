@@ -28,7 +28,15 @@ patch_of() {
 
 # kept NAME: where the results are, once there are any.
 kept() {
-	echo "$dir/$1/$key/$lane.jsonl"
+	echo "$dir/$1/$key-$(cksum <"$dir/sets/$1/tests" | tr ' ' -)/$lane.jsonl"
+}
+
+# set_up NAME MODULES: what the guest gets, with the tests that are to be run.
+set_up() {
+	ln -s "$2" "$dir/$1"
+	mkdir -p "$dir/sets/$1"
+	ln -s "$2"/*.ko "$dir/sets/$1/"
+	sed -n '/^diff --git/q; s/^Tests: //p' "$(patch_of "$1")" >"$dir/sets/$1/tests"
 }
 
 is_complete() {
@@ -44,22 +52,22 @@ boot() {
 
 # Leaves $dir/NAME.jsonl for each mutant that the guest has got to.
 boot_together() {
-	mkdir "$dir/sets"
+	mkdir "$dir/chosen"
 	for name in "$@"; do
-		ln -s "$(readlink -f "$dir/$name")" "$dir/sets/$name"
+		ln -s "$dir/sets/$name" "$dir/chosen/$name"
 		rm -f "$dir/$name.jsonl"
 	done
-	boot "$dir/together" "$dir/sets" "$lane of $1 and $(($# - 1)) more"
+	boot "$dir/together" "$dir/chosen" "$lane of $1 and $(($# - 1)) more"
 	awk -v dir="$dir" '
 		/^{"type":"modules"/ { split($0, part, "\""); file = dir "/" part[8] ".jsonl"; printf "" >file; next }
 		file { print >file }' "$dir/together/$lane.jsonl" || :
-	rm -rf "$dir/sets" "$dir/together"
+	rm -rf "$dir/chosen" "$dir/together"
 }
 
 # A mutant that kills the bed even alone has no end of results, which the judge
 # sees, and which is not kept: it might have been something else.
 run_alone() {
-	boot "$dir/$1.alone" "$(readlink -f "$dir/$1")" "$lane of $1"
+	boot "$dir/$1.alone" "$dir/sets/$1" "$lane of $1"
 	if is_complete "$dir/$1.alone/$lane.jsonl"; then
 		keep "$1" "$dir/$1.alone/$lane.jsonl"
 	else
@@ -105,7 +113,7 @@ todo=
 for name in $(basename -s .patch "$@" | LC_ALL=C sort); do
 	patch=$(patch_of "$name")
 	run "$top/scripts/mutant-build.sh" "$patch" "$tree" >"$dir/built" || continue
-	ln -s "$(cat "$dir/built")" "$dir/$name"
+	set_up "$name" "$(cat "$dir/built")"
 	if [ -e "$(kept "$name")" ]; then
 		found "$name"
 	else

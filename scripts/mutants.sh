@@ -8,8 +8,10 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
-# How many mutants share a boot, at most.
-BATCH=5
+# How many mutants share a boot, at most; and how many boots a CPU can do, as tests
+# of KVM wait for grace periods of RCU half of their time.
+BATCH=${BATCH:-5}
+BOOTS_PER_CPU=2
 
 # All of the lanes, as they are: what is kept must not depend on the day.
 unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS LANES CONFIG
@@ -67,7 +69,7 @@ fi
 
 # Some build while the others' beds run.
 say "running $(echo "$patches" | wc -w) mutants"
-run xargs -a "$out/batches" -P $((JOBS + 1)) -L 1 \
+run xargs -a "$out/batches" -P $((JOBS * BOOTS_PER_CPU)) -L 1 \
 	setpriv --pdeathsig TERM -- "$top/scripts/mutant-batch.sh" || :
 
 set --

@@ -50,13 +50,6 @@
 #define SPARE_GPA		0x80000000ul
 #define SPARE_GPA_MOVED		0x90000000ul
 
-/*
- * More shadow pages than a walk can need.  By default KVM allows one for each 50
- * pages of the guest's memory, and zaps the oldest ones if these don't suffice,
- * roots that nobody holds included.
- */
-#define NR_SHADOW_PAGES		4096
-
 /* From the command line; without, all seeds from 1 to NR_SEEDS are walked. */
 static uint32_t only_seed;
 static unsigned int nr_steps = NR_STEPS;
@@ -313,7 +306,6 @@ static void setup(struct walk *w)
 	setup_vcpus(w);
 	vm = w->roots.vm;
 	setup_pgds(vm);
-	vm_ioctl(vm, KVM_SET_NR_MMU_PAGES, (void *)NR_SHADOW_PAGES);
 	if (!w->zap_all)
 		vm_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_SLOT_ZAP_ALL);
 

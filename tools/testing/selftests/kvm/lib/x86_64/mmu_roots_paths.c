@@ -35,6 +35,13 @@
 #define DATA_SLOT		2
 #define DATA_GPA		0x40000000ul
 
+/*
+ * Shadow pages that KVM may have: enough to never zap the oldest ones, roots that
+ * nobody holds included, see make_mmu_pages_available().  By default KVM allows one
+ * for each 50 pages of the guest's memory.
+ */
+#define NR_SHADOW_PAGES		4096
+
 /* An odd multiplier makes all words of the data distinct. */
 #define DATA_WORD(i)		(((i) + 1) * 0x9e3779b97f4a7c15ul)
 
@@ -267,6 +274,7 @@ struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
 {
 	struct kvm_vm *vm = vm_create_with_one_vcpu(vcpu, guest_code);
 
+	vm_ioctl(vm, KVM_SET_NR_MMU_PAGES, (void *)NR_SHADOW_PAGES);
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, DATA_GPA, DATA_SLOT,
 				    MMU_ROOT_DATA_PAGES, 0);
 	virt_map(vm, MMU_ROOT_DATA_GVA, DATA_GPA, MMU_ROOT_DATA_PAGES);
