@@ -32,7 +32,7 @@
 
 /* Count the SMI, and leave the guest in SMM. */
 static const uint8_t handler_exits[] = {
-	0x2e, 0x66, 0xff, 0x06, 0x00, 0x81,	/* incl %cs:MMU_ROOT_SMI_COUNT_OFFSET */
+	0x2e, 0x66, 0xff, 0x06, 0x00, 0x90,	/* incl %cs:MMU_ROOT_SMI_COUNT_OFFSET */
 	0xe4, MMU_ROOT_EXIT_PORT,		/* inb $MMU_ROOT_EXIT_PORT, %al */
 	0x0f, 0xaa,				/* rsm */
 };
@@ -40,7 +40,7 @@ static const uint8_t handler_exits[] = {
 /* Count the SMI by an instruction that KVM emulates. */
 static const uint8_t handler_emulated[] = {
 	0x0f, 0x0b, 'k', 'v', 'm',		/* KVM_FEP */
-	0x2e, 0x66, 0xff, 0x06, 0x00, 0x81,	/* incl %cs:MMU_ROOT_SMI_COUNT_OFFSET */
+	0x2e, 0x66, 0xff, 0x06, 0x00, 0x90,	/* incl %cs:MMU_ROOT_SMI_COUNT_OFFSET */
 	0x0f, 0xaa,				/* rsm */
 };
 

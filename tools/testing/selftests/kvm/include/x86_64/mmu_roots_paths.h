@@ -77,10 +77,13 @@ extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
 /* Most vCPUs of a VM. */
 #define MMU_ROOT_PATH_VCPUS	8
 
-/* SMM's memory for each vCPU, where SMBASE is, and the handler's count in it. */
+/*
+ * SMM's memory for each vCPU, where SMBASE is, and the handler's count in it: in a
+ * page without code, as emulators have a hard time with code that writes to itself.
+ */
 #define MMU_ROOT_SMRAM_GPA	0x1000000
 #define MMU_ROOT_SMRAM_PAGES	16
-#define MMU_ROOT_SMI_COUNT_OFFSET	0x8100
+#define MMU_ROOT_SMI_COUNT_OFFSET	0x9000
 
 #define MMU_ROOT_DATA_WORDS	(MMU_ROOT_DATA_PAGES * 4096 / sizeof(uint64_t))
 

@@ -47,7 +47,7 @@
 
 /* Real mode, with CS.base == SMBASE: count the SMI and return. */
 static const uint8_t smi_handler[] = {
-	0x2e, 0x66, 0xff, 0x06, 0x00, 0x81,	/* incl %cs:SMI_COUNT_OFFSET */
+	0x2e, 0x66, 0xff, 0x06, 0x00, 0x90,	/* incl %cs:SMI_COUNT_OFFSET */
 	0x0f, 0xaa,				/* rsm */
 };
 
@@ -423,7 +423,7 @@ void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd)
 	else if (got == UCALL_ABORT)
 		printf("#! guest: %s\n", uc->buffer);
 	else
-		printf("#! guest left with %s instead of ucall %lu\n",
+		printf("#! vCPU %u left with %s instead of ucall %lu\n", vcpu->id,
 		       exit_reason_str(vcpu->run->exit_reason), cmd);
 	exit(KSFT_FAIL);
 }
