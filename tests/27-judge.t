@@ -101,6 +101,23 @@ test_two_lanes()
 	says "without Lanes: it is suite" 0 '^suite$'
 }
 
+test_also()
+{
+	mutant 'Red: t_test a off' 'Also: t_test b.* late'
+	results suite a fail off b.1 pass '' b.2 fail 'too late'
+	judge "$tmp/bug.patch" "$tmp/suite"
+	says "a case that may be red" 0 ' killed$'
+	results suite a fail off b.1 fail 'too early' b.2 fail 'too late'
+	judge "$tmp/bug.patch" "$tmp/suite"
+	says "but not for another reason" 1 'red, but not listed: t_test b\.1: too early'
+	results suite a pass '' b.1 pass '' b.2 fail 'too late'
+	judge "$tmp/bug.patch" "$tmp/suite"
+	says "nor in the place of one that must" 1 'should be red, but passed: t_test a'
+	mutant 'Also: t_test a off'
+	judge "$tmp/bug.patch" "$tmp/suite"
+	one_line "only cases that may be red" 2 'no line Red: which test cases must catch it'
+}
+
 test_usage()
 {
 	mutant 'No line that lists anything.'
@@ -108,13 +125,13 @@ test_usage()
 	one_line "no line Red:" 2 'no line Red: which test cases must catch it'
 	mutant 'Red: t_test a'
 	judge "$tmp/bug.patch" "$tmp/suite"
-	one_line "no reason" 2 'a line Red: needs a test, a case and a reason'
+	one_line "no reason" 2 'a line Red: or Also: needs a test, a case and a reason'
 	mutant 'Red: t_test a ('
 	judge "$tmp/bug.patch" "$tmp/suite"
-	one_line "a bad reason" 2 'a line Red: has a bad regular expression'
+	one_line "a bad reason" 2 'a line Red: or Also: has a bad regular expression'
 	mutant 'Red: [shadow] t_test a off'
 	judge "$tmp/bug.patch" "$tmp/suite"
-	one_line "a lane that is not among its lanes" 2 'a line Red: has a lane that is not among its Lanes:'
+	one_line "a lane that is not among its lanes" 2 'a line Red: or Also: has a lane that is not among its Lanes:'
 	mutant 'Red: t_test a off'
 	results legacy a fail off
 	judge "$tmp/bug.patch" "$tmp/legacy"
@@ -127,5 +144,6 @@ test_usage()
 
 test_one_lane
 test_two_lanes
+test_also
 test_usage
 plan_done

@@ -238,9 +238,12 @@ static void add_smram(struct kvm_vm *vm)
 		smram[as_id] = mmap(NULL, SMRAM_SIZE_OF_ALL, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		TEST_ASSERT(smram[as_id] != MAP_FAILED, "mmap() SMRAM");
-		for (i = 0; i < MMU_ROOT_PATH_VCPUS; i++)
+		for (i = 0; i < MMU_ROOT_PATH_VCPUS; i++) {
 			memcpy(smram[as_id] + i * SMRAM_SIZE + SMI_HANDLER_OFFSET,
 			       smi_handler, sizeof(smi_handler));
+			/* Not the zero page, which the first SMI would replace. */
+			*(uint32_t *)(smram[as_id] + i * SMRAM_SIZE + SMI_COUNT_OFFSET) = 0;
+		}
 		region.userspace_addr = (uintptr_t)smram[as_id];
 		vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
 	}
