@@ -589,8 +589,8 @@ void mmu_roots_expect_growth(struct mmu_roots *roots,
 	uint64_t a = before->stat[stat], b = after->stat[stat];
 
 	mmu_roots_check(roots, b - a == expected,
-			"%s: before %lu, after %lu, grew by %ld, expected %lu",
-			stat_names[stat], a, b, (long)(b - a), expected);
+			"%s: before %lu, after %lu, grew by %ld, expected %ld",
+			stat_names[stat], a, b, (long)(b - a), (long)expected);
 }
 
 /**
