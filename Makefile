@@ -44,7 +44,7 @@ help:		## this text
 	  'BED=$(or $(BED),qemu-svm)' 'where to run: a folder of beds/' \
 	  'KERNEL_SRC=$(KERNEL_SRC)' "a kernel tree to use instead of Debian's kernel" \
 	  'FILTER=$(FILTER)' "only cases whose 'test case' matches this pattern" \
-	  'LANES=$(LANES)' 'only these lanes, see below' \
+	  'LANES=$(LANES)' 'these lanes, see below, or all: one for each MMU' \
 	  'CONFIG=$(CONFIG)' "a kernel of our own instead of Debian's: debug (KASAN, lockdep) or race" \
 	  'MUTANTS=$(MUTANTS)' 'only these mutants' \
 	  'UPSTREAM=$(UPSTREAM)' "1: run the kernel's own KVM selftests on the mutants, too" \

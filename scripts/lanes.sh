@@ -2,9 +2,11 @@
 # What a lane is: one boot of a bed, with one MMU, that runs some of the tests.
 # Sourced after lib.sh.
 
-# What "make run" does, in the order of its table, and what there is beside.
-LANES_DEFAULT='suite bench suite4 legacy legacy4 shadow'
-LANES_ALL="$LANES_DEFAULT race"
+# What "make run" does, what it does with LANES=all, in the order of its table, and
+# what there is beside.
+LANES_DEFAULT='suite bench'
+LANES_MMUS="$LANES_DEFAULT suite4 legacy legacy4 shadow"
+LANES_ALL="$LANES_MMUS race"
 
 # lane_define NAME: sets
 #   lane_about   what it is, in a few words

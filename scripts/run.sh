@@ -9,6 +9,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 bed=${BED:-qemu-svm}
 lanes=${LANES:-${CONFIG:+suite}}
 lanes=${lanes:-$LANES_DEFAULT}
+[ "$lanes" != all ] || lanes=$LANES_MMUS
 
 [ -x "$top/beds/$bed/run" ] ||
 	die "no such bed: $bed: there are $(cd "$top/beds" && ls -d ./*/ | tr -d './' | tr '\n' ' ')"
