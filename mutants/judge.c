@@ -312,7 +312,7 @@ static void judge_lane(struct mutant *m, int lane)
 		return;
 	}
 	for (red = m->reds; red < &m->reds[m->nr_reds]; red++)
-		if ((!red->lane[0] || !strcmp(red->lane, where)) && !red->nr_matched[lane])
+		if ((!red->lane[0] || !strcmp(red->lane, where)) && !red->optional && !red->nr_matched[lane])
 			wrong(m, "[%s] no such case: %s %s", where, red->test, red->name);
 }
 
