@@ -251,7 +251,7 @@ static void parse_list(struct test *t, char *text)
 static void list_cases(struct test *t)
 {
 	char *argv[] = { t->path, "-l", NULL };
-	static struct output out;
+	struct output out;
 	struct ending end;
 	char *text, *list;
 
@@ -260,9 +260,12 @@ static void list_cases(struct test *t)
 		json_array_append_new(t->cases, json_string("main"));
 		return;
 	}
+	/* All of it: a case that is not listed is not missed. */
+	output_init(&out, OUTPUT_MAX);
 	if (child_run(argv, LIST_TIMEOUT_S, &out, &end))
-		return;
+		die(t->path, "cannot create a process");
 	text = output_text(&out);
+	output_free(&out);
 	list = strstr(text, "# FIXTURE");
 	t->harness = list && WIFEXITED(end.status) && WEXITSTATUS(end.status) == KSFT_SKIP;
 	if (t->harness)
@@ -280,7 +283,7 @@ static void filter_cases(struct test *t)
 
 	json_array_foreach(t->cases, i, name) {
 		snprintf(full, sizeof(full), "%s %s", t->name, json_string_value(name));
-		if (!opt.filter || !fnmatch(opt.filter, full, 0))
+		if (!opt.filter || !fnmatch(opt.filter, full, FNM_EXTMATCH))
 			json_array_append(kept, name);
 	}
 	json_decref(t->cases);
@@ -309,7 +312,7 @@ static void plan(struct test *t, char *path)
 }
 
 static void check_kernel(struct verdict *v, unsigned long taint,
-			 const json_t *params, json_t *klog)
+			 const json_t *params, const json_t *klog)
 {
 	unsigned long new_taint = kernel_taint() & ~taint;
 	char changed[320];
@@ -346,10 +349,17 @@ static void count(const char *status)
 		total.failed++;
 }
 
+/* What the kernel logged during a case. */
+struct kernel_says {
+	json_t *faults;
+	json_t *lines;
+};
+
 static void emit_case(const struct test *t, const char *name, const struct verdict *v,
-		      const struct ending *end, json_t *klog, const char *text)
+		      const struct ending *end, const struct kernel_says *kernel,
+		      const char *text)
 {
-	json_t *object = record("case");
+	json_t *object = record("case"), *samples = samples_json();
 	char taint[32];
 
 	snprintf(taint, sizeof(taint), "%#lx", kernel_taint());
@@ -358,8 +368,14 @@ static void emit_case(const struct test *t, const char *name, const struct verdi
 	json_object_set_new(object, "status", text_json(v->status));
 	json_object_set_new(object, "reason", text_json(v->reason));
 	json_object_set_new(object, "duration_ms", json_integer(end->duration_ms));
+	if (v->seed[0])
+		json_object_set_new(object, "seed", text_json(v->seed));
 	json_object_set_new(object, "data", v->data);
-	json_object_set_new(object, "klog", klog);
+	json_object_set_new(object, "counters", v->counters);
+	if (samples)
+		json_object_set_new(object, "samples", samples);
+	json_object_set_new(object, "klog", kernel->faults);
+	json_object_set_new(object, "kmsg", kernel->lines);
 	json_object_set_new(object, "taint", text_json(taint));
 	json_object_set_new(object, "log", text_json(text));
 	emit(object);
@@ -369,27 +385,30 @@ static void run_case(struct test *t, const char *name)
 {
 	char *argv[] = { t->path, t->harness ? "-r" : NULL, (char *)name, NULL };
 	unsigned long taint = kernel_taint();
-	json_t *params = kernel_params(), *klog;
-	static struct output out;
+	struct kernel_says kernel = { .faults = json_array() };
+	json_t *params = kernel_params();
+	struct output out;
 	struct verdict v;
 	struct ending end;
 	char *text;
 
-	json_decref(kernel_log_reports());
+	kernel_log_skip();
+	output_init(&out, OUTPUT_KEPT);
 	if (child_run(argv, opt.timeout_s, &out, &end))
 		die(t->path, "cannot create a process");
 
 	text = output_text(&out);
+	output_free(&out);
 	verdict_of(text, &end, t->harness, opt.timeout_s, &v);
-	klog = kernel_log_reports();
-	check_kernel(&v, taint, params, klog);
+	kernel.lines = kernel_log_read(kernel.faults);
+	check_kernel(&v, taint, params, kernel.faults);
 	if (opt.no_skip)
 		judge_missing(&v);
 	count(v.status);
 	fprintf(stderr, "[%u/%u] %s %s: %s%s%s\n",
 		total.passed + total.failed + total.skipped, total.planned,
 		t->name, name, v.status, v.reason[0] ? ": " : "", v.reason);
-	emit_case(t, name, &v, &end, klog, text);
+	emit_case(t, name, &v, &end, &kernel, text);
 	json_decref(params);
 	free(text);
 }
@@ -421,6 +440,7 @@ static void print_help(FILE *f)
 		"  -l, --lane NAME     part of the run this is, for the record (default: %s)\n"
 		"  -u, --unit UNIT     what the TSC counts here: cycles or instructions\n"
 		"  -k, --kmsg FILE     kernel log (default: /dev/kmsg)\n"
+		"  -s, --stats DIR     KVM's counters (default: /sys/kernel/debug/kvm)\n"
 		"  -h, --help          this text\n"
 		"Exit status: 0 nothing failed, 1 something failed, 2 nothing could be run.\n",
 		DEFAULT_TIMEOUT_S, "host", "suite");
@@ -443,7 +463,7 @@ static void open_results(const char *path)
 		die(path, strerror(errno));
 }
 
-static const char *parse_options(int argc, char **argv)
+static void parse_options(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "output", required_argument, NULL, 'o' },
@@ -455,13 +475,14 @@ static const char *parse_options(int argc, char **argv)
 		{ "lane", required_argument, NULL, 'l' },
 		{ "unit", required_argument, NULL, 'u' },
 		{ "kmsg", required_argument, NULL, 'k' },
+		{ "stats", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	const char *kmsg = "/dev/kmsg";
+	const char *kmsg = "/dev/kmsg", *stats = "/sys/kernel/debug/kvm";
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:t:f:nwb:l:u:k:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "o:t:f:nwb:l:u:k:s:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'o':
 			open_results(optarg);
@@ -490,6 +511,9 @@ static const char *parse_options(int argc, char **argv)
 		case 'k':
 			kmsg = optarg;
 			break;
+		case 's':
+			stats = optarg;
+			break;
 		case 'h':
 			print_help(stdout);
 			exit(0);
@@ -502,19 +526,23 @@ static const char *parse_options(int argc, char **argv)
 		die(opt.unit, "the unit is cycles or instructions");
 	if (optind == argc)
 		die("no test given", "see rootrun --help");
-	return kmsg;
+	kernel_log_open(kmsg);
+	samples_open(stats);
 }
 
 int main(int argc, char **argv)
 {
-	const char *kmsg = parse_options(argc, argv);
-	int i, nr_tests = argc - optind;
-	struct test *tests = calloc(nr_tests, sizeof(*tests));
+	struct test *tests;
+	int i, nr_tests;
 	json_t *name;
 	size_t j;
 
+	parse_options(argc, argv);
+	nr_tests = argc - optind;
+	tests = calloc(nr_tests, sizeof(*tests));
+	if (!tests)
+		die("no memory", strerror(errno));
 	child_init();
-	kernel_log_open(kmsg);
 	emit_run();
 	for (i = 0; i < nr_tests; i++)
 		plan(&tests[i], argv[optind + i]);
