@@ -3,25 +3,54 @@
  * Results files: reading, and reconciling what was planned with what happened.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
+#include <search.h>
+#include <sys/stat.h>
 
 #include "report.h"
 
 /* What the reason of a skip begins with if nothing is missing. */
 #define INAPPLICABLE	"not applicable: "
 
+static int compare_cases(const void *a, const void *b)
+{
+	const struct testcase *x = a, *y = b;
+
+	return strcmp(x->test, y->test) ?: strcmp(x->name, y->name);
+}
+
+/**
+ * find_case() - Find a case of a file
+ * @res: the file
+ * @test: its test
+ * @name: its name
+ *
+ * Return: the case, or NULL.
+ */
+const struct testcase *find_case(const struct results *res, const char *test,
+				 const char *name)
+{
+	const struct testcase like = { .test = test, .name = name };
+	struct testcase **found = tfind(&like, &res->index, compare_cases);
+
+	return found ? *found : NULL;
+}
+
 static struct testcase *get_case(struct report *rep, struct results *res,
 				 const char *test, const char *name)
 {
-	struct testcase *tc;
+	struct testcase *tc = zalloc(sizeof(*tc)), **found;
 
-	STAILQ_FOREACH(tc, &res->cases, next) {
-		if (!strcmp(tc->test, test) && !strcmp(tc->name, name))
-			return tc;
-	}
-	tc = zalloc(sizeof(*tc));
 	tc->test = test;
 	tc->name = name;
+	found = tsearch(tc, &res->index, compare_cases);
+	if (!found)
+		err(EXIT_UNUSABLE, "out of memory");
+	if (*found != tc) {
+		obstack_free(&pool, tc);
+		return *found;
+	}
 	tc->data = json_array();
 	tc->klog = json_array();
 	json_array_append_new(rep->docs, tc->data);
@@ -63,16 +92,17 @@ static void read_status(struct results *res, struct testcase *tc,
 
 static int read_case(struct report *rep, struct results *res, json_t *doc)
 {
-	const char *test, *name, *status = "", *reason = "", *text;
+	const char *test, *name, *status = "", *reason = "", *text, *bad;
 	json_t *data = NULL, *klog = NULL, *line;
+	json_int_t duration_ms = 0;
 	struct testcase *tc;
 	size_t i;
 
 	/* The lists twice, to check their type and to get them. */
-	if (unpack(res, doc, "{s:s, s:s, s?s, s?s, s?[], s?o, s?[], s?o}",
+	if (unpack(res, doc, "{s:s, s:s, s?s, s?s, s?[], s?o, s?[], s?o, s?I}",
 		   "test", &test, "case", &name, "status", &status,
 		   "reason", &reason, "data", "data", &data,
-		   "klog", "klog", &klog))
+		   "klog", "klog", &klog, "duration_ms", &duration_ms))
 		return -1;
 	json_array_foreach(klog, i, line) {
 		if (unpack(res, line, "s", &text))
@@ -83,7 +113,15 @@ static int read_case(struct report *rep, struct results *res, json_t *doc)
 	read_status(res, tc, status, reason);
 	json_array_extend(tc->data, data);
 	json_array_extend(tc->klog, klog);
-	return read_data(rep, res, data, !tc->results++);
+	if (duration_ms > 0)
+		tc->duration_ms += duration_ms;
+	if (!tc->doc)
+		tc->doc = doc;
+	/* What a test says of itself does not damage the file. */
+	bad = read_data(rep, res, data, !tc->results++);
+	if (bad)
+		worsen_case(tc, FAIL, format("bad data: %s", bad));
+	return 0;
 }
 
 static int read_plan(struct report *rep, struct results *res, json_t *doc)
@@ -164,9 +202,10 @@ static int read_run(struct results *res, json_t *doc)
 	if (json_integer_value(json_object_get(doc, "schema")) != 1)
 		return unusable(res,
 				"the schema of this file is not 1, the only one known here; use the rootreport that came with the tests that wrote it");
-	if (unpack(res, doc, "{s:s, s:s, s:s, s:s, s?s, s?i, s?{}, s?o}",
+	if (unpack(res, doc, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?i, s?{}, s?o}",
 		   "bed", &res->bed, "lane", &res->lane,
 		   "kernel", &res->kernel, "tsc_unit", &res->unit,
+		   "cpu", &res->cpu, "start", &res->start,
 		   "mmu", &res->mmu, "levels", &levels,
 		   "params", "params", &params))
 		return -1;
@@ -205,6 +244,7 @@ static int read_line(struct report *rep, struct results *res, char *line,
 		     size_t len)
 {
 	char *nul = memchr(line, '\0', len);
+	const char *status;
 	json_error_t error;
 	json_t *doc;
 
@@ -225,33 +265,36 @@ static int read_line(struct report *rep, struct results *res, char *line,
 		return bad_line(res, error.text);
 	}
 
-	/* Megabytes at times, and never shown. */
-	json_object_del(doc, "log");
+	/* Megabytes at times, and shown only of what went wrong. */
+	status = json_string_value(json_object_get(doc, "status"));
+	if (status && !strcmp(status, "pass"))
+		json_object_del(doc, "log");
 	clean_tree(doc);
 	json_array_append_new(rep->docs, doc);
 	return read_doc(rep, res, doc);
 }
 
 /**
- * read_file() - Read a results file into the report
+ * read_stream() - Read results into the report
  * @rep: the report
- * @path: the file, cleaned once it is open
+ * @name: what to call it, clean
+ * @in: the results; NULL if they cannot be opened, for the reason in errno
  *
  * Return: 0, or -1 after a complaint.
  */
-int read_file(struct report *rep, char *path)
+int read_stream(struct report *rep, const char *name, FILE *in)
 {
 	struct results *res = zalloc(sizeof(*res));
-	FILE *in = fopen(path, "r");
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t len;
 	int ret = 0;
 
 	STAILQ_INIT(&res->cases);
-	clean_string(path);
-	res->name = path;
+	res->name = name;
 	res->params = "";
+	res->cpu = "";
+	res->start = "";
 	res->mmu = "-";
 	STAILQ_INSERT_TAIL(&rep->files, res, next);
 	rep->nr_files++;
@@ -260,7 +303,6 @@ int read_file(struct report *rep, char *path)
 		res->line++;
 		ret = read_line(rep, res, line, len);
 	}
-	/* Opening a directory works, reading it does not. */
 	if (!in || ferror(in)) {
 		warnx("%s: cannot read: %s; give the results files of a run",
 		      res->name, strerror(errno));
@@ -271,9 +313,57 @@ int read_file(struct report *rep, char *path)
 			       "empty, not a results file: the run never started; see the console log");
 	}
 	free(line);
+	return ret;
+}
+
+static int read_file(struct report *rep, const char *path)
+{
+	FILE *in = fopen(path, "r");
+	int ret = read_stream(rep, clean_argument(path), in);
+
 	if (in)
 		fclose(in);
 	return ret;
+}
+
+static int is_results_file(const struct dirent *entry)
+{
+	const char *suffix = strrchr(entry->d_name, '.');
+
+	return suffix && !strcmp(suffix, ".jsonl");
+}
+
+static int read_folder(struct report *rep, const char *path)
+{
+	struct dirent **entries;
+	int i, n, ret = 0;
+
+	n = scandir(path, &entries, is_results_file, alphasort);
+	if (n <= 0)
+		warnx("%s: no results in this folder: %s", clean_argument(path),
+		      n ? strerror(errno) : "give one that has *.jsonl");
+	for (i = 0; i < n; i++) {
+		ret |= read_file(rep, format("%s/%s", path, entries[i]->d_name));
+		free(entries[i]);
+	}
+	if (n >= 0)
+		free(entries);
+	return n > 0 ? ret : -1;
+}
+
+/**
+ * read_path() - Read a results file, or all of a folder, into the report
+ * @rep: the report
+ * @path: the file or folder
+ *
+ * Return: 0, or -1 after a complaint.
+ */
+int read_path(struct report *rep, const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode) ? read_folder(rep, path) :
+							 read_file(rep, path);
 }
 
 /**
@@ -323,7 +413,8 @@ static void reconcile_case(struct report *rep, const struct results *res,
 	rep->total.cases[tc->verdict]++;
 	json_array_foreach(tc->data, i, entry) {
 		path = json_object_get(entry, "path");
-		worsen_row(rep, res, json_string_value(path), tc->verdict);
+		if (json_is_string(path))
+			worsen_row(rep, res, json_string_value(path), tc->verdict);
 	}
 }
 
@@ -368,4 +459,23 @@ void reconcile(struct report *rep)
 		reconcile_end(res);
 		rep->failed_files += !!res->failure;
 	}
+}
+
+static void leave_it(void *tc)
+{
+	/* The pool has it. */
+	(void)tc;
+}
+
+/**
+ * free_report() - Free what is not in the pool
+ * @rep: the report
+ */
+void free_report(struct report *rep)
+{
+	struct results *res;
+
+	STAILQ_FOREACH(res, &rep->files, next)
+		tdestroy(res->index, leave_it);
+	json_decref(rep->docs);
 }
