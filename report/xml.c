@@ -15,6 +15,8 @@
  */
 void document_begin(struct document *doc)
 {
+	/* Or the clean-up below would not be one. */
+	xmlInitParser();
 	doc->buffer = xmlBufferCreate();
 	doc->w = doc->buffer ? xmlNewTextWriterMemory(doc->buffer, 0) : NULL;
 	if (!doc->w)
@@ -56,6 +58,7 @@ int document_end(struct document *doc, const char *path)
 	ret = replace(path, (const char *)xmlBufferContent(doc->buffer),
 		      xmlBufferLength(doc->buffer));
 	xmlBufferFree(doc->buffer);
+	xmlCleanupParser();
 	return ret;
 }
 
