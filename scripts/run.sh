@@ -1,10 +1,20 @@
-#!/bin/sh
+"$top/scripts/report.sh" "$out" || status=$?#!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # The main job: build, boot, stress, and print the table of reset paths.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 . "$top/scripts/kconfig.sh"
+
+# What to type for a run like this one, but for its lanes and cases.
+rerun_command() {
+	printf "make run"
+	for variable in BED CONFIG KERNEL_SRC KCONFIG DEBIAN_VERSION; do
+		eval "value=\${$variable:-}"
+		[ -z "$value" ] || printf " %s='%s'" "$variable" "$value"
+	done
+	echo
+}
 
 bed=${BED:-qemu-svm}
 lanes=${LANES:-${CONFIG:+suite}}
@@ -31,6 +41,7 @@ for lane in $lanes; do
 	lane_prepare "$lane"
 	echo "$lane $tree $tree/modules $tests/bin $out"
 done >"$out/lanes"
+rerun_command >"$out/rerun"
 say "running the tests in bed $bed, $JOBS lanes at a time; results go to $out"
 # The report judges, from what was planned and what was done.  A bed that died
 # has said why, and its lane lacks results.
