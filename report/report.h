@@ -190,7 +190,7 @@ int unpack(const struct results *res, json_t *item, const char *fmt, ...);
 
 /* results.c */
 int read_stream(struct report *rep, const char *name, FILE *in);
-int read_path(struct report *rep, const char *path);
+int read_path(struct report *rep, char *path);
 int check_plans(const struct report *rep);
 void reconcile(struct report *rep);
 const struct testcase *find_case(const struct results *res, const char *test,

@@ -8,7 +8,8 @@
 #include "report.h"
 
 /* The variables of the Makefile. */
-#define LANES_VARIABLE	"LANES"
+#define BED_VARIABLE	"BED"
+#define LANES_VARIABLE	"CONFIG"
 #define FILTER_VARIABLE	"FILTER"
 
 /* Nobody wants to paste more; then all of the lane is run. */
@@ -16,6 +17,7 @@
 
 struct command {
 	STAILQ_ENTRY(command) next;
+	const char *bed;
 	const char *lanes;
 	const char *pattern;
 };
@@ -62,19 +64,21 @@ static bool same_pattern(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* Lanes where the same cases failed share a command. */
+/* Lanes of a bed where the same cases failed share a command. */
 static void add_command(struct commands *commands, const struct results *res)
 {
 	const char *pattern = failed_cases(res), *lane = pattern_of(res->lane);
+	const char *bed = pattern_of(res->bed);
 	struct command *command;
 
 	STAILQ_FOREACH(command, commands, next) {
-		if (!same_pattern(command->pattern, pattern))
+		if (strcmp(command->bed, bed) || !same_pattern(command->pattern, pattern))
 			continue;
 		command->lanes = format("%s %s", command->lanes, lane);
 		return;
 	}
 	command = zalloc(sizeof(*command));
+	command->bed = bed;
 	command->lanes = lane;
 	command->pattern = pattern;
 	STAILQ_INSERT_TAIL(commands, command, next);
@@ -107,8 +111,8 @@ const char *rerun_commands(const struct report *rep)
 		if (has_failed(res))
 			add_command(&commands, res);
 	STAILQ_FOREACH(command, &commands, next) {
-		text = format("%s  %s " LANES_VARIABLE "='%s'", text, rep->rerun,
-			      command->lanes);
+		text = format("%s  %s " BED_VARIABLE "='%s' " LANES_VARIABLE "='%s'", text,
+			      rep->rerun, command->bed, command->lanes);
 		if (command->pattern)
 			text = format("%s " FILTER_VARIABLE "='%s'", text, command->pattern);
 		text = format("%s\n", text);

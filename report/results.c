@@ -3,12 +3,15 @@
  * Results files: reading, and reconciling what was planned with what happened.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
+#include <fts.h>
 #include <search.h>
 #include <sys/stat.h>
 
 #include "report.h"
+
+/* Of a run: a folder for each bed, with a file for each configuration. */
+#define MAX_DEPTH	2
 
 /* What the reason of a skip begins with if nothing is missing. */
 #define INAPPLICABLE	"not applicable: "
@@ -326,29 +329,42 @@ static int read_file(struct report *rep, const char *path)
 	return ret;
 }
 
-static int is_results_file(const struct dirent *entry)
+static int compare_entries(const FTSENT **a, const FTSENT **b)
 {
-	const char *suffix = strrchr(entry->d_name, '.');
-
-	return suffix && !strcmp(suffix, ".jsonl");
+	return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static int read_folder(struct report *rep, const char *path)
+static bool is_results_file(const FTSENT *entry)
 {
-	struct dirent **entries;
-	int i, n, ret = 0;
+	const char *suffix = strrchr(entry->fts_name, '.');
 
-	n = scandir(path, &entries, is_results_file, alphasort);
-	if (n <= 0)
-		warnx("%s: no results in this folder: %s", clean_argument(path),
-		      n ? strerror(errno) : "give one that has *.jsonl");
-	for (i = 0; i < n; i++) {
-		ret |= read_file(rep, format("%s/%s", path, entries[i]->d_name));
-		free(entries[i]);
+	return entry->fts_info == FTS_F && suffix && !strcmp(suffix, ".jsonl");
+}
+
+/* A folder for each bed, or of one bed. */
+static int read_folder(struct report *rep, char *path)
+{
+	char *paths[] = { path, NULL };
+	FTS *fts = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, compare_entries);
+	unsigned int nr = 0;
+	FTSENT *entry;
+	int ret = 0;
+
+	if (!fts)
+		err(EXIT_UNUSABLE, "%s", clean_argument(path));
+	while ((entry = fts_read(fts))) {
+		if (entry->fts_level == MAX_DEPTH)
+			fts_set(fts, entry, FTS_SKIP);
+		if (!is_results_file(entry))
+			continue;
+		ret |= read_file(rep, entry->fts_path);
+		nr++;
 	}
-	if (n >= 0)
-		free(entries);
-	return n > 0 ? ret : -1;
+	fts_close(fts);
+	if (nr)
+		return ret;
+	warnx("%s: no results in this folder: give one that has *.jsonl", clean_argument(path));
+	return -1;
 }
 
 /**
@@ -358,7 +374,7 @@ static int read_folder(struct report *rep, const char *path)
  *
  * Return: 0, or -1 after a complaint.
  */
-int read_path(struct report *rep, const char *path)
+int read_path(struct report *rep, char *path)
 {
 	struct stat st;
 

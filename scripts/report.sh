@@ -7,10 +7,11 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lanes.sh"
 
 out=${1:-$BUILD/results/latest}
-[ -n "$(lane_results "$out")" ] || die "no results in $out: make run"
+files=$(results_in "$out" 2>/dev/null)
+[ -n "$files" ] || die "no results in $out: make run"
 "$top/scripts/tools.sh"
 status=0
 "$BUILD/rootreport" ${REPORT_ARGS:-} --rerun "$(cat "$out/rerun" 2>/dev/null || echo make run)" \
-	--html "$out/report.html" --junit "$out/junit.xml" $(lane_results "$out") || status=$?
+	--html "$out/report.html" --junit "$out/junit.xml" $files || status=$?
 [ "$status" -eq 2 ] || say "the same as a page: $out/report.html, for CI: $out/junit.xml"
 exit "$status"

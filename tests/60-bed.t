@@ -100,9 +100,9 @@ test_interruptions()
 
 test_two_at_once()
 {
-	setsid env BUILD="$tmp/build" LANES=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/one" 2>&1 </dev/null &
+	setsid env BUILD="$tmp/build" CONFIG=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/one" 2>&1 </dev/null &
 	one=$!
-	setsid env BUILD="$tmp/build" LANES=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/two" 2>&1 </dev/null &
+	setsid env BUILD="$tmp/build" CONFIG=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/two" 2>&1 </dev/null &
 	two=$!
 	wait $one
 	first=$?
