@@ -124,6 +124,15 @@ static void tell_case(struct comparison *c, const struct results *res,
 	printf(" %s/%s %s %s: %s\n", res->bed, res->lane, tc->test, tc->name, what);
 }
 
+static void tell_worse(struct comparison *c, const struct results *res,
+		       const struct testcase *old, const struct testcase *tc)
+{
+	const char *was = old ? verdict_words[old->verdict] : "not there";
+
+	tell_case(c, res, tc, format("was %s, is %s: %s", was, verdict_words[tc->verdict],
+				     tc->reason));
+}
+
 static void compare_cases(struct comparison *c, const struct results *base,
 			  const struct results *res)
 {
@@ -132,9 +141,7 @@ static void compare_cases(struct comparison *c, const struct results *base,
 	STAILQ_FOREACH(tc, &res->cases, next) {
 		old = find_case(base, tc->test, tc->name);
 		if (is_worse(old, tc))
-			tell_case(c, res, tc, format("was %s, is %s: %s",
-						     old ? verdict_words[old->verdict] : "not there",
-						     verdict_words[tc->verdict], tc->reason));
+			tell_worse(c, res, old, tc);
 	}
 	STAILQ_FOREACH(tc, &base->cases, next)
 		if (!find_case(res, tc->test, tc->name))
@@ -197,7 +204,8 @@ int print_comparison(const struct report *base, const struct report *rep)
 		warnx("nothing to compare: no lane is in both; give two runs of the same lanes");
 		return EXIT_UNUSABLE;
 	}
-	printf("%u lanes, %u costs compared: %u costs differ by more than %.3f, %u counts changed, %u cases got worse\n",
-	       c.lanes, c.costs, c.beyond, rep->bound, c.counts, c.verdicts);
+	printf("%u lanes, %u costs compared: ", c.lanes, c.costs);
+	printf("%u costs differ by more than %.3f, %u counts changed, %u cases got worse\n",
+	       c.beyond, rep->bound, c.counts, c.verdicts);
 	return c.beyond || c.counts || c.verdicts ? EXIT_FAILED : EXIT_PASSED;
 }

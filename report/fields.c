@@ -48,6 +48,11 @@ static size_t no_text(const unsigned char *s, const char *allowed)
 	/* C1 controls, U+0080 to U+009F, are two bytes in UTF-8. */
 	if (s[0] == 0xc2 && (s[1] & 0xe0) == 0x80)
 		return 2;
+	/* Marks that turn the direction of a line, or begin another one. */
+	if (s[0] == 0xe2 && s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae)
+		return 3;
+	if (s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)
+		return 3;
 	/* U+FFFE and U+FFFF are no characters, and XML does not have them. */
 	if (s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe)
 		return 3;

@@ -553,8 +553,8 @@ static void write_links(struct document *doc, const struct report *rep)
 	raw(doc, "<nav><a href=\"#matrix\">Tests and configurations</a>");
 	if (rep->total.cases[FAIL] || rep->failed_files)
 		raw(doc, "<a href=\"#failures\">Failures</a>");
-	raw(doc, "<a href=\"#paths\">Paths</a><a href=\"#costs\">Costs</a>"
-	    "<a href=\"#storms\">Counters over time</a></nav>\n");
+	raw(doc, "<a href=\"#paths\">Paths</a><a href=\"#costs\">Costs</a>\n");
+	raw(doc, "<a href=\"#storms\">Counters over time</a></nav>\n");
 }
 
 static void write_head(struct document *doc, const struct report *rep)
@@ -564,7 +564,9 @@ static void write_head(struct document *doc, const struct report *rep)
 	/* Or browsers ask for it. */
 	raw(doc, "<link rel=\"icon\" href=\"data:,\">\n");
 	element(doc, "title", NULL, rep->title ?: "kvm-mmu-roots");
-	raw(doc, "<style>\n" STYLE "</style></head>\n<body>\n");
+	raw(doc, "<style>\n");
+	raw(doc, style);
+	raw(doc, "</style></head>\n<body>\n");
 }
 
 /**

@@ -4,6 +4,8 @@
  * such servers read.
  */
 #define _GNU_SOURCE
+#include <time.h>
+
 #include "report.h"
 #include "xml.h"
 
@@ -103,6 +105,15 @@ static void write_end(struct document *doc, const struct results *res)
 	tag_close(doc);
 }
 
+/* Others refuse the file for a time that is none. */
+static bool is_time(const char *text)
+{
+	struct tm tm;
+	const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+
+	return end && !*end;
+}
+
 static void write_suite(struct document *doc, const struct results *res)
 {
 	struct sums sums = sum_up(res);
@@ -115,7 +126,7 @@ static void write_suite(struct document *doc, const struct results *res)
 	attribute(doc, "errors", res->failure ? "1" : "0");
 	attribute(doc, "skipped", format("%u", sums.skipped));
 	attribute(doc, "time", seconds(sums.ms));
-	if (*res->start)
+	if (is_time(res->start))
 		attribute(doc, "timestamp", res->start);
 	write_properties(doc, res);
 	STAILQ_FOREACH(tc, &res->cases, next)

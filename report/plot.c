@@ -158,9 +158,8 @@ const char *plot_costs(const struct report *rep, const struct row *like)
 			   "set key outside top center horizontal\n"
 			   "set ylabel '%s per operation' noenhanced\n"
 			   "$data << END_OF_DATA\n%sEND_OF_DATA\n"
-			   "plot $data using 2:xtic(1) title 'operation', "
-			   "'' using 3 title 'its control', "
-			   "%lld with lines lt 4 dashtype 2 title 'null exit'\n",
+			   "set linetype 6 lc rgb '#d55e00' lw 2 dashtype 2\n"
+			   "plot $data using 2:xtic(1) title 'operation', '' using 3 title 'its control', %lld with lines lt 6 title 'null exit'\n",
 			   label_of(like->unit), data, null));
 }
 
@@ -176,6 +175,13 @@ static int column_of(const json_t *samples, const char *counter)
 	return 0;
 }
 
+static json_int_t value_of(const json_t *samples, const json_t *row, const char *counter)
+{
+	int column = column_of(samples, counter);
+
+	return column ? json_integer_value(json_array_get(row, column)) : 0;
+}
+
 /**
  * samples_max() - The highest value of a counter in samples
  * @samples: as docs/results.md has them, or anything else
@@ -185,14 +191,13 @@ static int column_of(const json_t *samples, const char *counter)
  */
 json_int_t samples_max(const json_t *samples, const char *counter)
 {
-	int column = column_of(samples, counter);
 	json_int_t value, max = 0;
 	const json_t *row;
 	size_t i;
 
 	json_array_foreach(json_object_get(samples, "rows"), i, row) {
-		value = json_integer_value(json_array_get(row, column));
-		if (column && value > max)
+		value = value_of(samples, row, counter);
+		if (value > max)
 			max = value;
 	}
 	return max;
@@ -207,8 +212,7 @@ static const char *data_of(const json_t *samples)
 	json_array_foreach(json_object_get(samples, "rows"), i, row) {
 		data = format("%s%lld", data, json_integer_value(json_array_get(row, 0)));
 		for (j = 0; j < ARRAY_SIZE(curves); j++)
-			data = format("%s %lld", data, json_integer_value(
-				      json_array_get(row, column_of(samples, curves[j]))));
+			data = format("%s %lld", data, value_of(samples, row, curves[j]));
 		data = format("%s\n", data);
 	}
 	return data;

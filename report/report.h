@@ -148,15 +148,6 @@ struct report {
 	bool colour;
 };
 
-/* A report that nothing was read into yet. */
-#define REPORT_INIT(rep)					\
-{								\
-	.files = STAILQ_HEAD_INITIALIZER((rep).files),		\
-	.rows = STAILQ_HEAD_INITIALIZER((rep).rows),		\
-	.docs = json_array(),					\
-	.rerun = "make run",					\
-}
-
 /* Owns all structures and all text but that of the JSON documents. */
 extern struct obstack pool;
 
@@ -195,6 +186,7 @@ int check_plans(const struct report *rep);
 void reconcile(struct report *rep);
 const struct testcase *find_case(const struct results *res, const char *test,
 				 const char *name);
+void init_report(struct report *rep);
 void free_report(struct report *rep);
 
 /* rows.c */

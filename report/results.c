@@ -13,6 +13,9 @@
 /* Of a run: a folder for each bed, with a file for each configuration. */
 #define MAX_DEPTH	2
 
+/* A century: sums do not overflow. */
+#define MAX_DURATION_MS	(100ll * 366 * 24 * 3600 * 1000)
+
 /* What the reason of a skip begins with if nothing is missing. */
 #define INAPPLICABLE	"not applicable: "
 
@@ -116,7 +119,7 @@ static int read_case(struct report *rep, struct results *res, json_t *doc)
 	read_status(res, tc, status, reason);
 	json_array_extend(tc->data, data);
 	json_array_extend(tc->klog, klog);
-	if (duration_ms > 0)
+	if (duration_ms > 0 && duration_ms < MAX_DURATION_MS)
 		tc->duration_ms += duration_ms;
 	if (!tc->doc)
 		tc->doc = doc;
@@ -475,6 +478,17 @@ void reconcile(struct report *rep)
 		reconcile_end(res);
 		rep->failed_files += !!res->failure;
 	}
+}
+
+/**
+ * init_report() - Begin a report that nothing was read into yet
+ * @rep: the report
+ */
+void init_report(struct report *rep)
+{
+	*rep = (struct report){ .docs = json_array(), .rerun = "make run" };
+	STAILQ_INIT(&rep->files);
+	STAILQ_INIT(&rep->rows);
 }
 
 static void leave_it(void *tc)

@@ -29,7 +29,8 @@ static int flush_report(int status)
 
 static int write_report(struct report *rep)
 {
-	int status = rep->total.cases[FAIL] || rep->failed_files ? EXIT_FAILED : EXIT_PASSED;
+	bool failed = rep->total.cases[FAIL] || rep->failed_files;
+	int status = failed ? EXIT_FAILED : EXIT_PASSED;
 
 	if (rep->profile)
 		print_profile(rep);
@@ -47,9 +48,11 @@ static int write_report(struct report *rep)
 /* The first file or folder is compared with the second one. */
 static int run_comparison(struct report *rep, char **paths)
 {
-	struct report base = REPORT_INIT(base);
-	int ret = read_path(&base, paths[0]) | read_path(rep, paths[1]);
+	struct report base;
+	int ret;
 
+	init_report(&base);
+	ret = read_path(&base, paths[0]) | read_path(rep, paths[1]);
 	if (ret || check_plans(&base) || check_plans(rep)) {
 		ret = EXIT_UNUSABLE;
 	} else {
@@ -192,7 +195,7 @@ int main(int argc, char **argv)
 	int ret;
 
 	pool_init();
-	rep = (struct report)REPORT_INIT(rep);
+	init_report(&rep);
 	rep.colour = want_colour();
 	parse_options(&rep, argc, argv);
 	ret = rep.bound ? run_comparison(&rep, argv + optind) :

@@ -76,14 +76,13 @@ static void add_line(json_t *lines, size_t max, unsigned int *nr, const char *me
 		json_array_set_new(lines, max, json_string(more));
 }
 
-/* One record a read: Documentation/ABI/testing/dev-kmsg. */
-static ssize_t read_record(char *record, size_t size)
+/* One record a read, EPIPE for lost ones: Documentation/ABI/testing/dev-kmsg. */
+static bool read_record(char *record, size_t size, ssize_t *n)
 {
-	ssize_t n = read(kmsg, record, size - 1);
-
-	record[n > 0 ? n : 0] = '\0';
+	*n = kmsg < 0 ? 0 : read(kmsg, record, size - 1);
+	record[*n > 0 ? *n : 0] = '\0';
 	record[strcspn(record, "\n")] = '\0';
-	return n;
+	return *n > 0 || (*n < 0 && errno == EPIPE);
 }
 
 /**
@@ -111,7 +110,7 @@ json_t *kernel_log_read(json_t *faults)
 	if (kmsg < 0)
 		add_line(faults, MAX_FAULTS, &nr_faults,
 			 "the kernel log cannot be read: run as root");
-	while (kmsg >= 0 && ((n = read_record(record, sizeof(record))) > 0 || (n < 0 && errno == EPIPE))) {
+	while (read_record(record, sizeof(record), &n)) {
 		message = n < 0 ? ";the kernel log was overrun: messages are lost" :
 				  strchr(record, ';');
 		if (!message)

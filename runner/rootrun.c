@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rootrun.h"
@@ -27,10 +28,6 @@
 
 /* What the reason of a skip begins with if nothing is missing. */
 #define NOT_APPLICABLE		"not applicable: "
-
-/* Columns of "-l", see test_harness_list_tests() in kselftest_harness.h. */
-#define VARIANT_COLUMN		21
-#define TEST_COLUMN		47
 
 /**
  * struct options - The command line
@@ -150,8 +147,11 @@ static void emit_run(void)
 	json_t *run = record("run"), *params = kernel_params();
 	const char *mmu = kernel_mmu(params);
 	struct utsname uts;
-	char cpu[128];
+	char cpu[128], start[32];
+	time_t now;
 
+	now = time(NULL);
+	strftime(start, sizeof(start), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
 	uname(&uts);
 	cpu_line("model name", cpu, sizeof(cpu));
 	json_object_set_new(run, "schema", json_integer(SCHEMA_VERSION));
@@ -159,92 +159,13 @@ static void emit_run(void)
 	json_object_set_new(run, "lane", text_json(opt.lane));
 	json_object_set_new(run, "kernel", text_json(uts.release));
 	json_object_set_new(run, "cpu", text_json(cpu));
+	json_object_set_new(run, "start", text_json(start));
 	json_object_set_new(run, "tsc_unit", text_json(opt.unit));
 	if (mmu)
 		json_object_set_new(run, "mmu", text_json(mmu));
 	json_object_set_new(run, "levels", json_integer(paging_levels()));
 	json_object_set_new(run, "params", params);
 	emit(run);
-}
-
-/**
- * struct fixture - What "-l" says about one fixture
- *
- * The rows of a fixture hold the n-th variant beside the n-th test, although
- * each test is run for each variant.
- */
-struct fixture {
-	char name[256];
-	json_t *variants;
-	json_t *tests;
-};
-
-static void column(const char *line, size_t from, size_t to, char *buf, size_t size)
-{
-	size_t len = strlen(line);
-
-	buf[0] = '\0';
-	if (from >= len)
-		return;
-	if (to > len)
-		to = len;
-	snprintf(buf, size, "%.*s", (int)(to - from), line + from);
-	buf[strcspn(buf, " ")] = '\0';
-}
-
-static void add_cases(struct test *t, struct fixture *f)
-{
-	json_t *variant, *test;
-	char name[512];
-	size_t i, j;
-
-	if (!json_array_size(f->variants))
-		json_array_append_new(f->variants, json_string(""));
-
-	json_array_foreach(f->variants, i, variant) {
-		json_array_foreach(f->tests, j, test) {
-			const char *v = json_string_value(variant);
-
-			snprintf(name, sizeof(name), "%s%s%s.%s", f->name,
-				 v[0] ? "." : "", v, json_string_value(test));
-			json_array_append_new(t->cases, text_json(name));
-		}
-	}
-	json_decref(f->variants);
-	json_decref(f->tests);
-}
-
-static void begin_fixture(struct fixture *f)
-{
-	f->name[0] = '\0';
-	f->variants = json_array();
-	f->tests = json_array();
-}
-
-static void parse_list(struct test *t, char *text)
-{
-	char *line, *save = NULL, field[256];
-	struct fixture f;
-
-	begin_fixture(&f);
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (line[0] == '#' || !strncmp(line, "----", 4)) {
-			add_cases(t, &f);
-			begin_fixture(&f);
-			/* The header stands in for the first line of dashes. */
-			continue;
-		}
-		column(line, 0, VARIANT_COLUMN - 1, field, sizeof(field));
-		if (field[0] && !f.name[0])
-			snprintf(f.name, sizeof(f.name), "%s", field);
-		column(line, VARIANT_COLUMN, TEST_COLUMN - 1, field, sizeof(field));
-		if (field[0])
-			json_array_append_new(f.variants, text_json(field));
-		column(line, TEST_COLUMN, -1, field, sizeof(field));
-		if (field[0])
-			json_array_append_new(f.tests, text_json(field));
-	}
-	add_cases(t, &f);
 }
 
 /* The first line says "FIXTURE", for any test that uses the harness. */
@@ -269,7 +190,7 @@ static void list_cases(struct test *t)
 	list = strstr(text, "# FIXTURE");
 	t->harness = list && WIFEXITED(end.status) && WEXITSTATUS(end.status) == KSFT_SKIP;
 	if (t->harness)
-		parse_list(t, list);
+		list_parse(list, t->cases);
 	else
 		json_array_append_new(t->cases, json_string("main"));
 	free(text);

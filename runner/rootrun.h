@@ -66,6 +66,9 @@ void output_add(struct output *out, const char *buf, size_t len);
 char *output_text(const struct output *out);
 json_t *text_json(const char *text);
 
+/* list.c */
+void list_parse(char *text, json_t *cases);
+
 /* verdict.c */
 /**
  * struct verdict - What is known of a case that has ended

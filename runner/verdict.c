@@ -26,6 +26,8 @@
 #define HARNESS_TIMEOUT	": Test terminated by timeout"
 /* The harness, for want of a reason. */
 #define NO_REASON	"unknown"
+/* Ours. */
+#define NO_REASON_GIVEN	"no reason given, see the log"
 
 /**
  * verdict_fail() - Turn a verdict into a failure, or add to its reasons
@@ -191,7 +193,7 @@ static void judge_failure(const struct lines *l, const struct ending *end,
 	if (l->where[0])
 		verdict_fail(v, "%s (%s)", l->assertion, l->where);
 	else if (l->not_ok)
-		verdict_fail(v, "no reason given, see the log");
+		verdict_fail(v, NO_REASON_GIVEN);
 	else
 		verdict_fail(v, "exit status %d", WEXITSTATUS(end->status));
 }
@@ -241,4 +243,6 @@ void verdict_of(const char *text, const struct ending *end, bool harness,
 		verdict_fail(v, "no such case, or no result line");
 	else if (l.skip || code == KSFT_SKIP)
 		judge_skip(&l, v);
+	if (strcmp(v->status, "pass") && !v->reason[0])
+		snprintf(v->reason, sizeof(v->reason), NO_REASON_GIVEN);
 }

@@ -10,7 +10,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 packages_build='gcc make libc6-dev flex bison bc libelf-dev libssl-dev dwarves
 	ccache rsync patch cpio xz-utils zstd kmod libjansson-dev libxml2-dev ca-certificates git'
 packages_run='qemu-system-x86 busybox-static cpio gzip util-linux procps gnuplot-nox'
-packages_test='sparse perl shellcheck valgrind libxml2-utils jq chromium clang libclang-rt-dev'
+packages_test='sparse perl shellcheck valgrind libxml2-utils chromium clang libclang-rt-dev'
 
 missing() {
 	for package in "$@"; do

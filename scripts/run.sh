@@ -1,4 +1,4 @@
-"$top/scripts/report.sh" "$out" || status=$?#!/bin/sh
+#!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # The main job: build, boot, stress, and print the table of reset paths.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -11,7 +11,7 @@ rerun_command() {
 	printf "make run"
 	for variable in CONFIGS KERNEL_SRC KCONFIG DEBIAN_VERSION; do
 		eval "value=\${$variable:-}"
-		[ -z "$value" ] || printf " %s='%s'" "$variable" "$value"
+		[ -z "$value" ] || [ "$value" = "$top/configs" ] || printf " %s='%s'" "$variable" "$value"
 	done
 	echo
 }
@@ -59,7 +59,7 @@ say "finished in $(($(now) - begin)) s"
 [ -n "$files" ] || die "no lane has results, see $out/*/*.console"
 
 status=0
-"$BUILD/rootreport" ${REPORT_ARGS:-} $files || status=$?
+"$top/scripts/report.sh" "$out" || status=$?
 [ -z "${bed_failed:-}" ] || [ "$status" -ne 0 ] || status=1
 # Mutants need to know.
 [ "$status" -ne 0 ] || [ -n "${FILTER:-}${ROOTRUN_ARGS:-}${BEFORE_TESTS:-}${BED_ARGS:-}" ] || touch $passed
