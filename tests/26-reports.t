@@ -235,11 +235,10 @@ test_robust()
 	attempt "$rootreport" --html "$tmp/nowhere/page.html" $data/good.jsonl
 	one_line "a folder that does not exist" 2 "cannot write .*: No such file or directory; give a file in a folder"
 	says "which loses nothing of the report" 2 '^5 cases: 5 passed'
-	if ! mkdir "$tmp/small" || ! mount -t tmpfs -o size=64k kvm-mmu-roots-test "$tmp/small" 2>/dev/null; then
+	if ! small_disk; then
 		skip "a full disk" "cannot mount a small file system: not root"
 		return
 	fi
-	trap 'umount "$tmp/small"; rm -rf "$tmp"' EXIT
 	head -c 60k /dev/zero >"$tmp/small/ballast" 2>/dev/null
 	echo old >"$tmp/small/page.html"
 	attempt "$rootreport" --html "$tmp/small/page.html" "$tmp/many.jsonl"
@@ -252,8 +251,6 @@ page.html" ] && [ "$(cat "$tmp/small/page.html")" = old ]
 	mount -o remount,ro "$tmp/small"
 	attempt "$rootreport" --junit "$tmp/small/junit.xml" "$tmp/small/good.jsonl"
 	one_line "a folder that is read-only" 2 'cannot write .*: Read-only file system'
-	umount "$tmp/small"
-	trap 'rm -rf "$tmp"' EXIT
 }
 
 # Cut at each byte, a file must be told to be cut, or not to be results at all.
