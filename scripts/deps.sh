@@ -9,8 +9,19 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 # dropped from Debian's configuration without pahole.
 packages_build='gcc make libc6-dev flex bison bc libelf-dev libssl-dev dwarves
 	ccache rsync patch cpio xz-utils zstd kmod libjansson-dev ca-certificates git'
-packages_run='qemu-system-x86 busybox-static cpio gzip util-linux procps'
-packages_test='sparse perl shellcheck valgrind'
+packages_run='busybox-static cpio gzip util-linux procps'
+packages_qemu_svm='qemu-system-x86'
+packages_bochs_vmx='bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso
+	bsdutils'
+packages_test="sparse perl shellcheck valgrind $packages_qemu_svm $packages_bochs_vmx"
+
+# What the bed of this run needs beside.
+packages_bed() {
+	case ${BED:-qemu-svm} in
+	qemu-svm) echo "$packages_qemu_svm" ;;
+	bochs-vmx) echo "$packages_bochs_vmx" ;;
+	esac
+}
 
 missing() {
 	for package in "$@"; do
@@ -30,7 +41,7 @@ wanted=
 for verb in "$@"; do
 	case $verb in
 	build) wanted="$wanted $packages_build" ;;
-	run) wanted="$wanted $packages_run" ;;
+	run) wanted="$wanted $packages_run $(packages_bed)" ;;
 	test) wanted="$wanted $packages_test" ;;
 	*) die "deps.sh: no such verb: $verb" ;;
 	esac

@@ -18,6 +18,7 @@ LANES_ALL="$LANES_MMUS race"
 #   lane_rootrun options of rootrun
 #   lane_kvm     parameters of kvm.ko
 #   lane_tdp     0 for shadow paging: npt= of kvm-amd.ko, ept= of kvm-intel.ko
+#   lane_kvm_intel parameters of kvm-intel.ko
 #
 # No test but that of costs depends on instructions, which only a single CPU
 # executes in an order that repeats.
@@ -26,7 +27,7 @@ lane_define() {
 	# These beds lack nothing that a test of ours needs.
 	lane_rootrun=--no-skip
 	lane_config=${CONFIG:-}
-	lane_unit=cycles lane_bed='' lane_append='' lane_kvm='' lane_tdp=''
+	lane_unit=cycles lane_bed='' lane_append='' lane_kvm='' lane_tdp='' lane_kvm_intel=''
 	case $1 in
 	suite)
 		lane_about='TDP MMU, 5-level page tables'
@@ -99,6 +100,6 @@ lane_key() {
 	(cd "$top" && {
 		echo "$1 ${BED:-} ${FILTER:-}"
 		set | grep '^lane_' | grep -v -e '^lane_about' -e '^lane_name' -e '^lane_prepared'
-		hash_files runner/*.[ch] beds/init beds/*/run scripts/lane.sh scripts/initramfs.sh
+		hash_files runner/*.[ch] beds/init beds/*.sh beds/*/run scripts/lane.sh scripts/initramfs.sh
 	} | sha256sum | cut -c1-16)
 }
