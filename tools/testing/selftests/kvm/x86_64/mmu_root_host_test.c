@@ -329,7 +329,7 @@ FIXTURE_SETUP(pdptrs)
 	mmu_root_path_vm_create(&self->vcpu, NULL);
 	mmu_root_mode_install(self->vcpu);
 	mmu_root_mode_enter(self->vcpu, MODE_PAE);
-	mmu_root_mode_start(self->vcpu, MODE_OP_CR0, 0);
+	mmu_root_mode_start(self->vcpu, MODE_OP_READ, 0);
 	mmu_roots_open(&self->roots, self->vcpu->vm, variant->name);
 }
 

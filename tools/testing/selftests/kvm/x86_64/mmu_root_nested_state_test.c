@@ -136,7 +136,7 @@ FIXTURE_SETUP(init)
 	printf("#@ path=%s\n", variant->name);
 	mmu_root_nested_require(variant->nested_paging);
 	vm = mmu_root_path_vm_create(&self->bsp, guest_bsp);
-	self->ap = vm_vcpu_add(vm, AP_ID, ap_code);
+	self->ap = mmu_root_path_vcpu_add(vm, AP_ID, ap_code);
 	vcpu_regs_get(self->ap, &regs);
 	mmu_root_sipi_install(self->ap, ap_code, regs.rsp);
 	mmu_root_nested_create(self->ap, variant->nested_paging, 1);

@@ -267,7 +267,7 @@ TEST(cost_of_init)
 
 	printf("#@ path=INIT-SIPI-SIPI\n");
 	vm = mmu_root_path_vm_create(&bsp, guest_bsp);
-	ap = vm_vcpu_add(vm, AP_ID, guest_null);
+	ap = mmu_root_path_vcpu_add(vm, AP_ID, guest_null);
 	vcpu_regs_get(ap, &regs);
 	mmu_root_sipi_install(ap, guest_ap, regs.rsp);
 

@@ -487,7 +487,7 @@ FIXTURE_SETUP(init)
 
 	printf("#@ path=INIT-SIPI-SIPI\n");
 	vm = mmu_root_path_vm_create(&self->bsp, guest_bsp);
-	self->ap = vm_vcpu_add(vm, AP_ID, guest_ap);
+	self->ap = mmu_root_path_vcpu_add(vm, AP_ID, guest_ap);
 	vcpu_regs_get(self->ap, &regs);
 	mmu_root_sipi_install(self->ap, guest_ap, regs.rsp);
 	mmu_roots_open(&self->roots, vm, "INIT-SIPI-SIPI");

@@ -271,7 +271,7 @@ TEST(init_is_latched_in_smm)
 	printf("#@ path=INIT-in-SMM\n");
 	mmu_root_path_require(PATH_SMM);
 	vm = mmu_root_path_vm_create(&bsp, guest_code);
-	other = vm_vcpu_add(vm, OTHER_ID, guest_send_init);
+	other = mmu_root_path_vcpu_add(vm, OTHER_ID, guest_send_init);
 	mmu_root_path_set_smi_handler(handler_exits, sizeof(handler_exits));
 	mmu_roots_open(&roots, vm, "INIT-in-SMM");
 

@@ -58,6 +58,8 @@ enum mmu_root_path_id {
  * @guest_op: performs the operation once; called in the guest.  An even number
  *	      of operations leaves the guest's registers as they were
  * @tdp_only: KVM does it with two-dimensional paging only
+ * @feature: what the CPU has to have, by name; NULL if all have it
+ * @cpu_has: whether this host's CPU has it
  * @supported: whether KVM can do it on this host; NULL if always
  *
  * The counts are derived from the source in docs/counters.md of kvm-mmu-roots.
@@ -69,10 +71,19 @@ struct mmu_root_path {
 	enum mmu_root_path_id control;
 	void (*guest_op)(void);
 	bool tdp_only;
+	const char *feature;
+	bool (*cpu_has)(void);
 	bool (*supported)(void);
 };
 
 extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
+
+/*
+ * All guests start with interrupts on: on a CPU that does not let an interrupt exit
+ * from a guest with interrupts off, which some emulators do not, the host would have
+ * to wait for another exit.
+ */
+#define MMU_ROOT_RFLAGS		(X86_EFLAGS_FIXED | BIT(9))
 
 /* Most vCPUs of a VM. */
 #define MMU_ROOT_PATH_VCPUS	8

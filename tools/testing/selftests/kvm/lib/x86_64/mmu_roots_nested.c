@@ -71,6 +71,7 @@ static uint8_t l2_stack[MMU_ROOT_MAX_L2S][L2_STACK_SIZE] __aligned(16);
  */
 void mmu_root_nested_require(bool nested_paging)
 {
+	mmu_roots_require_applicable(host_cpu_is_amd, "needs SVM");
 	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SVM),
 		       "no nested SVM: module parameter nested=1 of kvm_amd, on a CPU with SVM");
 	if (!nested_paging)

@@ -121,9 +121,19 @@ static bool has_smep(void)
 	return kvm_cpu_has(X86_FEATURE_SMEP);
 }
 
+static bool cpu_has_smap(void)
+{
+	return this_cpu_has(X86_FEATURE_SMAP);
+}
+
 static bool has_smap(void)
 {
 	return kvm_cpu_has(X86_FEATURE_SMAP);
+}
+
+static bool cpu_has_pku(void)
+{
+	return this_cpu_has(X86_FEATURE_PKU);
 }
 
 static bool has_pku(void)
@@ -175,10 +185,12 @@ const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS] = {
 	[PATH_CR4_SMAP] = {
 		.name = "CR4.SMAP", .tdp = ONE_ROOT, .shadow = TWO_ROOTS,
 		.control = PATH_CR4_PGE, .guest_op = op_cr4_smap, .supported = has_smap,
+		.feature = "SMAP", .cpu_has = cpu_has_smap,
 	},
 	[PATH_CR4_PKE] = {
 		.name = "CR4.PKE", .tdp = ONE_ROOT, .shadow = ONE_ROOT,
 		.control = PATH_CR4_PGE, .guest_op = op_cr4_pke, .supported = has_pku,
+		.feature = "PKU", .cpu_has = cpu_has_pku,
 		.tdp_only = true,
 	},
 	[PATH_EFER_REWRITE] = {
@@ -218,6 +230,8 @@ void mmu_root_path_require(enum mmu_root_path_id path)
 
 	mmu_roots_require_applicable(!p->tdp_only || kvm_is_tdp_enabled(),
 				     "KVM has %s with two-dimensional paging only", p->name);
+	mmu_roots_require_applicable(!p->feature || p->cpu_has(),
+				     "the CPU has no %s", p->feature);
 	__TEST_REQUIRE(!p->supported || p->supported(),
 		       "KVM does not support %s on this host", p->name);
 }
@@ -252,11 +266,16 @@ static void add_smram(struct kvm_vm *vm)
 static void vcpu_init(struct kvm_vcpu *vcpu)
 {
 	struct kvm_sregs sregs;
+	struct kvm_regs regs;
 
 	/* As in any CPU; KVM sets it with the first write to CR0. */
 	vcpu_sregs_get(vcpu, &sregs);
 	sregs.cr0 |= X86_CR0_ET;
 	vcpu_sregs_set(vcpu, &sregs);
+
+	vcpu_regs_get(vcpu, &regs);
+	regs.rflags = MMU_ROOT_RFLAGS;
+	vcpu_regs_set(vcpu, &regs);
 
 	if (has_smm())
 		vcpu_set_msr(vcpu, MSR_IA32_SMBASE,
