@@ -166,20 +166,19 @@ FIXTURE_VARIANT_ADD(cost, cr0_rewrite) { .id = PATH_CR0_REWRITE };
 FIXTURE_VARIANT_ADD(cost, cr0_wp) { .id = PATH_CR0_WP };
 FIXTURE_VARIANT_ADD(cost, cr4_rewrite) { .id = PATH_CR4_REWRITE };
 FIXTURE_VARIANT_ADD(cost, cr4_pge) { .id = PATH_CR4_PGE };
+FIXTURE_VARIANT_ADD(cost, cr4_mce) { .id = PATH_CR4_MCE };
 FIXTURE_VARIANT_ADD(cost, cr4_smep) { .id = PATH_CR4_SMEP };
 FIXTURE_VARIANT_ADD(cost, cr4_smap) { .id = PATH_CR4_SMAP };
 FIXTURE_VARIANT_ADD(cost, cr4_pke) { .id = PATH_CR4_PKE };
+FIXTURE_VARIANT_ADD(cost, cr4_pcide) { .id = PATH_CR4_PCIDE };
 FIXTURE_VARIANT_ADD(cost, efer_rewrite) { .id = PATH_EFER_REWRITE };
 FIXTURE_VARIANT_ADD(cost, efer_nx) { .id = PATH_EFER_NX };
 FIXTURE_VARIANT_ADD(cost, smm) { .id = PATH_SMM };
 
 FIXTURE_SETUP(cost)
 {
-	const struct mmu_root_path *p = &mmu_root_paths[variant->id];
-
-	printf("#@ path=%s\n", p->name);
-	__TEST_REQUIRE(!p->supported || p->supported(),
-		       "KVM does not support %s on this host", p->name);
+	printf("#@ path=%s\n", mmu_root_paths[variant->id].name);
+	mmu_root_path_require(variant->id);
 }
 
 FIXTURE_TEARDOWN(cost)

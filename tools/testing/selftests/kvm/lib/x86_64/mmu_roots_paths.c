@@ -86,6 +86,11 @@ static void op_cr4_pge(void)
 	set_cr4(get_cr4() ^ X86_CR4_PGE);
 }
 
+static void op_cr4_mce(void)
+{
+	set_cr4(get_cr4() ^ X86_CR4_MCE);
+}
+
 static void op_cr4_smep(void)
 {
 	set_cr4(get_cr4() ^ X86_CR4_SMEP);
@@ -99,6 +104,13 @@ static void op_cr4_smap(void)
 static void op_cr4_pke(void)
 {
 	set_cr4(get_cr4() ^ X86_CR4_PKE);
+}
+
+/* On and off: it is setting it that costs. */
+static void op_cr4_pcide(void)
+{
+	set_cr4(get_cr4() | X86_CR4_PCIDE);
+	set_cr4(get_cr4() & ~X86_CR4_PCIDE);
 }
 
 static void op_efer_rewrite(void)
@@ -141,6 +153,16 @@ static bool has_pku(void)
 	return kvm_cpu_has(X86_FEATURE_PKU);
 }
 
+static bool cpu_has_pcid(void)
+{
+	return this_cpu_has(X86_FEATURE_PCID);
+}
+
+static bool has_pcid(void)
+{
+	return kvm_cpu_has(X86_FEATURE_PCID);
+}
+
 static bool has_smm(void)
 {
 	return kvm_has_cap(KVM_CAP_X86_SMM);
@@ -153,6 +175,7 @@ static bool has_smm(void)
  */
 #define NO_RESET	{ .resets = 0, .loads = 0, .found = 0, .roots = 1 }
 #define ONE_ROOT	{ .resets = 1, .loads = 1, .found = 1, .roots = 1 }
+#define ONE_LOAD	{ .resets = 0, .loads = 1, .found = 1, .roots = 1 }
 #define TWO_ROOTS	{ .resets = 1, .loads = 1, .found = 1, .roots = 2 }
 #define SMM_ROOTS	{ .resets = 6, .loads = 2, .found = 2, .roots = 2 }
 #define SMM_PAE_ROOTS	{ .resets = 6, .loads = 2, .found = 5, .roots = 5 }
@@ -178,20 +201,30 @@ const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS] = {
 		.name = "CR4.PGE", .tdp = NO_RESET, .shadow = NO_RESET,
 		.control = PATH_CR4_REWRITE, .guest_op = op_cr4_pge,
 	},
+	/* No role bit, and no CPU lets the guest own it: the exit of its neighbours. */
+	[PATH_CR4_MCE] = {
+		.name = "CR4.MCE", .tdp = NO_RESET, .shadow = NO_RESET,
+		.control = PATH_NULL_EXIT, .guest_op = op_cr4_mce,
+	},
 	[PATH_CR4_SMEP] = {
 		.name = "CR4.SMEP", .tdp = ONE_ROOT, .shadow = TWO_ROOTS,
-		.control = PATH_CR4_PGE, .guest_op = op_cr4_smep, .supported = has_smep,
+		.control = PATH_CR4_MCE, .guest_op = op_cr4_smep, .supported = has_smep,
 	},
 	[PATH_CR4_SMAP] = {
 		.name = "CR4.SMAP", .tdp = ONE_ROOT, .shadow = TWO_ROOTS,
-		.control = PATH_CR4_PGE, .guest_op = op_cr4_smap, .supported = has_smap,
+		.control = PATH_CR4_MCE, .guest_op = op_cr4_smap, .supported = has_smap,
 		.feature = "SMAP", .cpu_has = cpu_has_smap,
 	},
 	[PATH_CR4_PKE] = {
 		.name = "CR4.PKE", .tdp = ONE_ROOT, .shadow = ONE_ROOT,
-		.control = PATH_CR4_PGE, .guest_op = op_cr4_pke, .supported = has_pku,
+		.control = PATH_CR4_MCE, .guest_op = op_cr4_pke, .supported = has_pku,
 		.feature = "PKU", .cpu_has = cpu_has_pku,
 		.tdp_only = true,
+	},
+	[PATH_CR4_PCIDE] = {
+		.name = "CR4.PCIDE", .tdp = NO_RESET, .shadow = ONE_LOAD,
+		.control = PATH_CR4_MCE, .guest_op = op_cr4_pcide, .supported = has_pcid,
+		.feature = "PCID", .cpu_has = cpu_has_pcid,
 	},
 	[PATH_EFER_REWRITE] = {
 		.name = "EFER-rewrite", .tdp = NO_RESET, .shadow = NO_RESET,
