@@ -86,13 +86,13 @@ FIXTURE_VARIANT(invept) {
 	uint64_t nr_dropped;
 };
 
-FIXTURE_VARIANT_ADD(invept, single_of_the_current_root) {
+FIXTURE_VARIANT_ADD(invept, single_current) {
 	"INVEPT-single", INVEPT_SINGLE, NR_PGDS - 1, 1,
 };
 
-FIXTURE_VARIANT_ADD(invept, single_of_a_previous_root) { "INVEPT-single", INVEPT_SINGLE, 1, 1 };
-FIXTURE_VARIANT_ADD(invept, single_of_the_last_root) { "INVEPT-single", INVEPT_SINGLE, 0, 1 };
-FIXTURE_VARIANT_ADD(invept, single_of_no_root) { "INVEPT-single", INVEPT_SINGLE, NO_PGD, 0 };
+FIXTURE_VARIANT_ADD(invept, single_previous) { "INVEPT-single", INVEPT_SINGLE, 1, 1 };
+FIXTURE_VARIANT_ADD(invept, single_last) { "INVEPT-single", INVEPT_SINGLE, 0, 1 };
+FIXTURE_VARIANT_ADD(invept, single_other) { "INVEPT-single", INVEPT_SINGLE, NO_PGD, 0 };
 FIXTURE_VARIANT_ADD(invept, global) { "INVEPT-global", INVEPT_GLOBAL, 0, NR_PGDS };
 FIXTURE_VARIANT_ADD(invept, unknown_type) { "INVEPT-unknown", INVEPT_UNKNOWN_TYPE, 0, 0 };
 
@@ -261,11 +261,11 @@ FIXTURE_VARIANT(entry) {
 /* An exit loads L1's PGD, which is the current one: load_vmcs12_host_state(). */
 #define EXITED		{ .hits = 1, .roots = 2 }
 
-FIXTURE_VARIANT_ADD(entry, refused_by_the_cpu) {
+FIXTURE_VARIANT_ADD(entry, refused_by_cpu) {
 	"VM-Entry-hw", false, BAD_APIC_PAGE, UNWOUND,
 };
 
-FIXTURE_VARIANT_ADD(entry, refused_by_the_cpu_nested_paging) {
+FIXTURE_VARIANT_ADD(entry, refused_by_cpu_ept) {
 	"VM-Entry-hw+EPT", true, BAD_APIC_PAGE, UNWOUND,
 };
 
@@ -273,7 +273,7 @@ FIXTURE_VARIANT_ADD(entry, fails_in_kvm) {
 	"VM-Entry-fail", false, BAD_CONTROLS, UNTOUCHED,
 };
 
-FIXTURE_VARIANT_ADD(entry, fails_in_kvm_nested_paging) {
+FIXTURE_VARIANT_ADD(entry, fails_in_kvm_ept) {
 	"VM-Entry-fail+EPT", true, BAD_CONTROLS, UNTOUCHED,
 };
 
@@ -281,7 +281,7 @@ FIXTURE_VARIANT_ADD(entry, exits_in_kvm) {
 	"VM-Entry-exit", false, BAD_GUEST_STATE, EXITED,
 };
 
-FIXTURE_VARIANT_ADD(entry, exits_in_kvm_nested_paging) {
+FIXTURE_VARIANT_ADD(entry, exits_in_kvm_ept) {
 	"VM-Entry-exit+EPT", true, BAD_GUEST_STATE, EXITED,
 };
 
