@@ -20,12 +20,11 @@
 #include "mmu_roots_paths.h"
 
 /* Even, so that flips leave the guest's registers as they were. */
-#define NR_OPS			1000
+#define NR_OPS			300
 /* The least to have everything mapped, see guest_path_storm(). */
 #define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
 
 #define BSP_ID			0
-#define AP_ID			1
 #define OTHER_ID		1
 #define NR_INITS		200
 
@@ -155,8 +154,6 @@ TEST_F(path, exact_counts)
 #define READ_INSN		"cmpl $0, (%[addr])"
 #define WRITE_INSN		"orl $0, (%[addr])"
 
-static const uint8_t fep_bytes[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
-
 /* Tell that no exception was raised, and return; see KVM_ASM_SAFE(). */
 static const uint8_t code_bytes[] = {
 	0x45, 0x31, 0xc9,	/* xor %r9d, %r9d */
@@ -225,7 +222,7 @@ static void guest_expect_data_fault(enum mmu_root_path_id path, bool expected, b
  */
 static void guest_expect_fetch_fault(uint64_t page, bool expected)
 {
-	uint64_t code = gva_of(page), prefix = code - sizeof(fep_bytes);
+	uint64_t code = gva_of(page), prefix = code - sizeof(mmu_root_fep);
 
 	GUEST_ASSERT_EQ(fetch(code, code), expected ? PF_VECTOR : 0);
 	GUEST_ASSERT_EQ(fetch(prefix, code), expected ? UD_VECTOR : 0);
@@ -233,7 +230,7 @@ static void guest_expect_fetch_fault(uint64_t page, bool expected)
 
 static void guest_write_code(uint64_t page)
 {
-	memcpy((void *)(gva_of(page) - sizeof(fep_bytes)), fep_bytes, sizeof(fep_bytes));
+	memcpy((void *)(gva_of(page) - sizeof(mmu_root_fep)), mmu_root_fep, sizeof(mmu_root_fep));
 	memcpy((void *)gva_of(page), code_bytes, sizeof(code_bytes));
 }
 
@@ -447,17 +444,6 @@ TEST_F(forced, counts_per_vcpu)
 	}
 }
 
-static void guest_bsp(void)
-{
-	guest_path_init(PATH_NULL_EXIT);
-	x2apic_enable();
-
-	for (;;) {
-		guest_send_init_sipi_sipi(AP_ID);
-		GUEST_SYNC(0);
-	}
-}
-
 /* What the AP sees, and how often it was started; written by the guest. */
 static uint64_t ap_sum;
 static uint64_t nr_ap_starts;
@@ -486,8 +472,8 @@ FIXTURE_SETUP(init)
 	struct kvm_vm *vm;
 
 	printf("#@ path=INIT-SIPI-SIPI\n");
-	vm = mmu_root_path_vm_create(&self->bsp, guest_bsp);
-	self->ap = vm_vcpu_add(vm, AP_ID, guest_ap);
+	vm = mmu_root_path_vm_create(&self->bsp, guest_restart_ap);
+	self->ap = vm_vcpu_add(vm, MMU_ROOT_AP_ID, guest_ap);
 	vcpu_regs_get(self->ap, &regs);
 	mmu_root_sipi_install(self->ap, guest_ap, regs.rsp);
 	mmu_roots_open(&self->roots, vm, "INIT-SIPI-SIPI");
