@@ -9,7 +9,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 # dropped from Debian's configuration without pahole.
 packages_build='gcc make libc6-dev flex bison bc libelf-dev libssl-dev dwarves
 	ccache rsync patch cpio xz-utils zstd kmod libjansson-dev ca-certificates git'
-packages_run='qemu-system-x86 busybox-static cpio gzip util-linux procps'
+packages_run='qemu-system-x86 busybox-static cpio gzip util-linux procps jq'
 packages_test='sparse perl shellcheck valgrind'
 
 missing() {

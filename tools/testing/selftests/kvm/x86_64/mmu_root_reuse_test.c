@@ -341,16 +341,26 @@ FIXTURE_VARIANT_ADD(forced, every_exit) { "forced-1/1", 1 };
 /* A prime, to not be in step with anything that the guest does. */
 FIXTURE_VARIANT_ADD(forced, every_7th_exit) { "forced-1/7", 7 };
 
+/* More than a vCPU has in any case, and less than two have: neither has a reset. */
+FIXTURE_VARIANT_ADD(forced, no_exit) { "forced-rarely", NR_OPS * 4 / 3 };
+
 /* Of a vCPU that has exits of its own meanwhile, which are none of the first one's. */
 #define NR_EXITS_OF_OTHER	5
 
-static void guest_other(void)
+/* IPIs to nobody, which KVM sends in a fastpath, see handle_fastpath_set_msr_irqoff(). */
+#define NR_FASTPATH_EXITS	50
+#define NOBODY_ID		0x77ul
+
+static void guest_other(int nr_ipis)
 {
 	int i;
 
+	x2apic_enable();
 	for (;;) {
 		for (i = 0; i < NR_EXITS_OF_OTHER; i++)
 			mmu_root_paths[PATH_NULL_EXIT].guest_op();
+		for (i = 0; i < nr_ipis; i++)
+			x2apic_write_reg(APIC_ICR, NOBODY_ID << 32);
 		GUEST_SYNC(0);
 	}
 }
@@ -363,6 +373,7 @@ FIXTURE_SETUP(forced)
 	mmu_root_path_vm_create(&self->vcpu, guest_code);
 	vcpu_args_set(self->vcpu, 1, PATH_NULL_EXIT);
 	self->other = mmu_root_path_vcpu_add(self->vcpu->vm, OTHER_ID, guest_other);
+	vcpu_args_set(self->other, 1, 0);
 	mmu_roots_open(&self->roots, self->vcpu->vm, variant->name);
 }
 
@@ -413,7 +424,7 @@ TEST_F(forced, exact_counts)
 }
 
 /* Each vCPU counts its own exits, whatever the other one does. */
-#define NR_TURNS		3
+#define NR_TURNS		(NR_OPS / NR_EXITS_OF_OTHER)
 
 TEST_F(forced, counts_per_vcpu)
 {
@@ -442,6 +453,29 @@ TEST_F(forced, counts_per_vcpu)
 				"%lu exits of vCPU %d made %lu resets, expected %lu",
 				exits, i, resets, exits / variant->every);
 	}
+}
+
+TEST_F(forced, not_by_fastpath_exits)
+{
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots *roots = &self->roots;
+	uint64_t exits;
+
+	mmu_roots_require_applicable(host_cpu_is_intel || get_kvm_amd_param_integer("nrips"),
+				     "KVM has fastpaths with next-RIP save only: nrips=0");
+	vcpu_args_set(self->other, 1, NR_FASTPATH_EXITS);
+	mmu_root_path_sync(self->other);
+	mmu_roots_read(roots, &before);
+	mmu_reset_every_set(variant->every);
+	mmu_root_path_sync(self->other);
+	mmu_root_params_restore();
+	mmu_roots_read(roots, &after);
+
+	exits = after.stat[EXITS] - before.stat[EXITS];
+	mmu_roots_check(roots, exits > NR_FASTPATH_EXITS, "only %lu exits for %u IPIs",
+			exits, NR_FASTPATH_EXITS);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET,
+				(exits - NR_FASTPATH_EXITS) / variant->every);
 }
 
 /* What the AP sees, and how often it was started; written by the guest. */
