@@ -19,8 +19,14 @@ bench:		## cost of each path with the patches, beside Debian's own modules
 report:		## print the table of the latest run again
 	@$(S)/report.sh
 
+configs:	## what CONFIG can be: a line for each of configs/*.conf
+	@$(S)/configs.sh
+
 install-into:	## patch KERNEL_SRC and put the tests into its selftests
 	@$(S)/install-into.sh
+
+bisect-step:	## judge KERNEL_SRC; for git bisect run, scripts/bisect-step.sh itself
+	@$(S)/bisect-step.sh
 
 check-patches:	## checkpatch, sparse, W=1, and a build after each patch
 	@$(S)/check-patches.sh
@@ -41,11 +47,10 @@ help:		## this text
 	@echo
 	@echo 'Variables, with their values:'
 	@printf '  %-20s%s\n' \
-	  'BED=$(or $(BED),qemu-svm)' 'where to run: a folder of beds/' \
+	  'BED=$(or $(BED),qemu-svm)' 'where to run: folders of beds/' \
+	  'CONFIG=$(or $(CONFIG),default)' 'what to run: configurations and sets of them, see make configs' \
 	  'KERNEL_SRC=$(KERNEL_SRC)' "a kernel tree to use instead of Debian's kernel" \
 	  'FILTER=$(FILTER)' "only cases whose 'test case' matches this pattern" \
-	  'LANES=$(LANES)' 'these lanes, see below, or all: one for each MMU' \
-	  'CONFIG=$(CONFIG)' "a kernel of our own instead of Debian's: debug (KASAN, lockdep) or race" \
 	  'MUTANTS=$(MUTANTS)' 'only these mutants' \
 	  'UPSTREAM=$(UPSTREAM)' "1: run the kernel's own KVM selftests on the mutants, too" \
 	  'TESTS=$(TESTS)' 'only these files of tests/' \
@@ -56,6 +61,5 @@ help:		## this text
 	  'DEPS=$(or $(DEPS),1)' '0: never install packages' \
 	  'BUILD=$(or $(BUILD),build)' 'folder for programs and results' \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
-	@$(S)/lanes-help.sh
 
-.PHONY: run test mutants bench report install-into check-patches deps clean clean-cache help
+.PHONY: run test mutants bench report configs install-into bisect-step check-patches deps clean clean-cache help

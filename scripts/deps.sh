@@ -9,18 +9,20 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 # dropped from Debian's configuration without pahole.
 packages_build='gcc make libc6-dev flex bison bc libelf-dev libssl-dev dwarves
 	ccache rsync patch cpio xz-utils zstd kmod libjansson-dev libnuma-dev ca-certificates git'
-packages_run='busybox-static cpio gzip util-linux procps'
+packages_run='busybox-static cpio gzip util-linux procps jq'
 packages_qemu_svm='qemu-system-x86'
 packages_bochs_vmx='bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso
 	bsdutils'
 packages_test="sparse perl shellcheck valgrind $packages_qemu_svm $packages_bochs_vmx"
 
-# What the bed of this run needs beside.
-packages_bed() {
-	case ${BED:-qemu-svm} in
-	qemu-svm) echo "$packages_qemu_svm" ;;
-	bochs-vmx) echo "$packages_bochs_vmx" ;;
-	esac
+# What the beds of this run need beside.
+packages_beds() {
+	for bed in ${BED:-qemu-svm}; do
+		case $bed in
+		qemu-svm) echo "$packages_qemu_svm" ;;
+		bochs-vmx) echo "$packages_bochs_vmx" ;;
+		esac
+	done
 }
 
 missing() {
@@ -41,7 +43,7 @@ wanted=
 for verb in "$@"; do
 	case $verb in
 	build) wanted="$wanted $packages_build" ;;
-	run) wanted="$wanted $packages_run $(packages_bed)" ;;
+	run) wanted="$wanted $packages_run $(packages_beds)" ;;
 	test) wanted="$wanted $packages_test" ;;
 	*) die "deps.sh: no such verb: $verb" ;;
 	esac

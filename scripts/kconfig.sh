@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # Shared by what configures a kernel of our own.  Sourced after lib.sh.
 
-# kconfig_files [CONFIG]: what the configuration is made of.
+# kconfig_files [NAME]: what the configuration is made of.
 kconfig_files() {
 	echo "$top/scripts/kconfig-small"
 	[ -z "${1:-}" ] || {
 		[ "$1" != small ] && [ -r "$top/scripts/kconfig-$1" ] ||
-			die "no such CONFIG: $1: there are $(kconfig_names)"
+			die "no such kernel: $1: there are $(kconfig_names)"
 		echo "$top/scripts/kconfig-$1"
 	}
 }
@@ -15,7 +15,7 @@ kconfig_names() {
 	(cd "$top/scripts" && ls kconfig-* | sed 's/^kconfig-//' | grep -vx small | tr '\n' ' ')
 }
 
-# configure_small TREE LOG [CONFIG]: what becomes visible by what we want stays off,
+# configure_small TREE LOG [NAME]: what becomes visible by what we want stays off,
 # too: allnoconfig.  Kconfig drops silently what cannot be had.
 configure_small() {
 	cat $(kconfig_files "${3:-}") >"$1/.config.wanted"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Boot a bed once and run tests in it: lane.sh LANE TREE MODULES TESTS OUT [NAME]
+# Boot a bed once and run tests in it: lane.sh CONFIG TREE MODULES TESTS OUT [NAME]
 # TREE has boot/vmlinuz, MODULES the modules to load, TESTS the test programs.
 # MODULES may be a folder of such folders: each is loaded, tested and unloaded, and
 # in the results a line "modules" with its name is before its lines.
@@ -32,7 +32,7 @@ LANE='$lane'
 UNIT='$lane_unit'
 TESTS='$programs'
 KVM_PARAMS='$lane_kvm'
-TDP='$lane_tdp'
+KVM_AMD_PARAMS='$lane_kvm_amd'
 KVM_INTEL_PARAMS='$lane_kvm_intel'
 ROOTRUN_ARGS='${ROOTRUN_ARGS-$lane_rootrun} ${FILTER:+--filter $(echo "$FILTER" | tr ' ' '?')}'
 BEFORE_TESTS='${BEFORE_TESTS:-}'

@@ -1,74 +1,107 @@
 # SPDX-License-Identifier: GPL-2.0
-# What a lane is: one boot of a bed, with one MMU, that runs some of the tests.
+# What a lane is: one boot of a bed with one configuration, see configs/README.md.
 # Sourced after lib.sh.
 
-# What "make run" does, what it does with LANES=all, in the order of its table, and
-# what there is beside.
-LANES_DEFAULT='suite bench'
-LANES_MMUS="$LANES_DEFAULT suite4 legacy legacy4 shadow"
-LANES_ALL="$LANES_MMUS race"
+CONFIG_SETS='default full'
+# How many boots a CPU can do, as tests of KVM wait for grace periods of RCU for
+# a part of their time.
+BOOTS_PER_CPU=2
+CONFIGS=${CONFIGS:-$top/configs}
 
-# lane_define NAME: sets
-#   lane_about   what it is, in a few words
-#   lane_tests   which test programs: patterns for find, all of which must match
-#   lane_unit    what the TSC counts: cycles or instructions
-#   lane_config  which kernel: a scripts/kconfig-*, or nothing for Debian's
-#   lane_bed     options of beds/NAME/run, see beds/README.md
-#   lane_append  words for the kernel's command line
-#   lane_rootrun options of rootrun
-#   lane_kvm     parameters of kvm.ko
-#   lane_tdp     0 for shadow paging: npt= of kvm-amd.ko, ept= of kvm-intel.ko
-#   lane_kvm_intel parameters of kvm-intel.ko
-#
-# No test but that of costs depends on instructions, which only a single CPU
-# executes in an order that repeats.
-lane_define() {
-	lane_tests='-name mmu_root_*_test ! -name mmu_root_perf_test'
-	# These beds lack nothing that a test of ours needs.
-	lane_rootrun=--no-skip
-	lane_config=${CONFIG:-}
-	lane_unit=cycles lane_bed='' lane_append='' lane_kvm='' lane_tdp='' lane_kvm_intel=''
-	case $1 in
-	suite)
-		lane_about='TDP MMU, 5-level page tables'
-		;;
-	suite4)
-		lane_about='TDP MMU, 4-level page tables'
-		lane_append=no5lvl
-		;;
-	legacy)
-		lane_about='tdp_mmu=0, 5-level page tables'
-		lane_kvm=tdp_mmu=0
-		;;
-	legacy4)
-		lane_about='tdp_mmu=0, 4-level page tables'
-		lane_kvm=tdp_mmu=0 lane_append=no5lvl
-		;;
-	shadow)
-		lane_about='shadow paging: npt=0 or ept=0'
-		lane_tdp=0
-		;;
-	bench)
-		lane_about='costs in instructions, TDP MMU'
-		lane_tests='-name mmu_root_perf_test' lane_unit=instructions lane_bed=--icount
-		;;
-	race)
-		lane_about='real concurrency: four CPUs in parallel, with lockdep'
-		lane_config=race lane_bed='--smp 4 --parallel'
-		# The small kernel has no huge pages; the SMP tests send SMIs, too.
-		lane_tests="$lane_tests ! -name mmu_root_smm_test"
-		;;
-	upstream)
-		lane_about="the kernel's own tests, for make mutants UPSTREAM=1"
-		lane_tests='! -name mmu_root_* ! -name .*' lane_rootrun='--whole --timeout 60'
-		lane_bed='--memory 2048'
-		;;
-	*)
-		die "no such lane: $1: there are $LANES_ALL"
-		;;
+# config_names: all there are.
+config_names() {
+	(cd "$CONFIGS" && ls -- *.conf) 2>/dev/null | sed 's/\.conf$//' | grep . ||
+		die "no configuration in $CONFIGS: set CONFIGS to a folder of *.conf"
+}
+
+# bed_names: all there are.
+bed_names() {
+	(cd "$top/beds" && ls -d ./*/ | tr -d './' | tr '\n' ' ')
+}
+
+# beds_for CONFIGS: where to run them.  "full" is for all beds that are emulated; bed
+# "host" is this machine.
+beds_for() {
+	case ${BED:-}:$1 in
+	:full) bed_names | tr ' ' '\n' | grep -vx -e host ;;
+	:*) echo qemu-svm ;;
+	*) echo "$BED" ;;
 	esac
-	# KASAN takes its time.
-	[ "$lane_config" != debug ] || lane_bed="$lane_bed --timeout 1800"
+}
+
+# config_line WHERE LINE: sets a variable from one line of a configuration.
+config_line() {
+	case $2 in
+	*=*) ;;
+	*) die "$1: not KEY = VALUE: $2" ;;
+	esac
+	config_key=${2%%=*}
+	config_key=${config_key%"${config_key##*[! ]}"}
+	config_value=${2#*=}
+	config_value=${config_value#"${config_value%%[! ]*}"}
+	case $config_key in
+	about | sets | beds | kernel | append | kvm | kvm-amd | kvm-intel | bed | tests | unit | rootrun) ;;
+	*) die "$1: no such key: $config_key: configs/README.md lists them" ;;
+	esac
+	# It ends up between such quotes, in the guest's shell.
+	case $config_key=$config_value in
+	about=*) ;;
+	*"'"*) die "$1: $config_key has a quote" ;;
+	esac
+	eval "lane_$(echo "$config_key" | tr - _)=\$config_value"
+}
+
+# lane_define CONFIG: sets lane_KEY for each key of configs/README.md.
+lane_define() {
+	lane_about='' lane_sets='' lane_beds='' lane_kernel='' lane_append=''
+	lane_kvm='' lane_kvm_amd='' lane_kvm_intel='' lane_bed=''
+	lane_tests='-name mmu_root_*_test ! -name mmu_root_perf_test'
+	lane_unit=cycles lane_rootrun=--no-skip
+	config_file=$CONFIGS/$1.conf
+	[ -r "$config_file" ] ||
+		die "no such configuration: $1: there are $(config_names | tr '\n' ' ')and the sets $CONFIG_SETS"
+	config_nr=0
+	while IFS= read -r config_text || [ -n "$config_text" ]; do
+		config_nr=$((config_nr + 1))
+		case $config_text in
+		'' | '#'*) ;;
+		*) config_line "$config_file:$config_nr" "$config_text" ;;
+		esac
+	done <"$config_file"
+	[ -n "$lane_about" ] || die "$config_file: no line about = ..."
+}
+
+# lane_is_possible BED: whether the defined configuration is for that bed.
+lane_is_possible() {
+	case " ${lane_beds:-$1} " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
+}
+
+# lanes_in BED WORD...: the configurations that are meant by names and sets, those
+# of a set if the bed can do them.
+lanes_in() {
+	lanes_bed=$1
+	shift
+	for word in "$@"; do
+		case " $CONFIG_SETS " in
+		*" $word "*)
+			lanes_all=$(config_names) || exit
+			for config in $lanes_all; do
+				lane_define "$config"
+				case " $lane_sets " in
+				*" $word "*) ! lane_is_possible "$lanes_bed" || echo "$config" ;;
+				esac
+			done
+			;;
+		*)
+			lane_define "$word"
+			lane_is_possible "$lanes_bed" || die "configuration $word is not for bed $lanes_bed, but for: $lane_beds"
+			echo "$word"
+			;;
+		esac
+	done
 }
 
 # lane_programs FOLDER: names of the lane's test programs in it.
@@ -79,27 +112,31 @@ lane_programs() {
 	set +f
 }
 
-# lane_results FOLDER: results files of a run in it, in the order of the lanes.
-lane_results() {
-	for lane_name in $LANES_ALL; do
-		[ ! -s "$1/$lane_name.jsonl" ] || echo "$1/$lane_name.jsonl"
-	done
+# results_in FOLDER: results files of a run in it.
+results_in() {
+	find "$1/" -mindepth 2 -maxdepth 2 -name '*.jsonl' -size +0 | LC_ALL=C sort
 }
 
-# lane_prepare NAME: what to boot and to run: sets $tree and $tests.
+# lane_prepare CONFIG: what to boot and to run: sets $tree and $tests.
 lane_prepare() {
 	lane_define "$1"
-	[ "${lane_prepared-none}" != "$lane_config" ] || return 0
-	lane_prepared=$lane_config
-	capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh" $lane_config
+	[ "${lane_prepared-none}" != "$lane_kernel" ] || return 0
+	lane_prepared=$lane_kernel
+	capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh" $lane_kernel
 	capture tests "$top/scripts/tests.sh" "$tree"
 }
 
-# lane_key TESTS: of all that a result depends on, beside the kernel and its modules.
+# lane_key BED TESTS: of all that a result depends on, beside the kernel and its modules.
 lane_key() {
 	(cd "$top" && {
-		echo "$1 ${BED:-} ${FILTER:-}"
-		set | grep '^lane_' | grep -v -e '^lane_about' -e '^lane_name' -e '^lane_prepared'
+		echo "$*"
+		set | grep -e '^lane_' | grep -v -e '^lane_about' -e '^lane_sets' -e '^lane_beds' -e '^lane_prepared'
 		hash_files runner/*.[ch] beds/init beds/*.sh beds/*/run scripts/lane.sh scripts/initramfs.sh
 	} | sha256sum | cut -c1-16)
+}
+
+# lane_passed BED: the file that says that the prepared lane has passed, all of it and
+# as it is; dies with the tree.
+lane_passed() {
+	echo "$tree/passed-$(lane_key "$1" "$tests/bin")"
 }

@@ -20,7 +20,7 @@ lane_define "$lane"
 dir=$(mktemp -d "$BUILD/batch.XXXXXX")
 at_exit "rm -rf '$dir'"
 
-key=$(lane_key "$tests")
+key=$(lane_key "${BED:-qemu-svm}" "$tests")
 
 patch_of() {
 	echo "$top/mutants/$1.patch"

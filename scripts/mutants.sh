@@ -8,17 +8,16 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
-# How many mutants share a boot, at most; and how many boots a CPU can do, as tests
-# of KVM wait for grace periods of RCU half of their time.
+# How many mutants share a boot, at most.
 BATCH=${BATCH:-5}
-BOOTS_PER_CPU=2
 
 # All of the lanes, as they are: what is kept must not depend on the day.
-unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS LANES CONFIG
+unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS CONFIG
 
+bed=${BED:-qemu-svm}
 begin=$(now)
 "$top/scripts/deps.sh" build run
-"$top/beds/${BED:-qemu-svm}/run" --check
+"$top/beds/$bed/run" --check
 need_space "$CACHE" 1500
 "$top/scripts/tools.sh"
 
@@ -45,23 +44,18 @@ unproven=
 for lane in $lanes; do
 	lane_prepare "$lane"
 	xargs -a "$out/$lane.patches" -n "$BATCH" echo "$lane" "$tree" "$tests/bin" "$out" >>"$out/batches"
-	passed=$tree/passed-$(lane_key "$tests/bin")
-	[ -e "$passed" ] || {
-		unproven="$unproven $lane"
-		echo "$passed" >>"$out/passed"
-	}
+	[ -e "$(lane_passed "$bed")" ] || unproven="$unproven $lane"
 done
 if [ -n "$unproven" ]; then
 	say "the kernel without a mutant has to pass first, in:$unproven"
-	run env LANES="$unproven" REPORT_ARGS='' "$top/scripts/run.sh" >"$out/unmutated" || {
+	run env BED="$bed" CONFIG="$unproven" REPORT_ARGS='' "$top/scripts/run.sh" >"$out/unmutated" || {
 		cat "$out/unmutated"
 		die "the tests fail without a mutant: mend that first"
 	}
-	touch $(cat "$out/passed")
 fi
 
 if [ -n "${UPSTREAM:-}" ]; then
-	lane_prepare suite
+	lane_prepare upstream
 	capture upstream "$top/scripts/upstream.sh" "$tree"
 	echo $patches | xargs -n "$BATCH" echo upstream "$tree" "$upstream" "$out" >>"$out/batches"
 	JUDGE_ARGS=--upstream

@@ -6,6 +6,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lanes.sh"
 
 out=${1:-$BUILD/results/latest}
-[ -n "$(lane_results "$out")" ] || die "no results in $out: make run"
+files=$(results_in "$out" 2>/dev/null)
+[ -n "$files" ] || die "no results in $out: make run"
 "$top/scripts/tools.sh"
-exec "$BUILD/rootreport" $(lane_results "$out")
+exec "$BUILD/rootreport" $files

@@ -6,42 +6,50 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lanes.sh"
 . "$top/scripts/kconfig.sh"
 
-bed=${BED:-qemu-svm}
-lanes=${LANES:-${CONFIG:+suite}}
-lanes=${lanes:-$LANES_DEFAULT}
-[ "$lanes" != all ] || lanes=$LANES_MMUS
-
-[ -x "$top/beds/$bed/run" ] ||
-	die "no such bed: $bed: there are $(cd "$top/beds" && ls -d ./*/ | tr -d './' | tr '\n' ' ')"
-
-for lane in $lanes; do
-	lane_define "$lane"
-	kconfig_files "$lane_config" >/dev/null
+configs=${CONFIG:-default}
+beds=$(beds_for "$configs")
+plan=
+for bed in $beds; do
+	[ -x "$top/beds/$bed/run" ] ||
+		die "no such bed: $bed: there are $(bed_names)"
+	lanes=$(lanes_in "$bed" $configs) || exit
+	for lane in $lanes; do
+		lane_define "$lane"
+		kconfig_files "$lane_kernel" >/dev/null
+		plan="$plan $bed/$lane"
+	done
 done
 
 begin=$(now)
-"$top/scripts/deps.sh" build run
-"$top/beds/$bed/run" --check
+BED=$beds "$top/scripts/deps.sh" build run
+for bed in $beds; do
+	"$top/beds/$bed/run" --check
+done
 need_space "$BUILD" 200
 "$top/scripts/tools.sh"
 
 out=$BUILD/results/$(date +%Y%m%d-%H%M%S)-$$
 mkdir -p "$out"
-for lane in $lanes; do
-	lane_prepare "$lane"
-	echo "$lane $tree $tree/modules $tests/bin $out"
+for lane in $plan; do
+	bed=${lane%/*} config=${lane#*/}
+	mkdir -p "$out/$bed"
+	lane_prepare "$config"
+	passed="${passed:-} $(lane_passed "$bed")"
+	echo "BED=$bed $top/scripts/lane.sh $config $tree $tree/modules $tests/bin $out/$bed"
 done >"$out/lanes"
-say "running the tests in bed $bed, $JOBS lanes at a time; results go to $out"
+say "running $(wc -l <"$out/lanes") lanes in bed $beds; results go to $out"
 # The report judges, from what was planned and what was done.  A bed that died
 # has said why, and its lane lacks results.
-run xargs -a "$out/lanes" -P "$JOBS" -L 1 \
-	setpriv --pdeathsig TERM -- "$top/scripts/lane.sh" || bed_failed=1
-files=$(lane_results "$out")
+run xargs -a "$out/lanes" -P $((JOBS * BOOTS_PER_CPU)) -L 1 \
+	setpriv --pdeathsig TERM -- env || bed_failed=1
+files=$(results_in "$out")
 ln -sfn "$(basename "$out")" "$BUILD/results/latest"
 say "finished in $(($(now) - begin)) s"
-[ -n "$files" ] || die "no lane has results, see $out/*.console"
+[ -n "$files" ] || die "no lane has results, see $out/*/*.console"
 
 status=0
 "$BUILD/rootreport" ${REPORT_ARGS:-} $files || status=$?
 [ -z "${bed_failed:-}" ] || [ "$status" -ne 0 ] || status=1
+# Mutants need to know.
+[ "$status" -ne 0 ] || [ -n "${FILTER:-}${ROOTRUN_ARGS:-}${BEFORE_TESTS:-}${BED_ARGS:-}" ] || touch $passed
 exit "$status"

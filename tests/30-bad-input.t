@@ -78,14 +78,34 @@ test_kernel()
 	says "a cache that cannot be written" 2 "cannot create .*"
 }
 
+# config LINE...: try to run a configuration of these lines
+config()
+{
+	mkdir -p "$tmp/configs"
+	printf '%s\n' "$@" >"$tmp/configs/mine.conf"
+	attempt make -s run CONFIG=mine CONFIGS="$tmp/configs"
+}
+
 test_bed()
 {
 	attempt make -s run BED=moon
 	one_line "no such bed" 2 "no such bed: moon: there are qemu-svm"
-	attempt make -s run LANES='suite moon'
-	one_line "no such lane" 2 "no such lane: moon: there are suite bench "
-	attempt make -s run CONFIG=moon
-	one_line "no such kernel" 2 "no such CONFIG: moon: there are debug race"
+	attempt make -s run CONFIG='suite moon'
+	one_line "no such configuration" 2 "no such configuration: moon: there are bench .* and the sets default full"
+	attempt make -s configs CONFIGS="$tmp/none"
+	one_line "no folder of configurations" 2 "no configuration in .*/none"
+	config 'about = mine' 'beds = moon' 'tests = -name a'
+	one_line "a configuration for another bed" 2 "configuration mine is not for bed qemu-svm, but for: moon"
+	config 'about = mine' '' '# comment' 'kmv = tdp_mmu=0'
+	one_line "a key of a configuration that is none" 2 "mine.conf:4: no such key: kmv: configs/README.md lists them"
+	config 'about = mine' 'tdp_mmu'
+	one_line "a line of a configuration that is none" 2 "mine.conf:2: not KEY = VALUE: tdp_mmu"
+	config 'about = mine' "kvm = a'b"
+	one_line "a quote in a configuration" 2 "mine.conf:2: kvm has a quote"
+	config 'kvm = tdp_mmu=0'
+	one_line "a configuration without a description" 2 "mine.conf: no line about = "
+	config 'about = mine' 'kernel = moon'
+	one_line "no such kernel" 2 "no such kernel: moon: there are debug race"
 	fake qemu-system-x86_64 <<-'END'
 	echo "QEMU emulator version 5.2.0 (Debian 1:5.2+dfsg-11)"
 	END

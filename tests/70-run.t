@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The main job on the default bed, with each of its MMUs: every case is a test point.
+# All configurations that the default bed can do, each a lane with its MMU: every case
+# is a test point.
 
-exec env LANES=all REPORT_ARGS=--tap scripts/run.sh
+exec env BED=qemu-svm CONFIG=full REPORT_ARGS=--tap scripts/run.sh

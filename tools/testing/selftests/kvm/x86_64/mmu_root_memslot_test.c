@@ -90,15 +90,7 @@ static void *spare_memory(uint64_t tag)
 static void set_slot(struct kvm_vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
 		     uint64_t nr_pages, void *hva)
 {
-	struct kvm_userspace_memory_region region = {
-		.slot = slot,
-		.flags = flags,
-		.guest_phys_addr = gpa,
-		.memory_size = nr_pages * PAGE_SIZE,
-		.userspace_addr = (uintptr_t)hva,
-	};
-
-	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+	vm_set_user_memory_region(vm, slot, flags, gpa, nr_pages * PAGE_SIZE, hva);
 }
 
 static void delete_slot(struct kvm_vm *vm, uint32_t slot)

@@ -17,22 +17,9 @@
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
 
-#define AP_ID			1
-
 /* Enough to have built all roots, and to have mapped what is on the way. */
 #define NR_WARM_UP_OPS		3
 #define NR_OPS			200
-
-static void guest_bsp(void)
-{
-	guest_path_init(PATH_NULL_EXIT);
-	x2apic_enable();
-
-	for (;;) {
-		guest_send_init_sipi_sipi(AP_ID);
-		GUEST_SYNC(0);
-	}
-}
 
 /* What L2 sees; written by the guest. */
 static uint64_t l2_sum;
@@ -163,8 +150,8 @@ FIXTURE_SETUP(init)
 	mmu_root_nested_require(variant->nested_paging);
 	mmu_roots_require_applicable(variant->intercepted || !host_cpu_is_intel,
 				     "INIT always leaves L2 with VMX");
-	vm = mmu_root_path_vm_create(&self->bsp, guest_bsp);
-	self->ap = mmu_root_path_vcpu_add(vm, AP_ID, ap_code);
+	vm = mmu_root_path_vm_create(&self->bsp, guest_restart_ap);
+	self->ap = mmu_root_path_vcpu_add(vm, MMU_ROOT_AP_ID, ap_code);
 	vcpu_regs_get(self->ap, &regs);
 	mmu_root_sipi_install(self->ap, ap_code, regs.rsp);
 	mmu_root_nested_create(self->ap, variant->nested_paging, 1);

@@ -211,19 +211,6 @@ TEST(cost_of_a_forced_reset)
 	check_ratio("forced-1/1", cost, control);
 }
 
-#define AP_ID			1
-
-static void guest_bsp(void)
-{
-	guest_path_init(PATH_NULL_EXIT);
-	x2apic_enable();
-
-	for (;;) {
-		guest_send_init_sipi_sipi(AP_ID);
-		GUEST_SYNC(0);
-	}
-}
-
 static void guest_ap(void)
 {
 	guest_exit_for_good();
@@ -265,8 +252,8 @@ TEST(cost_of_init)
 	int i;
 
 	printf("#@ path=INIT-SIPI-SIPI\n");
-	vm = mmu_root_path_vm_create(&bsp, guest_bsp);
-	ap = mmu_root_path_vcpu_add(vm, AP_ID, guest_null);
+	vm = mmu_root_path_vm_create(&bsp, guest_restart_ap);
+	ap = mmu_root_path_vcpu_add(vm, MMU_ROOT_AP_ID, guest_null);
 	vcpu_regs_get(ap, &regs);
 	mmu_root_sipi_install(ap, guest_ap, regs.rsp);
 

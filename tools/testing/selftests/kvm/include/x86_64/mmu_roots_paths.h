@@ -90,6 +90,12 @@ extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
 /* Most vCPUs of a VM. */
 #define MMU_ROOT_PATH_VCPUS	8
 
+/* The vCPU that guest_restart_ap() restarts. */
+#define MMU_ROOT_AP_ID		1
+
+/* KVM_FEP, the prefix that makes KVM emulate an instruction, as bytes. */
+static const uint8_t mmu_root_fep[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
+
 /*
  * SMM's memory for each vCPU, where SMBASE is, and the handler's count in it: in a
  * page without code, as emulators have a hard time with code that writes to itself.
@@ -110,11 +116,14 @@ void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size);
 void *mmu_root_path_smram(bool smm);
 void mmu_root_path_send_smi(struct kvm_vm *vm, uint32_t apic_id);
 void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd);
+void mmu_root_path_sync(struct kvm_vcpu *vcpu);
 
 void guest_path_init(enum mmu_root_path_id path);
 void guest_path_storm(enum mmu_root_path_id path, uint64_t nr_ops);
 void guest_touch_data(uint64_t i);
 uint64_t guest_checksum_data(void);
+void guest_touch_and_sync(void);
+void guest_restart_ap(void);
 
 /* The trampoline, the first of the values that it loads, and room for a prefix. */
 extern const uint8_t mmu_roots_sipi_start[], mmu_roots_sipi_regs[], mmu_roots_sipi_end[];

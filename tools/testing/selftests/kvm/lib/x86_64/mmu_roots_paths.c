@@ -484,6 +484,17 @@ void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd)
 }
 
 /**
+ * mmu_root_path_sync() - Run a vCPU until its next UCALL_SYNC
+ * @vcpu: the vCPU
+ */
+void mmu_root_path_sync(struct kvm_vcpu *vcpu)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+}
+
+/**
  * guest_touch_data() - Read from a page of the data
  * @i: any number; the page is @i modulo the number of pages
  */
@@ -582,11 +593,8 @@ void mmu_root_sipi_install(struct kvm_vcpu *ap, void *entry, uint64_t stack)
  */
 void mmu_root_sipi_emulate(struct kvm_vcpu *ap)
 {
-	/* KVM_FEP as bytes. */
-	static const uint8_t prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
-
 	memcpy(addr_gpa2hva(ap->vm, MMU_ROOT_SIPI_GPA) +
-	       (mmu_roots_sipi_prefix - mmu_roots_sipi_start), prefix, sizeof(prefix));
+	       (mmu_roots_sipi_prefix - mmu_roots_sipi_start), mmu_root_fep, sizeof(mmu_root_fep));
 }
 
 /**
@@ -604,6 +612,38 @@ void guest_send_init_sipi_sipi(uint32_t apic_id)
 	x2apic_write_reg(APIC_ICR, dest | APIC_INT_ASSERT | APIC_DM_INIT);
 	x2apic_write_reg(APIC_ICR, sipi);
 	x2apic_write_reg(APIC_ICR, sipi);
+}
+
+/**
+ * guest_touch_and_sync() - Guest code that reads one page of the data after the other
+ *
+ * Makes a UCALL_SYNC after each.
+ */
+void guest_touch_and_sync(void)
+{
+	uint64_t i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	for (i = 0; ; i++) {
+		guest_touch_data(i);
+		GUEST_SYNC(0);
+	}
+}
+
+/**
+ * guest_restart_ap() - Guest code that restarts vCPU MMU_ROOT_AP_ID again and again
+ *
+ * Makes a UCALL_SYNC each time.
+ */
+void guest_restart_ap(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	x2apic_enable();
+
+	for (;;) {
+		guest_send_init_sipi_sipi(MMU_ROOT_AP_ID);
+		GUEST_SYNC(0);
+	}
 }
 
 /**
