@@ -130,7 +130,7 @@ test_bisect()
 	git_src am -q "$PWD/mutants/cr4-smap-without-reset.patch" >"$tmp/out" 2>&1
 	culprit=$(git_src rev-parse HEAD)
 	commit 'one more comment' '$a /* harmless, too */' $main
-	git_src bisect start -q HEAD "$good" >/dev/null 2>&1
+	git_src bisect start HEAD "$good" >/dev/null 2>&1
 	attempt env CONFIG=suite FILTER='*path.cr4_smap*' git -C "$src" bisect run "$PWD/scripts/bisect-step.sh"
 	says "bisect: finds the culprit" 0 "^$culprit is the first bad commit"
 	git_src bisect reset >/dev/null 2>&1
