@@ -6,6 +6,16 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lanes.sh"
 . "$top/scripts/kconfig.sh"
 
+# What to type for a run like this one, but for its beds, configurations and cases.
+rerun_command() {
+	printf "make run"
+	for variable in CONFIGS KERNEL_SRC KCONFIG DEBIAN_VERSION; do
+		eval "value=\${$variable:-}"
+		[ -z "$value" ] || [ "$value" = "$top/configs" ] || printf " %s='%s'" "$variable" "$value"
+	done
+	echo
+}
+
 configs=${CONFIG:-default}
 beds=$(beds_for "$configs")
 plan=
@@ -37,6 +47,7 @@ for lane in $plan; do
 	passed="${passed:-} $(lane_passed "$bed")"
 	echo "BED=$bed TELL=--tell $top/scripts/lane.sh $config $tree $tree/modules $tests/bin $out/$bed"
 done >"$out/lanes"
+rerun_command >"$out/rerun"
 say "running $(wc -l <"$out/lanes") lanes in bed $beds; results go to $out"
 # The report judges, from what was planned and what was done.  A bed that died
 # has said why, and its lane lacks results.
@@ -48,7 +59,7 @@ say "finished in $(($(now) - begin)) s"
 [ -n "$files" ] || die "no lane has results, see $out/*/*.console"
 
 status=0
-"$BUILD/rootreport" ${REPORT_ARGS:-} $files || status=$?
+"$top/scripts/report.sh" "$out" || status=$?
 [ -z "${bed_failed:-}" ] || [ "$status" -ne 0 ] || status=1
 # Mutants need to know.
 [ "$status" -ne 0 ] || [ -n "${FILTER:-}${ROOTRUN_ARGS:-}${BEFORE_TESTS:-}${BED_ARGS:-}" ] || touch $passed
