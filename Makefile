@@ -31,6 +31,9 @@ configs:	## what CONFIG can be: a line for each of configs/*.conf
 install-into:	## patch KERNEL_SRC and put the tests into its selftests
 	@$(S)/install-into.sh
 
+bisect-step:	## judge KERNEL_SRC; for git bisect run, scripts/bisect-step.sh itself
+	@$(S)/bisect-step.sh
+
 check-patches:	## checkpatch, sparse, W=1, and a build after each patch
 	@$(S)/check-patches.sh
 
@@ -66,4 +69,5 @@ help:		## this text
 	  'BUILD=$(or $(BUILD),build)' 'folder for programs and results' \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
 
-.PHONY: run test mutants bench compare profile report configs install-into check-patches deps clean clean-cache help
+.PHONY: run test mutants bench compare profile report configs install-into bisect-step check-patches \
+	deps clean clean-cache help

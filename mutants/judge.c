@@ -345,21 +345,21 @@ static void print_cells(const struct mutant *m, const struct mutant *header)
 	}
 }
 
-/* The one that saw the most tests names the columns. */
-static const struct mutant *widest(const struct mutant *mutants, int nr)
+/* Mutants may be for some tests only: the header has all that any of them saw. */
+static struct mutant *all_columns(const struct mutant *mutants, int nr)
 {
-	const struct mutant *best = mutants;
-	int i;
+	static struct mutant all = { .name = "all mutants" };
+	int i, j;
 
-	for (i = 1; i < nr; i++)
-		if (mutants[i].nr_columns > best->nr_columns)
-			best = &mutants[i];
-	return best;
+	for (i = 0; i < nr; i++)
+		for (j = 0; j < mutants[i].nr_columns; j++)
+			find_column(&all, mutants[i].columns[j].test);
+	return &all;
 }
 
 static int print_matrix(const struct mutant *mutants, int nr)
 {
-	const struct mutant *header = widest(mutants, nr);
+	const struct mutant *header = all_columns(mutants, nr);
 	int i, survived = 0, width = strlen("mutant");
 
 	for (i = 0; i < nr; i++)

@@ -8,9 +8,23 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 # dwarves: CONFIG_DEBUG_INFO_BTF, and with it the layout of struct module, is
 # dropped from Debian's configuration without pahole.
 packages_build='gcc make libc6-dev flex bison bc libelf-dev libssl-dev dwarves
-	ccache rsync patch cpio xz-utils zstd kmod libjansson-dev libxml2-dev ca-certificates git'
-packages_run='qemu-system-x86 busybox-static cpio gzip util-linux procps gnuplot-nox'
-packages_test='sparse perl shellcheck valgrind libxml2-utils chromium clang libclang-rt-dev'
+	ccache rsync patch cpio xz-utils zstd kmod libjansson-dev libnuma-dev libxml2-dev ca-certificates git'
+packages_run='busybox-static cpio gzip util-linux procps jq gnuplot-nox'
+packages_qemu_svm='qemu-system-x86'
+packages_bochs_vmx='bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso
+	bsdutils'
+packages_test="sparse perl shellcheck valgrind libxml2-utils chromium clang libclang-rt-dev
+	$packages_qemu_svm $packages_bochs_vmx"
+
+# What the beds of this run need beside.
+packages_beds() {
+	for bed in ${BED:-qemu-svm}; do
+		case $bed in
+		qemu-svm) echo "$packages_qemu_svm" ;;
+		bochs-vmx) echo "$packages_bochs_vmx" ;;
+		esac
+	done
+}
 
 missing() {
 	for package in "$@"; do
@@ -30,7 +44,7 @@ wanted=
 for verb in "$@"; do
 	case $verb in
 	build) wanted="$wanted $packages_build" ;;
-	run) wanted="$wanted $packages_run" ;;
+	run) wanted="$wanted $packages_run $(packages_beds)" ;;
 	test) wanted="$wanted $packages_test" ;;
 	*) die "deps.sh: no such verb: $verb" ;;
 	esac

@@ -131,7 +131,7 @@ lane_key() {
 	(cd "$top" && {
 		echo "$*"
 		set | grep -e '^lane_' | grep -v -e '^lane_about' -e '^lane_sets' -e '^lane_beds' -e '^lane_prepared'
-		hash_files runner/*.[ch] beds/init beds/*/run scripts/lane.sh scripts/initramfs.sh
+		hash_files runner/*.[ch] beds/init beds/*.sh beds/*/run scripts/lane.sh scripts/initramfs.sh
 	} | sha256sum | cut -c1-16)
 }
 

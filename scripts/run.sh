@@ -45,7 +45,7 @@ for lane in $plan; do
 	mkdir -p "$out/$bed"
 	lane_prepare "$config"
 	passed="${passed:-} $(lane_passed "$bed")"
-	echo "BED=$bed $top/scripts/lane.sh $config $tree $tree/modules $tests/bin $out/$bed"
+	echo "BED=$bed TELL=--tell $top/scripts/lane.sh $config $tree $tree/modules $tests/bin $out/$bed"
 done >"$out/lanes"
 rerun_command >"$out/rerun"
 say "running $(wc -l <"$out/lanes") lanes in bed $beds; results go to $out"

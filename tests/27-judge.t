@@ -40,36 +40,45 @@ judge()
 	attempt "$tmp/judge" "$@"
 }
 
+# judged NAME STATUS PATTERN CASE STATUS REASON...: what is said of these results
+judged()
+{
+	judged_name=$1 judged_status=$2 judged_pattern=$3
+	shift 3
+	results suite "$@"
+	judge "$tmp/bug.patch" "$tmp/suite"
+	says "$judged_name" "$judged_status" "$judged_pattern"
+}
+
 test_one_lane()
 {
 	mutant 'Red: t_test a.* off by [0-9]+'
-	results suite a.1 fail 'off by 3' a.2 fail 'off by 4' b pass ''
-	judge "$tmp/bug.patch" "$tmp/suite"
-	says "each case is red for its reason" 0 '^bug  *2/3  killed$'
-	results suite a.1 fail 'off by 3' a.2 pass '' b pass ''
-	judge "$tmp/bug.patch" "$tmp/suite"
-	says "a case that is listed passed" 1 '^    \[suite\] should be red, but passed: t_test a\.2$'
-	results suite a.1 fail 'no memory' b pass ''
-	judge "$tmp/bug.patch" "$tmp/suite"
-	says "red for another reason" 1 'red for another reason: t_test a\.1: no memory'
-	results suite a.1 fail 'off by 3' b fail 'off by 3'
-	judge "$tmp/bug.patch" "$tmp/suite"
-	says "red, but not listed" 1 'red, but not listed: t_test b: off by 3'
-	results suite b pass ''
-	judge "$tmp/bug.patch" "$tmp/suite"
-	says "a line without a case" 1 'no such case: t_test a\.\*'
-	results suite a.1 skip 'not applicable: no' b pass ''
-	judge "$tmp/bug.patch" "$tmp/suite"
-	says "a case that does not apply is no case" 1 'no such case: t_test a\.\*'
-	results suite a.1 fail 'off by 3' b skip 'not applicable: no'
-	judge "$tmp/bug.patch" "$tmp/suite"
-	says "and is not red, either" 0 ' killed$'
+	judged "each case is red for its reason" 0 '^bug  *2/3  killed$' \
+		a.1 fail 'off by 3' a.2 fail 'off by 4' b pass ''
+	judged "a case that is listed passed" 1 '^    \[suite\] should be red, but passed: t_test a\.2$' \
+		a.1 fail 'off by 3' a.2 pass '' b pass ''
+	judged "red for another reason" 1 'red for another reason: t_test a\.1: no memory' \
+		a.1 fail 'no memory' b pass ''
+	judged "red, but not listed" 1 'red, but not listed: t_test b: off by 3' \
+		a.1 fail 'off by 3' b fail 'off by 3'
+	judged "a line without a case" 1 'no such case: t_test a\.\*' \
+		b pass ''
+	judged "a case that does not apply is no case" 1 'no such case: t_test a\.\*' \
+		a.1 skip 'not applicable: no' b pass ''
+	judged "and is not red, either" 0 ' killed$' \
+		a.1 fail 'off by 3' b skip 'not applicable: no'
 	results suite a.1 fail 'off by 3'
 	sed -i '$d' "$tmp/suite"
 	judge "$tmp/bug.patch" "$tmp/suite"
 	says "a bed that died" 1 'could not be built, or the bed died: that is no kill'
 	judge "$tmp/bug.patch" "$tmp/nowhere"
 	says "no results" 1 'could not be built, or the bed died: that is no kill'
+	results suite a.1 fail 'off by 3'
+	sed 's/t_test/u_test/' "$tmp/bug.patch" >"$tmp/other.patch"
+	sed 's/t_test/u_test/' "$tmp/suite" >"$tmp/other"
+	judge "$tmp/bug.patch" "$tmp/suite" "$tmp/other.patch" "$tmp/other"
+	says "a column for each test that any mutant saw" 0 '^mutant  t_test  u_test  verdict$'
+	says "and nothing where one did not see it" 0 '^other        -     1/1  killed$'
 	judge --tap "$tmp/bug.patch" "$tmp/nowhere"
 	says "TAP" 1 '^not ok 1 - mutant bug is killed'
 }
@@ -104,15 +113,12 @@ test_two_lanes()
 test_also()
 {
 	mutant 'Red: t_test a off' 'Also: t_test b.* late'
-	results suite a fail off b.1 pass '' b.2 fail 'too late'
-	judge "$tmp/bug.patch" "$tmp/suite"
-	says "a case that may be red" 0 ' killed$'
-	results suite a fail off b.1 fail 'too early' b.2 fail 'too late'
-	judge "$tmp/bug.patch" "$tmp/suite"
-	says "but not for another reason" 1 'red, but not listed: t_test b\.1: too early'
-	results suite a pass '' b.1 pass '' b.2 fail 'too late'
-	judge "$tmp/bug.patch" "$tmp/suite"
-	says "nor in the place of one that must" 1 'should be red, but passed: t_test a'
+	judged "a case that may be red" 0 ' killed$' \
+		a fail off b.1 pass '' b.2 fail 'too late'
+	judged "but not for another reason" 1 'red, but not listed: t_test b\.1: too early' \
+		a fail off b.1 fail 'too early' b.2 fail 'too late'
+	judged "nor in the place of one that must" 1 'should be red, but passed: t_test a' \
+		a pass '' b.1 pass '' b.2 fail 'too late'
 	mutant 'Also: t_test a off'
 	judge "$tmp/bug.patch" "$tmp/suite"
 	one_line "only cases that may be red" 2 'no line Red: which test cases must catch it'

@@ -108,8 +108,38 @@ test_run()
 	git_src am -q <mutants/cr4-smap-without-reset.patch >"$tmp/out" 2>&1 || sed 's/^/# /' "$tmp/out"
 	attempt make -s run KERNEL_SRC="$src" CONFIG=suite FILTER='*cr4_sm*'
 	says "run on a tree with a bug" 2 "^make.* Error 1"
-	says "its table names the path" 2 "^TDP/5  *CR4.SMAP  *1000  *0  *0 .* FAIL"
-	says "and no other" 2 "^TDP/5  *CR4.SMEP  *1000  *1000  *1000 .* ok"
+	says "its table names the path" 2 "^TDP/5  *CR4.SMAP  *300  *0  *0 .* FAIL"
+	says "and no other" 2 "^TDP/5  *CR4.SMEP  *300  *300  *300 .* ok"
+}
+
+# commit SUBJECT SED_SCRIPT FILE: one more in the history
+commit()
+{
+	sed -i "$2" "$src/$3"
+	git_src commit -q -a -m "$1"
+}
+
+# A history in which one commit is bad, and one cannot be built.  Keyed by content,
+# as all kernels are, so that its commits are built once.
+test_bisect()
+{
+	main=arch/x86/kvm/x86.c
+	git_src reset -q --hard HEAD~1
+	good=$(git_src rev-parse HEAD)
+	commit 'a comment' '$a /* harmless */' $main
+	git_src am -q "$PWD/mutants/cr4-smap-without-reset.patch" >"$tmp/out" 2>&1
+	culprit=$(git_src rev-parse HEAD)
+	commit 'one more comment' '$a /* harmless, too */' $main
+	git_src bisect start HEAD "$good" >/dev/null 2>&1
+	attempt env CONFIG=suite FILTER='*path.cr4_smap*' git -C "$src" bisect run "$PWD/scripts/bisect-step.sh"
+	says "bisect: finds the culprit" 0 "^$culprit is the first bad commit"
+	git_src bisect reset >/dev/null 2>&1
+
+	commit 'no C' '$a this is no C' $main
+	attempt env KERNEL_SRC="$src" CONFIG=suite FILTER='*path.cr4_smap*' scripts/bisect-step.sh
+	says "bisect: a commit that cannot be built" 125 "no C: cannot be built or booted"
+	attempt env KERNEL_SRC=/proc scripts/bisect-step.sh
+	says "bisect: no kernel tree ends it" 128 "is no kernel tree"
 }
 
 make_git_tree
@@ -117,4 +147,5 @@ test_refusals
 test_install
 test_harness
 test_run
+test_bisect
 plan_done

@@ -98,6 +98,53 @@ test_interruptions()
 	result $? "SIGKILL: nothing left running"
 }
 
+# random LIMIT: the next of a sequence that SEED repeats, below LIMIT
+random()
+{
+	state=$(((state * 1103515245 + 12345) % 2147483648))
+	echo $((state / 65536 % $1))
+}
+
+# What is on disk of a run can be read: whole lines, and a report that tells.
+readable_so_far()
+{
+	for file in "$tmp"/build/results/2*/*/*.jsonl; do
+		[ -s "$file" ] || continue
+		sed '$d' "$file" | jq -e . >/dev/null || return 1
+		"$BUILD_DIR/rootreport" "$file" >"$tmp/report" 2>&1
+		[ $? -le 2 ] || return 1
+	done
+}
+
+# Kill a part of a run at a moment, both at random.  KILLS says how often.
+test_kills()
+{
+	state=${SEED:-$$}
+	echo "# SEED=$state repeats these moments"
+	left=0 garbled=0
+	for kill in $(seq "${KILLS:-6}"); do
+		random 4 >"$tmp/part"
+		random 120 >"$tmp/moment"
+		set -- scripts/run.sh scripts/lane.sh beds/qemu-svm/run qemu-system-x86_64
+		shift "$(cat "$tmp/part")"
+		rm -rf "$tmp/build/results"
+		setsid env BUILD="$tmp/build" CONFIG=suite FILTER='*permission*' \
+			scripts/run.sh >"$tmp/log" 2>&1 </dev/null &
+		run=$!
+		sleep "$(($(cat "$tmp/moment") / 10)).$(($(cat "$tmp/moment") % 10))"
+		# By its folder in the command line, or as the leader of the run's session.
+		pkill -KILL -f "$1.*$tmp" || pkill -KILL -s $run -f "$1" || :
+		[ "$1" != scripts/run.sh ] || kill -KILL $run 2>/dev/null
+		wait $run 2>/dev/null
+		eventually 10 nothing_left || left=$((left + 1))
+		readable_so_far || garbled=$((garbled + 1))
+	done
+	result $left "killed ${KILLS:-6} times: nothing left running"
+	result $garbled "killed ${KILLS:-6} times: the results so far can be read"
+	attempt env BUILD="$tmp/build" CONFIG=suite FILTER='*permission*' scripts/run.sh
+	says "killed ${KILLS:-6} times: the next run works" 0 "^5 cases: 5 passed, 0 failed"
+}
+
 test_two_at_once()
 {
 	setsid env BUILD="$tmp/build" CONFIG=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/one" 2>&1 </dev/null &
@@ -116,5 +163,6 @@ test_two_at_once()
 
 test_guests
 test_interruptions
+test_kills
 test_two_at_once
 plan_done

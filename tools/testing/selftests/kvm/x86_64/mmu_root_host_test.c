@@ -30,24 +30,6 @@
 /* Physical address of a copy of the guest's PGD. */
 static uint64_t other_pgd;
 
-static void guest_code(void)
-{
-	uint64_t i;
-
-	guest_path_init(PATH_NULL_EXIT);
-	for (i = 0; ; i++) {
-		guest_touch_data(i);
-		GUEST_SYNC(0);
-	}
-}
-
-static void run(struct kvm_vcpu *vcpu)
-{
-	struct ucall uc;
-
-	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
-}
-
 static void flip_sregs(struct kvm_vcpu *vcpu, uint64_t cr0, uint64_t cr3, uint64_t cr4,
 		       uint64_t efer)
 {
@@ -265,7 +247,7 @@ FIXTURE_SETUP(host)
 	printf("#@ path=%s\n", variant->name);
 	__TEST_REQUIRE(!variant->supported || variant->supported(),
 		       "KVM does not support %s on this host", variant->name);
-	vm = mmu_root_path_vm_create(&self->vcpu, guest_code);
+	vm = mmu_root_path_vm_create(&self->vcpu, guest_touch_and_sync);
 	other_pgd = vm_alloc_page_table(vm);
 	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
 	mmu_roots_open(&self->roots, vm, variant->name);
@@ -288,15 +270,15 @@ TEST_F(host, exact_counts)
 	struct mmu_roots_snapshot warm, storm;
 	int i;
 
-	run(self->vcpu);
+	mmu_root_path_sync(self->vcpu);
 	for (i = 0; i < NR_WARM_OPS; i++) {
 		variant->op(self->vcpu);
-		run(self->vcpu);
+		mmu_root_path_sync(self->vcpu);
 	}
 	mmu_roots_read(roots, &warm);
 	for (i = 0; i < NR_OPS; i++) {
 		variant->op(self->vcpu);
-		run(self->vcpu);
+		mmu_root_path_sync(self->vcpu);
 	}
 	mmu_roots_read(roots, &storm);
 
@@ -329,7 +311,7 @@ FIXTURE_SETUP(pdptrs)
 	mmu_root_path_vm_create(&self->vcpu, NULL);
 	mmu_root_mode_install(self->vcpu);
 	mmu_root_mode_enter(self->vcpu, MODE_PAE);
-	mmu_root_mode_start(self->vcpu, MODE_OP_CR0, 0);
+	mmu_root_mode_start(self->vcpu, MODE_OP_READ, 0);
 	mmu_roots_open(&self->roots, self->vcpu->vm, variant->name);
 }
 
@@ -399,13 +381,13 @@ TEST(cpuid_before_the_first_run)
 	int i;
 
 	printf("#@ path=CPUID\n");
-	mmu_root_path_vm_create(&vcpu, guest_code);
+	mmu_root_path_vm_create(&vcpu, guest_touch_and_sync);
 	mmu_roots_open(&roots, vcpu->vm, "CPUID");
 	mmu_roots_read(&roots, &before);
 	for (i = 0; i < NR_OPS; i++)
 		vcpu_set_cpuid(vcpu);
 	mmu_roots_read(&roots, &after);
-	run(vcpu);
+	mmu_root_path_sync(vcpu);
 	mmu_roots_read(&roots, &ran);
 
 	mmu_roots_report("CPUID", NR_OPS, &before, &after);
@@ -427,10 +409,10 @@ TEST(changed_cpuid_after_run_is_refused)
 	int ret;
 
 	printf("#@ path=CPUID-changed\n");
-	mmu_root_path_vm_create(&vcpu, guest_code);
+	mmu_root_path_vm_create(&vcpu, guest_touch_and_sync);
 	mmu_roots_open(&roots, vcpu->vm, "CPUID-changed");
-	run(vcpu);
-	run(vcpu);
+	mmu_root_path_sync(vcpu);
+	mmu_root_path_sync(vcpu);
 	mmu_roots_read(&roots, &before);
 
 	entry = vcpu_get_cpuid_entry(vcpu, 1);
@@ -441,7 +423,7 @@ TEST(changed_cpuid_after_run_is_refused)
 			ret, strerror(errno));
 	entry->eax ^= 1;
 	mmu_roots_read(&roots, &refused);
-	run(vcpu);
+	mmu_root_path_sync(vcpu);
 	mmu_roots_read(&roots, &after);
 
 	mmu_roots_report("CPUID-changed", 1, &before, &after);

@@ -90,15 +90,7 @@ static void *spare_memory(uint64_t tag)
 static void set_slot(struct kvm_vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
 		     uint64_t nr_pages, void *hva)
 {
-	struct kvm_userspace_memory_region region = {
-		.slot = slot,
-		.flags = flags,
-		.guest_phys_addr = gpa,
-		.memory_size = nr_pages * PAGE_SIZE,
-		.userspace_addr = (uintptr_t)hva,
-	};
-
-	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+	vm_set_user_memory_region(vm, slot, flags, gpa, nr_pages * PAGE_SIZE, hva);
 }
 
 static void delete_slot(struct kvm_vm *vm, uint32_t slot)
@@ -129,7 +121,7 @@ FIXTURE_SETUP(memslot)
 	self->tdp = kvm_is_tdp_enabled();
 	self->hva = spare_memory(0);
 	self->vm = mmu_root_path_vm_create(&self->vcpu[0], guest_code);
-	self->vcpu[1] = vm_vcpu_add(self->vm, 1, guest_code);
+	self->vcpu[1] = mmu_root_path_vcpu_add(self->vm, 1, guest_code);
 	for (i = 0; i < NR_VCPUS; i++)
 		vcpu_args_set(self->vcpu[i], 2, PATH_EFER_NX, NR_OPS);
 	mmu_roots_open(&self->roots, self->vm, "memslot");
@@ -565,7 +557,7 @@ TEST(overlay_while_vcpus_run)
 	mmu_root_path_require(PATH_CR4_SMEP);
 	vm = mmu_root_path_vm_create(&vcpu[0], guest_storm);
 	for (i = 1; i < NR_VCPUS; i++)
-		vcpu[i] = vm_vcpu_add(vm, i, guest_storm);
+		vcpu[i] = mmu_root_path_vcpu_add(vm, i, guest_storm);
 	mmu_roots_open(&roots, vm, "overlay storm");
 	set_slot(vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, hva);
 	mmu_roots_read(&roots, &before);

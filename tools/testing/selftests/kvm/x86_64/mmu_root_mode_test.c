@@ -18,7 +18,7 @@
 #include "mmu_roots_modes.h"
 
 /* Even, so that flips leave the guest's registers as they were. */
-#define NR_OPS			1000
+#define NR_OPS			300
 
 /* Maps the data by whichever of a path's roots, see guest_path_storm(). */
 #define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
@@ -39,6 +39,8 @@ FIXTURE(mode) {
  * @mode: where the guest starts, and is after every other operation
  * @op: what it flips
  * @mask: which bit of it
+ * @feature: what the CPU has to have, by name; NULL if all have it
+ * @cpu_has: whether this host's CPU has it
  * @supported: whether KVM can do it on this host; NULL if always
  * @tdp: what two operations cost with two-dimensional paging
  * @shadow: and with shadow paging
@@ -48,6 +50,8 @@ FIXTURE_VARIANT(mode) {
 	enum mmu_root_mode mode;
 	enum mmu_root_mode_op op;
 	uint32_t mask;
+	const char *feature;
+	bool (*cpu_has)(void);
 	bool (*supported)(void);
 	struct mmu_root_counts tdp;
 	struct mmu_root_counts shadow;
@@ -80,6 +84,11 @@ FIXTURE_VARIANT(mode) {
 	.roots = 1 + NR_PAE_ROOTS,					\
 }
 
+static bool cpu_has_la57(void)
+{
+	return this_cpu_has(X86_FEATURE_LA57);
+}
+
 static bool has_la57(void)
 {
 	return kvm_cpu_has(X86_FEATURE_LA57);
@@ -102,7 +111,8 @@ FIXTURE_VARIANT_ADD(mode, unpaged_cr4_pae) {
 
 FIXTURE_VARIANT_ADD(mode, unpaged_cr4_la57) {
 	.name = "CR4.LA57", .mode = MODE_UNPAGED, .op = MODE_OP_CR4, .mask = X86_CR4_LA57,
-	.supported = has_la57, .tdp = TDP_RESET, .shadow = UNPAGED_RESET,
+	.supported = has_la57, .feature = "LA57", .cpu_has = cpu_has_la57,
+	.tdp = TDP_RESET, .shadow = UNPAGED_RESET,
 };
 
 FIXTURE_VARIANT_ADD(mode, unpaged_cr4_smep) {
@@ -156,6 +166,8 @@ FIXTURE_VARIANT_ADD(mode, pdptrs) {
 FIXTURE_SETUP(mode)
 {
 	printf("#@ path=%s\n", variant->name);
+	mmu_roots_require_applicable(!variant->feature || variant->cpu_has(),
+				     "the CPU has no %s", variant->feature);
 	__TEST_REQUIRE(!variant->supported || variant->supported(),
 		       "KVM does not support %s on this host", variant->name);
 	mmu_root_path_vm_create(&self->vcpu, NULL);

@@ -113,7 +113,8 @@ static void set_spare_slot(struct kvm_vm *vm, bool present)
 
 FIXTURE_SETUP(obsolete)
 {
-	const char *name = variant->nested_paging ? "obsolete+NPT" : "obsolete";
+	const char *name = mmu_root_nested_name(variant->nested_paging ? "obsolete+NPT" :
+								       "obsolete");
 	bool pgds_are_shadowed = variant->nested_paging || !kvm_is_tdp_enabled();
 	struct mmu_roots_snapshot warm;
 	struct kvm_vm *vm;
@@ -225,11 +226,13 @@ static void l1_sync(void)
 
 FIXTURE_SETUP(no_current_root)
 {
-	printf("#@ path=obsolete+NPT\n");
+	const char *name = mmu_root_nested_name("obsolete+NPT");
+
+	printf("#@ path=%s\n", name);
 	mmu_root_nested_require(true);
 	mmu_root_path_vm_create(&self->vcpu, l1_sync);
 	mmu_root_nested_create(self->vcpu, true, 2);
-	mmu_root_nested_open(&self->roots, self->vcpu->vm, "obsolete+NPT", NR_L1_L2_ROOTS);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, name, NR_L1_L2_ROOTS);
 	set_spare_slot(self->vcpu->vm, true);
 }
 
@@ -238,9 +241,15 @@ FIXTURE_TEARDOWN(no_current_root)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* Userspace moves L2 to a PGD that has no root yet, and deletes a memslot. */
+/*
+ * Userspace moves L2 to a PGD that has no root yet, and deletes a memslot.
+ *
+ * With VMX, KVM_SET_NESTED_STATE leaves VMX operation first, and thereby drops all
+ * roots of guest_mmu, see free_nested(): nobody holds the one of the old PGD.
+ */
 TEST_F(no_current_root, memslot_deletion_frees_all_at_next_entry)
 {
+	uint64_t nr_not_held = host_cpu_is_intel ? 1 : 0;
 	struct mmu_roots_snapshot before, moved, deleted, entered;
 	struct mmu_roots *roots = &self->roots;
 	struct kvm_nested_state *state;
@@ -257,10 +266,11 @@ TEST_F(no_current_root, memslot_deletion_frees_all_at_next_entry)
 	set_spare_slot(roots->vm, false);
 	mmu_roots_read(roots, &deleted);
 	mmu_roots_expect_growth(roots, &moved, &deleted, MMU_ROOT_INVALIDATE, NR_L1_L2_ROOTS);
-	mmu_roots_expect_growth(roots, &moved, &deleted, MMU_ROOT_FREE, 0);
+	mmu_roots_expect_growth(roots, &moved, &deleted, MMU_ROOT_FREE, nr_not_held);
 
 	mmu_root_nested_run(self->vcpu, roots, &entered);
-	mmu_roots_expect_growth(roots, &deleted, &entered, MMU_ROOT_FREE, NR_L1_L2_ROOTS);
+	mmu_roots_expect_growth(roots, &deleted, &entered, MMU_ROOT_FREE,
+				NR_L1_L2_ROOTS - nr_not_held);
 	mmu_roots_expect_growth(roots, &deleted, &entered, MMU_ROOT_ALLOC, 1);
 	mmu_roots_expect_growth(roots, &deleted, &entered, MMU_ROOT_LOAD, 1);
 	mmu_root_nested_expect_visits(roots, 0, 1);

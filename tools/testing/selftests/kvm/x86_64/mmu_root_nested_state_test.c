@@ -17,22 +17,9 @@
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
 
-#define AP_ID			1
-
 /* Enough to have built all roots, and to have mapped what is on the way. */
 #define NR_WARM_UP_OPS		3
 #define NR_OPS			200
-
-static void guest_bsp(void)
-{
-	guest_path_init(PATH_NULL_EXIT);
-	x2apic_enable();
-
-	for (;;) {
-		guest_send_init_sipi_sipi(AP_ID);
-		GUEST_SYNC(0);
-	}
-}
 
 /* What L2 sees; written by the guest. */
 static uint64_t l2_sum;
@@ -50,6 +37,15 @@ static void guest_ap(void)
 	guest_l2_init(l2_until_init, L1_INTERCEPTS_NOTHING);
 	guest_l2_run(0, 0);
 	__GUEST_ASSERT(0, "L2 was left");
+}
+
+/*
+ * INIT does not stay pending with VMX, and L1 does not preserve the registers of an
+ * L2 that was left at an arbitrary moment.
+ */
+static void l2_without_registers(void)
+{
+	asm volatile("1: inb %0, %%al; jmp 1b" : : "i" (MMU_ROOT_EXIT_PORT));
 }
 
 /* L2 is the first to leave for the host, which has INIT sent in the meantime. */
@@ -71,6 +67,21 @@ static void guest_ap_round(int nr_ops)
 		__GUEST_ASSERT(exit == L2_EXIT_INIT, "INIT in L2 is not an exit to L1");
 	}
 	GUEST_SYNC(guest_checksum_data());
+}
+
+/* How often INIT was an exit to L1; written by the guest. */
+static uint64_t nr_l1_exits;
+
+static void guest_ap_vmx(void)
+{
+	enum mmu_root_l2_exit exit;
+
+	guest_l2_init(l2_without_registers, L1_INTERCEPTS_INIT);
+	for (;;) {
+		exit = guest_l2_run(0, 0);
+		__GUEST_ASSERT(exit == L2_EXIT_INIT, "INIT in L2 is not an exit to L1");
+		nr_l1_exits++;
+	}
 }
 
 static void guest_ap_intercepting_init(void)
@@ -129,18 +140,22 @@ FIXTURE_VARIANT_ADD(init, exits_l2_nested_paging) {
 
 FIXTURE_SETUP(init)
 {
-	void *ap_code = variant->intercepted ? guest_ap_intercepting_init : guest_ap;
+	void *ap_code = !variant->intercepted ? guest_ap :
+			host_cpu_is_intel ? guest_ap_vmx : guest_ap_intercepting_init;
+	const char *name = mmu_root_nested_name(variant->name);
 	struct kvm_regs regs;
 	struct kvm_vm *vm;
 
-	printf("#@ path=%s\n", variant->name);
+	printf("#@ path=%s\n", name);
 	mmu_root_nested_require(variant->nested_paging);
-	vm = mmu_root_path_vm_create(&self->bsp, guest_bsp);
-	self->ap = vm_vcpu_add(vm, AP_ID, ap_code);
+	mmu_roots_require_applicable(variant->intercepted || !host_cpu_is_intel,
+				     "INIT always leaves L2 with VMX");
+	vm = mmu_root_path_vm_create(&self->bsp, guest_restart_ap);
+	self->ap = mmu_root_path_vcpu_add(vm, MMU_ROOT_AP_ID, ap_code);
 	vcpu_regs_get(self->ap, &regs);
 	mmu_root_sipi_install(self->ap, ap_code, regs.rsp);
 	mmu_root_nested_create(self->ap, variant->nested_paging, 1);
-	mmu_root_nested_open(&self->roots, vm, variant->name,
+	mmu_root_nested_open(&self->roots, vm, name,
 			     mmu_root_nested_pick(&variant->tdp, &variant->shadow)->roots);
 }
 
@@ -185,13 +200,37 @@ static void check_init_is_pending(struct mmu_roots *roots, struct kvm_vcpu *ap)
 	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 1);
 }
 
+/* Each INIT finds the AP in L2, and leaves it there after an exit and an entry. */
+static void vmx_init_storm(struct kvm_vcpu *bsp, struct kvm_vcpu *ap,
+			   struct mmu_roots *roots, struct mmu_roots_snapshot *snap, int nr_ops)
+{
+	uint64_t before;
+	struct ucall uc;
+	int i;
+
+	sync_global_from_guest(ap->vm, nr_l1_exits);
+	before = nr_l1_exits;
+	for (i = 0; i < nr_ops; i++) {
+		mmu_root_path_run(bsp, &uc, UCALL_SYNC);
+		mmu_root_path_run_for_good(ap);
+	}
+	mmu_roots_read(roots, snap);
+	sync_global_from_guest(ap->vm, nr_l1_exits);
+	mmu_roots_check(roots, nr_l1_exits - before == nr_ops,
+			"%lu exits of L2 for %u INITs", nr_l1_exits - before, nr_ops);
+}
+
 TEST_F(init, exact_counts)
 {
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
 	struct ucall uc;
 
-	if (variant->intercepted) {
+	if (host_cpu_is_intel) {
+		mmu_root_path_run_for_good(self->ap);
+		vmx_init_storm(self->bsp, self->ap, roots, &warm, NR_WARM_UP_OPS);
+		vmx_init_storm(self->bsp, self->ap, roots, &storm, NR_OPS);
+	} else if (variant->intercepted) {
 		mmu_root_path_run(self->ap, &uc, UCALL_SYNC);
 		mmu_root_path_run(self->bsp, &uc, UCALL_SYNC);
 		mmu_root_nested_run(self->ap, roots, &warm);
@@ -206,7 +245,7 @@ TEST_F(init, exact_counts)
 	mmu_root_nested_expect_storm(roots, &warm, &storm,
 				     mmu_root_nested_pick(&variant->tdp, &variant->shadow),
 				     NR_OPS);
-	if (variant->intercepted)
+	if (variant->intercepted && !host_cpu_is_intel)
 		check_init_is_pending(roots, self->ap);
 }
 
@@ -276,17 +315,34 @@ static struct kvm_vcpu *create_l1_sync(const char *path, bool nested_paging)
 	return vcpu;
 }
 
-/* The vCPU has all roots, and switches to the one that is current. */
+/*
+ * The vCPU has all roots, and switches to the one that is current.  VMX leaves L2
+ * before, and drops all roots of guest_mmu, see vmx_leave_nested().
+ */
+static const struct mmu_root_nested_counts restore_svm = {
+	.hits = 1, .roots = NR_L1_L2_ROOTS,
+};
+
+static const struct mmu_root_nested_counts restore_vmx = {
+	.hits = 2, .roots = NR_L1_L2_ROOTS,
+};
+
+static const struct mmu_root_nested_counts restore_vmx_ept = {
+	.loads = 1, .reuse = 1, .hits = 1, .misses = 1, .roots = NR_L1_L2_ROOTS,
+};
+
 TEST_F(nested_state, restored_in_place)
 {
-	static const struct mmu_root_nested_counts restore = { .hits = 1, .roots = NR_L1_L2_ROOTS };
+	const struct mmu_root_nested_counts *restore = !host_cpu_is_intel ? &restore_svm :
+		variant->nested_paging ? &restore_vmx_ept : &restore_vmx;
+	const char *name = mmu_root_nested_name(variant->name);
 	struct mmu_roots_snapshot warm, storm, left;
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
 	int i;
 
-	vcpu = create_l1_sync(variant->name, variant->nested_paging);
-	mmu_root_nested_open(&roots, vcpu->vm, variant->name, NR_L1_L2_ROOTS);
+	vcpu = create_l1_sync(name, variant->nested_paging);
+	mmu_root_nested_open(&roots, vcpu->vm, name, NR_L1_L2_ROOTS);
 	for (i = 0; i < NR_WARM_UP_OPS; i++)
 		mmu_root_nested_run(vcpu, &roots, &warm);
 
@@ -294,7 +350,7 @@ TEST_F(nested_state, restored_in_place)
 		vcpu_nested_state_set(vcpu, mmu_root_nested_state_get(vcpu));
 		mmu_root_nested_run(vcpu, &roots, &storm);
 	}
-	mmu_root_nested_expect_storm(&roots, &warm, &storm, &restore, NR_OPS);
+	mmu_root_nested_expect_storm(&roots, &warm, &storm, restore, NR_OPS);
 	mmu_root_nested_expect_visits(&roots, 0, NR_WARM_UP_OPS + NR_OPS);
 
 	/* L1 is restored, too. */
@@ -321,16 +377,17 @@ static struct kvm_vcpu *recreate(struct kvm_vcpu *vcpu, struct kvm_x86_state **s
  */
 TEST_F(nested_state, restored_in_another_vm)
 {
+	const char *name = mmu_root_nested_name(variant->migration);
 	struct mmu_roots_snapshot created, loaded, in_l2, in_l1, again;
 	struct kvm_x86_state *state;
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
 	struct ucall uc;
 
-	vcpu = create_l1_sync(variant->migration, variant->nested_paging);
+	vcpu = create_l1_sync(name, variant->nested_paging);
 	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
 	vcpu = recreate(vcpu, &state);
-	mmu_root_nested_open(&roots, vcpu->vm, variant->migration, NR_L1_L2_ROOTS);
+	mmu_root_nested_open(&roots, vcpu->vm, name, NR_L1_L2_ROOTS);
 	mmu_roots_read(&roots, &created);
 
 	vcpu_load_state(vcpu, state);
@@ -341,7 +398,7 @@ TEST_F(nested_state, restored_in_another_vm)
 	mmu_roots_expect_growth(&roots, &created, &loaded, MMU_ROOT_LOAD, 0);
 
 	mmu_root_nested_run(vcpu, &roots, &in_l2);
-	mmu_root_nested_report(variant->migration, 1, &created, &in_l2);
+	mmu_root_nested_report(name, 1, &created, &in_l2);
 	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_RESET, 0);
 	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_ROOT_LOAD, 1);
 	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_ROOT_ALLOC, 1);

@@ -28,7 +28,7 @@
  * at the beginning of the one before; and even, for flips to cancel out.
  */
 #define NR_WARM_UP_OPS		60
-#define NR_OPS			600
+#define NR_OPS			180
 
 /* Twice, to also have mapped what follows the exit of a round to the host. */
 #define NR_WARM_UP_ROUNDS	2
@@ -137,7 +137,7 @@ static void l1_guest_code(void (*op)(uint64_t i, uint64_t nr_pgds), bool in_l2,
 		guest_rounds(op, nr_pgds);
 	}
 	/*
-	 * Not so after an SMI in L2: svm_enter_smm() saves L1's registers from
+	 * Not so with SVM after an SMI in L2: svm_enter_smm() saves L1's registers from
 	 * VMCB01, where they have bits that are KVM's own: CR4.MCE if the host has
 	 * it, and with shadow paging CR0.WP.
 	 */
@@ -167,6 +167,8 @@ FIXTURE(path) {
  * @in_l2: L2 operates the path, rather than L1
  * @tdp: the counts with two-dimensional paging, of the TDP MMU and of tdp_mmu=0
  * @shadow: the counts with shadow paging, which has no nested paging
+ * @vmx_tdp: what @tdp is with VMX, if it differs
+ * @vmx_shadow: what @shadow is with VMX, if @vmx_tdp is given
  */
 FIXTURE_VARIANT(path) {
 	const char *name;
@@ -177,6 +179,8 @@ FIXTURE_VARIANT(path) {
 	bool (*supported)(void);
 	struct mmu_root_nested_counts tdp;
 	struct mmu_root_nested_counts shadow;
+	struct mmu_root_nested_counts vmx_tdp;
+	struct mmu_root_nested_counts vmx_shadow;
 };
 
 /* One PGD switch each way, between the roots of L1 and of guest mode. */
@@ -202,6 +206,8 @@ FIXTURE_VARIANT_ADD(path, two_l2s) {
 FIXTURE_VARIANT_ADD(path, two_l2s_nested_paging) {
 	.name = "L1<->2xL2+NPT", .op = op_enter_another_l2, .nested_paging = true, .nr_pgds = 2,
 	.tdp = { .hits = 2, .roots = 3 },
+	/* VMPTRLD drops all roots of guest_mmu, see nested_release_vmcs12(). */
+	.vmx_tdp = { .loads = 1, .reuse = 1, .hits = 1, .misses = 1, .roots = 3 },
 };
 
 /* root_mmu holds four roots, one of them L1's. */
@@ -250,7 +256,7 @@ FIXTURE_VARIANT_ADD(path, l2_cr3_nested_paging) {
 /*
  * The reset drops the roots of L2, too: the entry misses, and the exit hits.  The
  * root's role has CR4.SMEP if CR0.WP is 0, as in all guests of the library: one of
- * L1 or, with nested paging, which takes CR4 from L1, one of L2 is two roots.
+ * L1 or, with NPT, which takes CR4 from L1, one of L2 is two roots.  EPT does not.
  */
 FIXTURE_VARIANT_ADD(path, reset_in_l1) {
 	.name = "CR4.SMEP,L1<->L2", .op = op_reset_and_enter, .nr_pgds = 1,
@@ -263,6 +269,7 @@ FIXTURE_VARIANT_ADD(path, reset_in_l1_nested_paging) {
 	.name = "CR4.SMEP,L1<->L2+NPT", .op = op_reset_and_enter, .nested_paging = true,
 	.nr_pgds = 1, .supported = has_smep,
 	.tdp = { .resets = 1, .loads = 2, .reuse = 2, .hits = 1, .misses = 1, .roots = 3 },
+	.vmx_tdp = { .resets = 1, .loads = 2, .reuse = 2, .hits = 1, .misses = 1, .roots = 2 },
 };
 
 FIXTURE_VARIANT_ADD(path, reset_in_l2) {
@@ -282,25 +289,39 @@ FIXTURE_VARIANT_ADD(path, reset_in_l2_nested_paging) {
  * Neither the exit to L1 before SMM nor RSM's entry to L2 finds a root, as the
  * other one's resets dropped all of them; but only L2's and SMM's are loaded.
  * With shadow paging, SMM's real mode has four PAE roots.
+ *
+ * VMX takes EFER.LMA and EFER.LME from L2's VMCS only: RSM sets EFER.NX afterwards,
+ * which is one more reset.
  */
 FIXTURE_VARIANT_ADD(path, smi) {
 	.name = "SMI-in-L2", .op = op_l2_smi, .in_l2 = true, .nr_pgds = 1,
 	.supported = has_smm,
 	.tdp = { .resets = 3, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
 	.shadow = { .resets = 3, .loads = 2, .reuse = 5, .misses = 2, .roots = 6 },
+	.vmx_tdp = { .resets = 4, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
+	.vmx_shadow = { .resets = 4, .loads = 2, .reuse = 5, .misses = 2, .roots = 6 },
 };
 
 FIXTURE_VARIANT_ADD(path, smi_nested_paging) {
 	.name = "SMI-in-L2+NPT", .op = op_l2_smi, .in_l2 = true, .nested_paging = true,
 	.nr_pgds = 1, .supported = has_smm,
 	.tdp = { .resets = 3, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
+	.vmx_tdp = { .resets = 4, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
 };
+
+static const struct mmu_root_nested_counts *counts_of(const FIXTURE_VARIANT(path) *variant)
+{
+	if (host_cpu_is_intel && variant->vmx_tdp.roots)
+		return mmu_root_nested_pick(&variant->vmx_tdp, &variant->vmx_shadow);
+	return mmu_root_nested_pick(&variant->tdp, &variant->shadow);
+}
 
 FIXTURE_SETUP(path)
 {
-	uint64_t nr_roots = mmu_root_nested_pick(&variant->tdp, &variant->shadow)->roots;
+	const char *name = mmu_root_nested_name(variant->name);
+	uint64_t nr_roots = counts_of(variant)->roots;
 
-	printf("#@ path=%s\n", variant->name);
+	printf("#@ path=%s\n", name);
 	mmu_root_nested_require(variant->nested_paging);
 	__TEST_REQUIRE(!variant->supported || variant->supported(),
 		       "KVM does not support %s on this host", variant->name);
@@ -308,10 +329,10 @@ FIXTURE_SETUP(path)
 	mmu_root_path_vm_create(&self->vcpu, l1_guest_code);
 	vcpu_args_set(self->vcpu, 3, variant->op, variant->in_l2, variant->nr_pgds);
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, variant->nr_pgds);
-	/* In the end L1 has one more root, with the CR0.WP that isn't its own. */
+	/* In the end, with SVM, L1 has one more root, with the CR0.WP that isn't its own. */
 	if (variant->op == op_l2_smi && mmu_root_mmu() == MMU_ROOT_SHADOW_MMU)
 		nr_roots++;
-	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, nr_roots);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, name, nr_roots);
 }
 
 FIXTURE_TEARDOWN(path)
@@ -327,7 +348,7 @@ TEST_F(path, exact_counts)
 	struct ucall uc;
 	int i, nr_seen;
 
-	c = mmu_root_nested_pick(&variant->tdp, &variant->shadow);
+	c = counts_of(variant);
 	for (i = 0; i < NR_WARM_UP_ROUNDS; i++)
 		mmu_root_nested_run(self->vcpu, roots, &warm);
 	/* All roots but the first one, L1's, are new to the cache once. */

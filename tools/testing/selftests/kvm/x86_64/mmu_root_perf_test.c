@@ -166,20 +166,19 @@ FIXTURE_VARIANT_ADD(cost, cr0_rewrite) { .id = PATH_CR0_REWRITE };
 FIXTURE_VARIANT_ADD(cost, cr0_wp) { .id = PATH_CR0_WP };
 FIXTURE_VARIANT_ADD(cost, cr4_rewrite) { .id = PATH_CR4_REWRITE };
 FIXTURE_VARIANT_ADD(cost, cr4_pge) { .id = PATH_CR4_PGE };
+FIXTURE_VARIANT_ADD(cost, cr4_mce) { .id = PATH_CR4_MCE };
 FIXTURE_VARIANT_ADD(cost, cr4_smep) { .id = PATH_CR4_SMEP };
 FIXTURE_VARIANT_ADD(cost, cr4_smap) { .id = PATH_CR4_SMAP };
 FIXTURE_VARIANT_ADD(cost, cr4_pke) { .id = PATH_CR4_PKE };
+FIXTURE_VARIANT_ADD(cost, cr4_pcide) { .id = PATH_CR4_PCIDE };
 FIXTURE_VARIANT_ADD(cost, efer_rewrite) { .id = PATH_EFER_REWRITE };
 FIXTURE_VARIANT_ADD(cost, efer_nx) { .id = PATH_EFER_NX };
 FIXTURE_VARIANT_ADD(cost, smm) { .id = PATH_SMM };
 
 FIXTURE_SETUP(cost)
 {
-	const struct mmu_root_path *p = &mmu_root_paths[variant->id];
-
-	printf("#@ path=%s\n", p->name);
-	__TEST_REQUIRE(!p->supported || p->supported(),
-		       "KVM does not support %s on this host", p->name);
+	printf("#@ path=%s\n", mmu_root_paths[variant->id].name);
+	mmu_root_path_require(variant->id);
 }
 
 FIXTURE_TEARDOWN(cost)
@@ -210,19 +209,6 @@ TEST(cost_of_a_forced_reset)
 	control = measure(PATH_NULL_EXIT, 0);
 	report("forced-1/1", cost, mmu_root_paths[PATH_NULL_EXIT].name, control);
 	check_ratio("forced-1/1", cost, control);
-}
-
-#define AP_ID			1
-
-static void guest_bsp(void)
-{
-	guest_path_init(PATH_NULL_EXIT);
-	x2apic_enable();
-
-	for (;;) {
-		guest_send_init_sipi_sipi(AP_ID);
-		GUEST_SYNC(0);
-	}
 }
 
 static void guest_ap(void)
@@ -266,8 +252,8 @@ TEST(cost_of_init)
 	int i;
 
 	printf("#@ path=INIT-SIPI-SIPI\n");
-	vm = mmu_root_path_vm_create(&bsp, guest_bsp);
-	ap = vm_vcpu_add(vm, AP_ID, guest_null);
+	vm = mmu_root_path_vm_create(&bsp, guest_restart_ap);
+	ap = mmu_root_path_vcpu_add(vm, MMU_ROOT_AP_ID, guest_null);
 	vcpu_regs_get(ap, &regs);
 	mmu_root_sipi_install(ap, guest_ap, regs.rsp);
 

@@ -20,12 +20,11 @@
 #include "mmu_roots_paths.h"
 
 /* Even, so that flips leave the guest's registers as they were. */
-#define NR_OPS			1000
+#define NR_OPS			300
 /* The least to have everything mapped, see guest_path_storm(). */
 #define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
 
 #define BSP_ID			0
-#define AP_ID			1
 #define OTHER_ID		1
 #define NR_INITS		200
 
@@ -72,9 +71,11 @@ FIXTURE_VARIANT_ADD(path, cr0_rewrite) { .id = PATH_CR0_REWRITE };
 FIXTURE_VARIANT_ADD(path, cr0_wp) { .id = PATH_CR0_WP };
 FIXTURE_VARIANT_ADD(path, cr4_rewrite) { .id = PATH_CR4_REWRITE };
 FIXTURE_VARIANT_ADD(path, cr4_pge) { .id = PATH_CR4_PGE };
+FIXTURE_VARIANT_ADD(path, cr4_mce) { .id = PATH_CR4_MCE };
 FIXTURE_VARIANT_ADD(path, cr4_smep) { .id = PATH_CR4_SMEP };
 FIXTURE_VARIANT_ADD(path, cr4_smap) { .id = PATH_CR4_SMAP };
 FIXTURE_VARIANT_ADD(path, cr4_pke) { .id = PATH_CR4_PKE };
+FIXTURE_VARIANT_ADD(path, cr4_pcide) { .id = PATH_CR4_PCIDE };
 FIXTURE_VARIANT_ADD(path, efer_rewrite) { .id = PATH_EFER_REWRITE };
 FIXTURE_VARIANT_ADD(path, efer_nx) { .id = PATH_EFER_NX };
 FIXTURE_VARIANT_ADD(path, smm) { .id = PATH_SMM };
@@ -155,8 +156,6 @@ TEST_F(path, exact_counts)
 #define READ_INSN		"cmpl $0, (%[addr])"
 #define WRITE_INSN		"orl $0, (%[addr])"
 
-static const uint8_t fep_bytes[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
-
 /* Tell that no exception was raised, and return; see KVM_ASM_SAFE(). */
 static const uint8_t code_bytes[] = {
 	0x45, 0x31, 0xc9,	/* xor %r9d, %r9d */
@@ -225,7 +224,7 @@ static void guest_expect_data_fault(enum mmu_root_path_id path, bool expected, b
  */
 static void guest_expect_fetch_fault(uint64_t page, bool expected)
 {
-	uint64_t code = gva_of(page), prefix = code - sizeof(fep_bytes);
+	uint64_t code = gva_of(page), prefix = code - sizeof(mmu_root_fep);
 
 	GUEST_ASSERT_EQ(fetch(code, code), expected ? PF_VECTOR : 0);
 	GUEST_ASSERT_EQ(fetch(prefix, code), expected ? UD_VECTOR : 0);
@@ -233,7 +232,7 @@ static void guest_expect_fetch_fault(uint64_t page, bool expected)
 
 static void guest_write_code(uint64_t page)
 {
-	memcpy((void *)(gva_of(page) - sizeof(fep_bytes)), fep_bytes, sizeof(fep_bytes));
+	memcpy((void *)(gva_of(page) - sizeof(mmu_root_fep)), mmu_root_fep, sizeof(mmu_root_fep));
 	memcpy((void *)gva_of(page), code_bytes, sizeof(code_bytes));
 }
 
@@ -344,16 +343,26 @@ FIXTURE_VARIANT_ADD(forced, every_exit) { "forced-1/1", 1 };
 /* A prime, to not be in step with anything that the guest does. */
 FIXTURE_VARIANT_ADD(forced, every_7th_exit) { "forced-1/7", 7 };
 
+/* More than a vCPU has in any case, and less than two have: neither has a reset. */
+FIXTURE_VARIANT_ADD(forced, no_exit) { "forced-rarely", NR_OPS * 4 / 3 };
+
 /* Of a vCPU that has exits of its own meanwhile, which are none of the first one's. */
 #define NR_EXITS_OF_OTHER	5
 
-static void guest_other(void)
+/* IPIs to nobody, which KVM sends in a fastpath, see handle_fastpath_set_msr_irqoff(). */
+#define NR_FASTPATH_EXITS	50
+#define NOBODY_ID		0x77ul
+
+static void guest_other(int nr_ipis)
 {
 	int i;
 
+	x2apic_enable();
 	for (;;) {
 		for (i = 0; i < NR_EXITS_OF_OTHER; i++)
 			mmu_root_paths[PATH_NULL_EXIT].guest_op();
+		for (i = 0; i < nr_ipis; i++)
+			x2apic_write_reg(APIC_ICR, NOBODY_ID << 32);
 		GUEST_SYNC(0);
 	}
 }
@@ -366,6 +375,7 @@ FIXTURE_SETUP(forced)
 	mmu_root_path_vm_create(&self->vcpu, guest_code);
 	vcpu_args_set(self->vcpu, 1, PATH_NULL_EXIT);
 	self->other = mmu_root_path_vcpu_add(self->vcpu->vm, OTHER_ID, guest_other);
+	vcpu_args_set(self->other, 1, 0);
 	mmu_roots_open(&self->roots, self->vcpu->vm, variant->name);
 }
 
@@ -416,7 +426,7 @@ TEST_F(forced, exact_counts)
 }
 
 /* Each vCPU counts its own exits, whatever the other one does. */
-#define NR_TURNS		3
+#define NR_TURNS		(NR_OPS / NR_EXITS_OF_OTHER)
 
 TEST_F(forced, counts_per_vcpu)
 {
@@ -447,15 +457,27 @@ TEST_F(forced, counts_per_vcpu)
 	}
 }
 
-static void guest_bsp(void)
+TEST_F(forced, not_by_fastpath_exits)
 {
-	guest_path_init(PATH_NULL_EXIT);
-	x2apic_enable();
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots *roots = &self->roots;
+	uint64_t exits;
 
-	for (;;) {
-		guest_send_init_sipi_sipi(AP_ID);
-		GUEST_SYNC(0);
-	}
+	mmu_roots_require_applicable(host_cpu_is_intel || get_kvm_amd_param_integer("nrips"),
+				     "KVM has fastpaths with next-RIP save only: nrips=0");
+	vcpu_args_set(self->other, 1, NR_FASTPATH_EXITS);
+	mmu_root_path_sync(self->other);
+	mmu_roots_read(roots, &before);
+	mmu_reset_every_set(variant->every);
+	mmu_root_path_sync(self->other);
+	mmu_root_params_restore();
+	mmu_roots_read(roots, &after);
+
+	exits = after.stat[EXITS] - before.stat[EXITS];
+	mmu_roots_check(roots, exits > NR_FASTPATH_EXITS, "only %lu exits for %u IPIs",
+			exits, NR_FASTPATH_EXITS);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET,
+				(exits - NR_FASTPATH_EXITS) / variant->every);
 }
 
 /* What the AP sees, and how often it was started; written by the guest. */
@@ -486,8 +508,8 @@ FIXTURE_SETUP(init)
 	struct kvm_vm *vm;
 
 	printf("#@ path=INIT-SIPI-SIPI\n");
-	vm = mmu_root_path_vm_create(&self->bsp, guest_bsp);
-	self->ap = vm_vcpu_add(vm, AP_ID, guest_ap);
+	vm = mmu_root_path_vm_create(&self->bsp, guest_restart_ap);
+	self->ap = mmu_root_path_vcpu_add(vm, MMU_ROOT_AP_ID, guest_ap);
 	vcpu_regs_get(self->ap, &regs);
 	mmu_root_sipi_install(self->ap, guest_ap, regs.rsp);
 	mmu_roots_open(&self->roots, vm, "INIT-SIPI-SIPI");

@@ -44,24 +44,6 @@ static const uint8_t handler_emulated[] = {
 	0x0f, 0xaa,				/* rsm */
 };
 
-static void run(struct kvm_vcpu *vcpu)
-{
-	struct ucall uc;
-
-	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
-}
-
-static void guest_code(void)
-{
-	uint64_t i;
-
-	guest_path_init(PATH_NULL_EXIT);
-	for (i = 0; ; i++) {
-		guest_touch_data(i);
-		GUEST_SYNC(0);
-	}
-}
-
 static void smi(struct kvm_vcpu *vcpu)
 {
 	vcpu_ioctl(vcpu, KVM_SMI, NULL);
@@ -77,7 +59,7 @@ FIXTURE_SETUP(smm)
 {
 	printf("#@ path=KVM_SMI\n");
 	mmu_root_path_require(PATH_SMM);
-	self->vm = mmu_root_path_vm_create(&self->vcpu, guest_code);
+	self->vm = mmu_root_path_vm_create(&self->vcpu, guest_touch_and_sync);
 	mmu_roots_open(&self->roots, self->vm, "KVM_SMI");
 }
 
@@ -98,7 +80,7 @@ TEST_F(smm, ioctl_costs_what_a_self_smi_costs)
 		if (i == NR_WARM_OPS)
 			mmu_roots_read(roots, &warm);
 		smi(self->vcpu);
-		run(self->vcpu);
+		mmu_root_path_sync(self->vcpu);
 	}
 	mmu_roots_read(roots, &storm);
 
@@ -148,8 +130,8 @@ TEST(memory_of_smm_is_seen_in_smm_only)
 	*normal = TAG_NORMAL;
 	*smm = TAG_SMM;
 
-	run(vcpu);
-	run(vcpu);
+	mmu_root_path_sync(vcpu);
+	mmu_root_path_sync(vcpu);
 	mmu_roots_check(&roots, *normal == TAG_NORMAL + NR_OPS,
 			"normal memory begins with %#lx, expected %#x",
 			*normal, TAG_NORMAL + NR_OPS);
@@ -205,7 +187,7 @@ TEST(asynchronous_smis)
 	mmu_root_path_require(PATH_SMM);
 	mmu_root_path_vm_create(&vcpu, guest_busy);
 	mmu_roots_open(&roots, vcpu->vm, "asynchronous SMIs");
-	run(vcpu);
+	mmu_root_path_sync(vcpu);
 	mmu_roots_read(&roots, &before);
 
 	TEST_ASSERT(!pthread_create(&thread, NULL, smi_thread, vcpu), "thread");
@@ -270,19 +252,19 @@ TEST(init_is_latched_in_smm)
 
 	printf("#@ path=INIT-in-SMM\n");
 	mmu_root_path_require(PATH_SMM);
-	vm = mmu_root_path_vm_create(&bsp, guest_code);
-	other = vm_vcpu_add(vm, OTHER_ID, guest_send_init);
+	vm = mmu_root_path_vm_create(&bsp, guest_touch_and_sync);
+	other = mmu_root_path_vcpu_add(vm, OTHER_ID, guest_send_init);
 	mmu_root_path_set_smi_handler(handler_exits, sizeof(handler_exits));
 	mmu_roots_open(&roots, vm, "INIT-in-SMM");
 
-	run(other);
-	run(bsp);
+	mmu_root_path_sync(other);
+	mmu_root_path_sync(bsp);
 	smi(bsp);
 	mmu_root_path_run_for_good(bsp);
 	expect_smm(&roots, bsp, true, false);
 	mmu_roots_read(&roots, &in_smm);
 
-	run(other);
+	mmu_root_path_sync(other);
 	/* KVM_GET_MP_STATE has KVM process INIT, unless it has to wait. */
 	vcpu_mp_state_get(bsp, &mp_state);
 	expect_smm(&roots, bsp, true, true);
@@ -345,7 +327,7 @@ TEST(emulated_accesses_in_smm_and_after_rsm)
 	mmu_root_path_pte(vm, USER_PAGE, PTE_USER_MASK, 0, 0);
 	mmu_root_path_set_smi_handler(handler_emulated, sizeof(handler_emulated));
 	mmu_roots_open(&roots, vm, "SMM emulated");
-	run(vcpu);
+	mmu_root_path_sync(vcpu);
 	mmu_root_params_restore();
 	mmu_roots_check(&roots, mmu_root_path_nr_smis(vm) == 2 + NR_OPS,
 			"%lu SMIs handled, expected %u", mmu_root_path_nr_smis(vm), 2 + NR_OPS);
@@ -376,20 +358,6 @@ static void *alloc_huge_page(void)
 	return huge;
 }
 
-static void add_slot(struct kvm_vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
-		     uint64_t size, void *hva)
-{
-	struct kvm_userspace_memory_region region = {
-		.slot = slot,
-		.flags = flags,
-		.guest_phys_addr = gpa,
-		.memory_size = size,
-		.userspace_addr = (uintptr_t)hva,
-	};
-
-	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
-}
-
 static uint64_t splits(struct mmu_roots *roots)
 {
 	uint64_t val = 0;
@@ -418,18 +386,18 @@ TEST(huge_pages_are_recovered_while_roots_of_smm_live)
 	mmu_root_param_set("nx_huge_pages", "force");
 	mmu_root_param_set("nx_huge_pages_recovery_ratio", "0");
 
-	vm = mmu_root_path_vm_create(&vcpu, guest_code);
+	vm = mmu_root_path_vm_create(&vcpu, guest_touch_and_sync);
 	huge = alloc_huge_page();
-	add_slot(vm, HUGE_SMM_SLOT, 0, HUGE_GPA, HUGE_PAGE_SIZE, huge);
+	vm_set_user_memory_region(vm, HUGE_SMM_SLOT, 0, HUGE_GPA, HUGE_PAGE_SIZE, huge);
 	/* SMBASE there: the handler runs in the huge page, and is its only code. */
 	memcpy(huge + 0x8000, mmu_root_path_smram(true) + 0x8000, PAGE_SIZE);
 	vcpu_set_msr(vcpu, MSR_IA32_SMBASE, HUGE_GPA);
 	mmu_roots_open(&roots, vm, "NX huge pages");
-	add_slot(vm, LOGGED_SLOT, KVM_MEM_LOG_DIRTY_PAGES, LOGGED_GPA, HUGE_PAGE_SIZE,
-		 alloc_huge_page());
+	vm_set_user_memory_region(vm, LOGGED_SLOT, KVM_MEM_LOG_DIRTY_PAGES, LOGGED_GPA,
+				  HUGE_PAGE_SIZE, alloc_huge_page());
 
 	smi(vcpu);
-	run(vcpu);
+	mmu_root_path_sync(vcpu);
 	mmu_roots_check(&roots, *(uint32_t *)(huge + MMU_ROOT_SMI_COUNT_OFFSET) == 1,
 			"the SMI was not handled in the huge page");
 	mmu_roots_check(&roots, splits(&roots) > 0, "SMM's code did not split the huge page");
@@ -440,7 +408,7 @@ TEST(huge_pages_are_recovered_while_roots_of_smm_live)
 	mmu_roots_check(&roots, tries, "the huge page was not recovered");
 
 	smi(vcpu);
-	run(vcpu);
+	mmu_root_path_sync(vcpu);
 	mmu_roots_check(&roots, *(uint32_t *)(huge + MMU_ROOT_SMI_COUNT_OFFSET) == 2,
 			"the second SMI was not handled in the huge page");
 	mmu_root_params_restore();

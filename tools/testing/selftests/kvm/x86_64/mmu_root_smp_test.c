@@ -269,18 +269,6 @@ TEST(idle_vcpu_keeps_its_root)
 #define SPARE_GPA		0x50000000ul
 #define NR_EVENTS		40
 
-static void set_spare_slot(struct kvm_vm *vm, void *hva, uint64_t size)
-{
-	struct kvm_userspace_memory_region region = {
-		.slot = SPARE_SLOT,
-		.guest_phys_addr = SPARE_GPA,
-		.memory_size = size,
-		.userspace_addr = (uintptr_t)hva,
-	};
-
-	vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
-}
-
 /* The vCPU goes with the VM, or with its file descriptor if it never was one. */
 static void create_and_close_vcpu(struct kvm_vm *vm, int id)
 {
@@ -298,13 +286,13 @@ static void disturb(struct kvm_vm *vm, int nr_vcpus)
 	int i;
 
 	for (i = 0; i < NR_EVENTS; i++) {
-		set_spare_slot(vm, hva, PAGE_SIZE);
+		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, PAGE_SIZE, hva);
 		if (kvm_has_cap(KVM_CAP_X86_SMM))
 			mmu_root_path_send_smi(vm, rand_r(&seed) % nr_vcpus);
 		if (mmu_reset_every_supported())
 			mmu_reset_every_set(rand_r(&seed) % 5);
 		usleep(rand_r(&seed) % 1000);
-		set_spare_slot(vm, hva, 0);
+		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, 0, hva);
 	}
 	create_and_close_vcpu(vm, nr_vcpus);
 	munmap(hva, PAGE_SIZE);

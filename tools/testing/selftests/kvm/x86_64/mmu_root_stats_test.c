@@ -243,7 +243,7 @@ TEST(vms_and_vcpus_do_not_mix)
 		struct kvm_vm *vm = mmu_root_path_vm_create(&vcpus[i][0], guest_code);
 
 		for (j = 1; j < NR_VCPUS; j++)
-			vcpus[i][j] = vm_vcpu_add(vm, j, guest_code);
+			vcpus[i][j] = mmu_root_path_vcpu_add(vm, j, guest_code);
 		for (j = 0; j < NR_VCPUS; j++)
 			vcpu_args_set(vcpus[i][j], 2, PATH_EFER_NX, ops_of(i, j));
 		mmu_roots_open(&roots[i], vm, i ? "second VM" : "first VM");

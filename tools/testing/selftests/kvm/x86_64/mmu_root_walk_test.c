@@ -287,7 +287,7 @@ static void setup_vcpus(struct walk *w)
 
 	w->roots.vm = vm;
 	for (i = 1; i < w->nr_vcpus; i++) {
-		w->vcpu[i] = vm_vcpu_add(vm, i, guest_code);
+		w->vcpu[i] = mmu_root_path_vcpu_add(vm, i, guest_code);
 		vcpu_set_msr(w->vcpu[i], MSR_IA32_SMBASE,
 			     vcpu_get_msr(w->vcpu[0], MSR_IA32_SMBASE));
 	}

@@ -176,6 +176,7 @@ int mmu_roots_write_debugfs(struct mmu_roots *roots, const char *name,
 
 int mmu_roots_event_open(const char *event, const char *filter);
 int mmu_roots_event_open_cpu(const char *event, const char *filter, int cpu);
+int mmu_roots_calls_open(const char *function);
 uint64_t mmu_roots_event_read(int fd);
 
 #endif /* SELFTEST_KVM_MMU_ROOTS_H */

@@ -42,13 +42,15 @@ enum mmu_root_mode {
 
 /**
  * enum mmu_root_mode_op - What the guest's code does, once an operation
- * @MODE_OP_CR0: flip bits of CR0; clear the accessed bits of the PDPTEs, which are
+ * @MODE_OP_READ: clear the accessed bits of the PDPTEs, which are
  *	reserved, and which some emulators set
+ * @MODE_OP_CR0: the same, and flip bits of CR0
  * @MODE_OP_CR4: flip bits of CR4
  * @MODE_OP_EFER: flip bits of EFER
  * @MODE_OP_PDPTE: flip bits of a PDPTE, and load CR3
  */
 enum mmu_root_mode_op {
+	MODE_OP_READ,
 	MODE_OP_CR0,
 	MODE_OP_CR4,
 	MODE_OP_EFER,
@@ -65,7 +67,7 @@ uint32_t mmu_root_mode_sum(uint32_t nr_ops, bool mirror_odd, bool mirror_even);
 uint64_t mmu_root_mode_pdpte(bool mirrored);
 
 extern const uint8_t mmu_roots_mode_start[], mmu_roots_mode_end[];
-extern const uint8_t mmu_roots_mode_cr0[], mmu_roots_mode_cr4[];
+extern const uint8_t mmu_roots_mode_read[], mmu_roots_mode_cr0[], mmu_roots_mode_cr4[];
 extern const uint8_t mmu_roots_mode_efer[], mmu_roots_mode_pdpte[];
 
 #endif /* __ASSEMBLER__ */

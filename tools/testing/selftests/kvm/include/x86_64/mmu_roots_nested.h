@@ -19,11 +19,16 @@
 #define MMU_ROOT_MAX_PGDS	5
 #define MMU_ROOT_MAX_L2S	2
 
-/* Why L2 was left. */
+/*
+ * Why L2 was left, or, with VMX, never entered: the instruction failed, or was an
+ * exit of its own.
+ */
 enum mmu_root_l2_exit {
 	L2_EXIT_CALL,
 	L2_EXIT_INIT,
 	L2_EXIT_OTHER,
+	L2_ENTRY_FAILED,
+	L2_ENTRY_EXITED,
 };
 
 /* The roots of L1 and of one L2, whatever the MMU. */
@@ -51,7 +56,34 @@ struct mmu_root_nested_counts {
 	uint64_t roots;
 };
 
+/**
+ * struct mmu_root_nested_ops - What SVM and VMX do differently
+ * @table_flags: flags of an entry of nested page tables that points to a table
+ * @page_flags: flags of an entry that maps a page
+ * @require: skip the test if KVM does not offer it
+ * @has_nested_paging: whether KVM offers nested paging
+ * @create: allocate what L1 needs to run L2s
+ * @state_set_pgd: change the PGD of nested paging in saved nested state
+ * @init: set up an L2; called in L1
+ * @run: run an L2 on a PGD; called in L1
+ * @call: leave for L1; called in L2
+ */
+struct mmu_root_nested_ops {
+	uint64_t table_flags;
+	uint64_t page_flags;
+	void (*require)(void);
+	bool (*has_nested_paging)(void);
+	void (*create)(struct kvm_vm *vm, bool nested_paging);
+	void (*state_set_pgd)(struct kvm_nested_state *state, uint64_t pgd);
+	void (*init)(int l2, void *l2_guest_code, void *stack, int intercepts);
+	enum mmu_root_l2_exit (*run)(int l2, uint64_t pgd);
+	void (*call)(void);
+};
+
+extern const struct mmu_root_nested_ops mmu_root_nested_svm, mmu_root_nested_vmx;
+
 void mmu_root_nested_require(bool nested_paging);
+const char *mmu_root_nested_name(const char *name);
 bool mmu_root_npt_is_passthrough(void);
 void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pgds);
 void mmu_root_nested_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name,
@@ -79,6 +111,9 @@ void guest_l2_init(void *l2_guest_code, int intercepts);
 enum mmu_root_l2_exit guest_l2_run(int l2, int pgd);
 void guest_l2_run_to_call(int l2, int pgd);
 void guest_l2_call(void);
+uint64_t guest_l2_pgd(int pgd);
+bool guest_l2_invept(uint64_t type, uint64_t pgd);
+uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clear);
 void guest_l2_visit(int pgd);
 void guest_l2_write_cr3(int nr);
 void guest_write_pgd(int pgd);

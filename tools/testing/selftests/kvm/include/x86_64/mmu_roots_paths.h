@@ -39,9 +39,11 @@ enum mmu_root_path_id {
 	PATH_CR0_WP,
 	PATH_CR4_REWRITE,
 	PATH_CR4_PGE,
+	PATH_CR4_MCE,
 	PATH_CR4_SMEP,
 	PATH_CR4_SMAP,
 	PATH_CR4_PKE,
+	PATH_CR4_PCIDE,
 	PATH_EFER_REWRITE,
 	PATH_EFER_NX,
 	PATH_SMM,
@@ -58,6 +60,8 @@ enum mmu_root_path_id {
  * @guest_op: performs the operation once; called in the guest.  An even number
  *	      of operations leaves the guest's registers as they were
  * @tdp_only: KVM does it with two-dimensional paging only
+ * @feature: what the CPU has to have, by name; NULL if all have it
+ * @cpu_has: whether this host's CPU has it
  * @supported: whether KVM can do it on this host; NULL if always
  *
  * The counts are derived from the source in docs/counters.md of kvm-mmu-roots.
@@ -69,13 +73,28 @@ struct mmu_root_path {
 	enum mmu_root_path_id control;
 	void (*guest_op)(void);
 	bool tdp_only;
+	const char *feature;
+	bool (*cpu_has)(void);
 	bool (*supported)(void);
 };
 
 extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
 
+/*
+ * All guests start with interrupts on: on a CPU that does not let an interrupt exit
+ * from a guest with interrupts off, which some emulators do not, the host would have
+ * to wait for another exit.
+ */
+#define MMU_ROOT_RFLAGS		(X86_EFLAGS_FIXED | BIT(9))
+
 /* Most vCPUs of a VM. */
 #define MMU_ROOT_PATH_VCPUS	8
+
+/* The vCPU that guest_restart_ap() restarts. */
+#define MMU_ROOT_AP_ID		1
+
+/* KVM_FEP, the prefix that makes KVM emulate an instruction, as bytes. */
+static const uint8_t mmu_root_fep[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
 
 /*
  * SMM's memory for each vCPU, where SMBASE is, and the handler's count in it: in a
@@ -97,11 +116,14 @@ void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size);
 void *mmu_root_path_smram(bool smm);
 void mmu_root_path_send_smi(struct kvm_vm *vm, uint32_t apic_id);
 void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd);
+void mmu_root_path_sync(struct kvm_vcpu *vcpu);
 
 void guest_path_init(enum mmu_root_path_id path);
 void guest_path_storm(enum mmu_root_path_id path, uint64_t nr_ops);
 void guest_touch_data(uint64_t i);
 uint64_t guest_checksum_data(void);
+void guest_touch_and_sync(void);
+void guest_restart_ap(void);
 
 /* The trampoline, the first of the values that it loads, and room for a prefix. */
 extern const uint8_t mmu_roots_sipi_start[], mmu_roots_sipi_regs[], mmu_roots_sipi_end[];

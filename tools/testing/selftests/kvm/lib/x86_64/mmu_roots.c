@@ -22,6 +22,7 @@
 #include "mmu_roots.h"
 
 #define KVM_DEBUGFS	"/sys/kernel/debug/kvm"
+#define KPROBE_PMU_TYPE	"/sys/bus/event_source/devices/kprobe/type"
 #define KVMMMU_EVENTS	"/sys/kernel/tracing/events/kvmmmu"
 
 static const char * const stat_names[NR_MMU_ROOT_STATS] = {
@@ -292,6 +293,37 @@ uint64_t mmu_roots_event_read(int fd)
 	require_io(read(fd, &count, sizeof(count)) == sizeof(count),
 		   "read the count of a kvmmmu: event");
 	return count;
+}
+
+/**
+ * mmu_roots_calls_open() - Count the calls of a function of the kernel
+ * @function: its name
+ *
+ * Counts in the calling thread and in threads that it creates later, with a kprobe.
+ *
+ * Return: a file descriptor for mmu_roots_event_read(), or a negative errno.
+ */
+int mmu_roots_calls_open(const char *function)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.sample_period = 1,
+		.inherit = 1,
+		.kprobe_func = (uintptr_t)function,
+	};
+	char type[16] = "";
+	int fd;
+
+	fd = open(KPROBE_PMU_TYPE, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	if (read(fd, type, sizeof(type) - 1) <= 0)
+		type[0] = '\0';
+	close(fd);
+
+	attr.type = strtoul(type, NULL, 10);
+	fd = syscall(__NR_perf_event_open, &attr, 0, -1, -1, 0);
+	return fd < 0 ? -errno : fd;
 }
 
 static void open_events(struct mmu_roots *roots)

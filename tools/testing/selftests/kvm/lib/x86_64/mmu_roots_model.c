@@ -461,6 +461,9 @@ static void guest_op(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 	case PATH_CR4_PGE:
 		write_cr4(m, v, v->regs.cr4 ^ X86_CR4_PGE);
 		break;
+	case PATH_CR4_MCE:
+		write_cr4(m, v, v->regs.cr4 ^ X86_CR4_MCE);
+		break;
 	case PATH_CR4_SMEP:
 		write_cr4(m, v, v->regs.cr4 ^ X86_CR4_SMEP);
 		break;
@@ -469,6 +472,11 @@ static void guest_op(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 		break;
 	case PATH_CR4_PKE:
 		write_cr4(m, v, v->regs.cr4 ^ X86_CR4_PKE);
+		break;
+	case PATH_CR4_PCIDE:
+		/* kvm_post_set_cr4(), when it is set; CR4 is the same afterwards. */
+		if (m->mmu == MMU_ROOT_SHADOW_MMU)
+			unload(m, v);
 		break;
 	case PATH_EFER_NX:
 		write_efer(m, v, v->regs.efer ^ EFER_NX);

@@ -196,6 +196,7 @@ void mmu_root_mode_enter(struct kvm_vcpu *vcpu, enum mmu_root_mode mode)
 void mmu_root_mode_start(struct kvm_vcpu *vcpu, enum mmu_root_mode_op op, uint32_t mask)
 {
 	static const uint8_t * const entries[NR_MODE_OPS] = {
+		[MODE_OP_READ]	= mmu_roots_mode_read,
 		[MODE_OP_CR0]	= mmu_roots_mode_cr0,
 		[MODE_OP_CR4]	= mmu_roots_mode_cr4,
 		[MODE_OP_EFER]	= mmu_roots_mode_efer,
@@ -203,7 +204,7 @@ void mmu_root_mode_start(struct kvm_vcpu *vcpu, enum mmu_root_mode_op op, uint32
 	};
 	struct kvm_regs regs = {
 		.rip = MMU_ROOT_MODE_GPA + (entries[op] - mmu_roots_mode_start),
-		.rflags = X86_EFLAGS_FIXED,
+		.rflags = MMU_ROOT_RFLAGS,
 		.rbx = mask,
 	};
 

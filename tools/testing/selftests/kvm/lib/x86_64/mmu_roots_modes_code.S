@@ -14,7 +14,7 @@
 
 	.section .rodata
 	.globl mmu_roots_mode_start, mmu_roots_mode_end
-	.globl mmu_roots_mode_cr0, mmu_roots_mode_cr4
+	.globl mmu_roots_mode_read, mmu_roots_mode_cr0, mmu_roots_mode_cr4
 	.globl mmu_roots_mode_efer, mmu_roots_mode_pdpte
 
 	/* Read from the next page of the data, and loop. */
@@ -31,11 +31,19 @@
 	jmp	\loop
 	.endm
 
-	.code32
-mmu_roots_mode_start:
-mmu_roots_mode_cr0:
+	.macro clear_accessed
 	andl	$~PTE_ACCESSED, MMU_ROOT_MODE_PDPT
 	andl	$~PTE_ACCESSED, MMU_ROOT_MODE_PDPTE
+	.endm
+
+	.code32
+mmu_roots_mode_start:
+mmu_roots_mode_read:
+	clear_accessed
+	next_op	mmu_roots_mode_read
+
+mmu_roots_mode_cr0:
+	clear_accessed
 	movl	%cr0, %eax
 	xorl	%ebx, %eax
 	movl	%eax, %cr0

@@ -3,7 +3,8 @@
  * Guests of guests: L2s that differ in the page tables that KVM shadows, and
  * in the memory that they see through them.
  *
- * What is specific to SVM is in the functions svm_*() and *_state_*().
+ * What is specific to SVM is in mmu_roots_nested_svm.c, and to VMX in
+ * mmu_roots_nested_vmx.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,6 @@
 #include "test_util.h"
 #include "kvm_util.h"
 #include "processor.h"
-#include "svm_util.h"
 #include "mmu_roots.h"
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
@@ -36,17 +36,12 @@
 /* Room for a ucall, which L2s make, too. */
 #define L2_STACK_SIZE		8192
 
-/* Length of VMMCALL, and of VMCALL. */
-#define CALL_INSN_SIZE		3
-
 /* A word of a PGD that maps nothing that anybody uses, and less than a word. */
 #define SPARE_PGD_ENTRY		300
 #define PARTIAL_WRITE		uint16_t
 
 /* Page tables that PGDs consist of, whoever walks them. */
 #define TABLE_LEVELS		4
-#define TABLE_FLAGS		(PTE_PRESENT_MASK | PTE_WRITABLE_MASK | PTE_USER_MASK | \
-				 PTE_ACCESSED_MASK | PTE_DIRTY_MASK)
 
 /* What is at OWN_PAGE. */
 struct own_page {
@@ -56,14 +51,19 @@ struct own_page {
 
 /* The same for the host and the guest; written by the former. */
 static struct {
+	const struct mmu_root_nested_ops *ops;
 	bool nested_paging;
 	uint64_t page[MMU_ROOT_MAX_PGDS];
 	uint64_t cr3[MMU_ROOT_MAX_PGDS];
 	uint64_t pgd[MMU_ROOT_MAX_PGDS];
-	struct svm_test_data *svm[MMU_ROOT_MAX_L2S];
 } nested;
 
 static uint8_t l2_stack[MMU_ROOT_MAX_L2S][L2_STACK_SIZE] __aligned(16);
+
+static const struct mmu_root_nested_ops *host_ops(void)
+{
+	return host_cpu_is_intel ? &mmu_root_nested_vmx : &mmu_root_nested_svm;
+}
 
 /**
  * mmu_root_nested_require() - Skip the test if L2s cannot be run
@@ -71,14 +71,35 @@ static uint8_t l2_stack[MMU_ROOT_MAX_L2S][L2_STACK_SIZE] __aligned(16);
  */
 void mmu_root_nested_require(bool nested_paging)
 {
-	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SVM),
-		       "no nested SVM: module parameter nested=1 of kvm_amd, on a CPU with SVM");
+	host_ops()->require();
 	if (!nested_paging)
 		return;
 
 	mmu_roots_require_applicable(kvm_is_tdp_enabled(),
 				     "KVM offers nested paging only if it uses it: npt=0");
-	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_NPT), "KVM does not offer nested paging");
+	__TEST_REQUIRE(host_ops()->has_nested_paging(), "KVM does not offer nested paging");
+}
+
+/**
+ * mmu_root_nested_name() - What a path is called on this host
+ * @name: its name with SVM's nested paging; a constant string
+ *
+ * Return: the name with VMX's nested paging, if the host has VMX; or @name.
+ */
+const char *mmu_root_nested_name(const char *name)
+{
+	static char buf[64];
+	char *npt;
+
+	if (!host_cpu_is_intel)
+		return name;
+
+	TEST_ASSERT(strlen(name) < sizeof(buf), "a long name: %s", name);
+	strcpy(buf, name);
+	npt = strstr(buf, "+NPT");
+	if (npt)
+		memcpy(npt, "+EPT", strlen("+EPT"));
+	return buf;
 }
 
 /**
@@ -88,7 +109,9 @@ void mmu_root_nested_require(bool nested_paging)
  * these are five, the roots of nested NPT with four levels are one level above
  * what L1 has, see kvm_init_shadow_npt_mmu().
  *
- * Return: true if the host has five levels; L1 has four.
+ * EPT has as many as L1 says, see kvm_init_shadow_ept_mmu().
+ *
+ * Return: true if it is NPT, and the host has five levels; L1 has four.
  */
 bool mmu_root_npt_is_passthrough(void)
 {
@@ -98,7 +121,7 @@ bool mmu_root_npt_is_passthrough(void)
 
 	TEST_ASSERT(page != MAP_FAILED, "mmap() a page");
 	munmap(page, getpagesize());
-	return page >= hint;
+	return page >= hint && !host_cpu_is_intel;
 }
 
 static uint64_t *pte_of(struct kvm_vm *vm, uint64_t table, uint64_t addr, int level)
@@ -116,10 +139,10 @@ static void npt_map(struct kvm_vm *vm, uint64_t table, uint64_t gpa, uint64_t pa
 	for (level = TABLE_LEVELS; level > last_level; level--) {
 		pte = pte_of(vm, table, gpa, level);
 		if (!*pte)
-			*pte = vm_alloc_page_table(vm) | TABLE_FLAGS;
+			*pte = vm_alloc_page_table(vm) | nested.ops->table_flags;
 		table = PTE_GET_PA(*pte);
 	}
-	*pte_of(vm, table, gpa, level) = page | TABLE_FLAGS |
+	*pte_of(vm, table, gpa, level) = page | nested.ops->page_flags |
 					 (level > PG_LEVEL_4K ? PTE_LARGE_MASK : 0);
 }
 
@@ -157,17 +180,6 @@ static uint64_t own_page_create(struct kvm_vm *vm, int pgd)
 	return gpa;
 }
 
-static void svm_create(struct kvm_vm *vm)
-{
-	vm_vaddr_t gva;
-	int i;
-
-	for (i = 0; i < MMU_ROOT_MAX_L2S; i++) {
-		vcpu_alloc_svm(vm, &gva);
-		nested.svm[i] = (void *)gva;
-	}
-}
-
 /**
  * mmu_root_nested_create() - Prepare a VM to be a hypervisor
  * @vcpu: a vCPU of the VM, in 64-bit mode
@@ -185,8 +197,9 @@ void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pg
 
 	TEST_ASSERT(nr_pgds <= MMU_ROOT_MAX_PGDS, "at most %u PGDs", MMU_ROOT_MAX_PGDS);
 	memset(&nested, 0, sizeof(nested));
+	nested.ops = host_ops();
 	nested.nested_paging = nested_paging;
-	svm_create(vm);
+	nested.ops->create(vm, nested_paging);
 
 	for (i = 0; i < nr_pgds; i++)
 		nested.page[i] = own_page_create(vm, i);
@@ -328,7 +341,9 @@ struct kvm_nested_state *mmu_root_nested_state_get(struct kvm_vcpu *vcpu)
 {
 	static union {
 		struct kvm_nested_state state;
-		uint8_t space[sizeof(struct kvm_nested_state) + KVM_STATE_NESTED_SVM_VMCB_SIZE];
+		uint8_t svm[sizeof(struct kvm_nested_state) + KVM_STATE_NESTED_SVM_VMCB_SIZE];
+		uint8_t vmx[sizeof(struct kvm_nested_state) +
+			    sizeof(struct kvm_vmx_nested_state_data)];
 	} buf;
 
 	buf.state.size = sizeof(buf);
@@ -337,20 +352,18 @@ struct kvm_nested_state *mmu_root_nested_state_get(struct kvm_vcpu *vcpu)
 }
 
 /**
- * mmu_root_nested_state_set_pgd() - Change the nested CR3 of a saved L2
+ * mmu_root_nested_state_set_pgd() - Change the PGD of nested paging of a saved L2
  * @state: the state of a vCPU in L2
  * @pgd: number of the PGD
  */
 void mmu_root_nested_state_set_pgd(struct kvm_nested_state *state, int pgd)
 {
-	struct vmcb *vmcb12 = (void *)state->data.svm;
-
-	vmcb12->control.nested_cr3 = nested.pgd[pgd];
+	host_ops()->state_set_pgd(state, nested.pgd[pgd]);
 }
 
 /**
  * mmu_root_nested_state_set_gif() - Open the GIF that an exit from L2 has closed
- * @vcpu: a vCPU in L1
+ * @vcpu: a vCPU in L1, on a host with SVM
  */
 void mmu_root_nested_state_set_gif(struct kvm_vcpu *vcpu)
 {
@@ -363,38 +376,6 @@ void mmu_root_nested_state_set_gif(struct kvm_vcpu *vcpu)
 	vcpu_nested_state_set(vcpu, &state);
 }
 
-static void svm_init(int l2, void *l2_guest_code, int intercepts)
-{
-	struct svm_test_data *svm = nested.svm[l2];
-
-	generic_svm_setup(svm, l2_guest_code, l2_stack[l2] + L2_STACK_SIZE);
-	if (nested.nested_paging)
-		svm->vmcb->control.nested_ctl |= SVM_NESTED_CTL_NP_ENABLE;
-	if (intercepts & L1_INTERCEPTS_INIT)
-		svm->vmcb->control.intercept |= BIT_ULL(INTERCEPT_INIT);
-}
-
-static enum mmu_root_l2_exit svm_run(int l2, uint64_t pgd)
-{
-	struct svm_test_data *svm = nested.svm[l2];
-
-	if (nested.nested_paging)
-		svm->vmcb->control.nested_cr3 = pgd;
-	else
-		svm->vmcb->save.cr3 = pgd;
-	run_guest(svm->vmcb, svm->vmcb_gpa);
-
-	switch (svm->vmcb->control.exit_code) {
-	case SVM_EXIT_VMMCALL:
-		svm->vmcb->save.rip += CALL_INSN_SIZE;
-		return L2_EXIT_CALL;
-	case SVM_EXIT_INIT:
-		return L2_EXIT_INIT;
-	default:
-		return L2_EXIT_OTHER;
-	}
-}
-
 /**
  * guest_l2_init() - Set up all L2s
  * @l2_guest_code: where they start; without arguments
@@ -405,7 +386,18 @@ void guest_l2_init(void *l2_guest_code, int intercepts)
 	int i;
 
 	for (i = 0; i < MMU_ROOT_MAX_L2S; i++)
-		svm_init(i, l2_guest_code, intercepts);
+		nested.ops->init(i, l2_guest_code, l2_stack[i] + L2_STACK_SIZE, intercepts);
+}
+
+/**
+ * guest_l2_pgd() - Where a PGD is
+ * @pgd: number of the PGD
+ *
+ * Return: its physical address in L1.
+ */
+uint64_t guest_l2_pgd(int pgd)
+{
+	return nested.pgd[pgd];
 }
 
 /**
@@ -417,7 +409,7 @@ void guest_l2_init(void *l2_guest_code, int intercepts)
  */
 enum mmu_root_l2_exit guest_l2_run(int l2, int pgd)
 {
-	return svm_run(l2, nested.pgd[pgd]);
+	return nested.ops->run(l2, guest_l2_pgd(pgd));
 }
 
 /**
@@ -438,7 +430,7 @@ void guest_l2_run_to_call(int l2, int pgd)
  */
 void guest_l2_call(void)
 {
-	vmmcall();
+	nested.ops->call();
 }
 
 /**

@@ -86,6 +86,11 @@ static void op_cr4_pge(void)
 	set_cr4(get_cr4() ^ X86_CR4_PGE);
 }
 
+static void op_cr4_mce(void)
+{
+	set_cr4(get_cr4() ^ X86_CR4_MCE);
+}
+
 static void op_cr4_smep(void)
 {
 	set_cr4(get_cr4() ^ X86_CR4_SMEP);
@@ -99,6 +104,13 @@ static void op_cr4_smap(void)
 static void op_cr4_pke(void)
 {
 	set_cr4(get_cr4() ^ X86_CR4_PKE);
+}
+
+/* On and off: it is setting it that costs. */
+static void op_cr4_pcide(void)
+{
+	set_cr4(get_cr4() | X86_CR4_PCIDE);
+	set_cr4(get_cr4() & ~X86_CR4_PCIDE);
 }
 
 static void op_efer_rewrite(void)
@@ -121,14 +133,34 @@ static bool has_smep(void)
 	return kvm_cpu_has(X86_FEATURE_SMEP);
 }
 
+static bool cpu_has_smap(void)
+{
+	return this_cpu_has(X86_FEATURE_SMAP);
+}
+
 static bool has_smap(void)
 {
 	return kvm_cpu_has(X86_FEATURE_SMAP);
 }
 
+static bool cpu_has_pku(void)
+{
+	return this_cpu_has(X86_FEATURE_PKU);
+}
+
 static bool has_pku(void)
 {
 	return kvm_cpu_has(X86_FEATURE_PKU);
+}
+
+static bool cpu_has_pcid(void)
+{
+	return this_cpu_has(X86_FEATURE_PCID);
+}
+
+static bool has_pcid(void)
+{
+	return kvm_cpu_has(X86_FEATURE_PCID);
 }
 
 static bool has_smm(void)
@@ -143,6 +175,7 @@ static bool has_smm(void)
  */
 #define NO_RESET	{ .resets = 0, .loads = 0, .found = 0, .roots = 1 }
 #define ONE_ROOT	{ .resets = 1, .loads = 1, .found = 1, .roots = 1 }
+#define ONE_LOAD	{ .resets = 0, .loads = 1, .found = 1, .roots = 1 }
 #define TWO_ROOTS	{ .resets = 1, .loads = 1, .found = 1, .roots = 2 }
 #define SMM_ROOTS	{ .resets = 6, .loads = 2, .found = 2, .roots = 2 }
 #define SMM_PAE_ROOTS	{ .resets = 6, .loads = 2, .found = 5, .roots = 5 }
@@ -168,18 +201,30 @@ const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS] = {
 		.name = "CR4.PGE", .tdp = NO_RESET, .shadow = NO_RESET,
 		.control = PATH_CR4_REWRITE, .guest_op = op_cr4_pge,
 	},
+	/* No role bit, and no CPU lets the guest own it: the exit of its neighbours. */
+	[PATH_CR4_MCE] = {
+		.name = "CR4.MCE", .tdp = NO_RESET, .shadow = NO_RESET,
+		.control = PATH_NULL_EXIT, .guest_op = op_cr4_mce,
+	},
 	[PATH_CR4_SMEP] = {
 		.name = "CR4.SMEP", .tdp = ONE_ROOT, .shadow = TWO_ROOTS,
-		.control = PATH_CR4_PGE, .guest_op = op_cr4_smep, .supported = has_smep,
+		.control = PATH_CR4_MCE, .guest_op = op_cr4_smep, .supported = has_smep,
 	},
 	[PATH_CR4_SMAP] = {
 		.name = "CR4.SMAP", .tdp = ONE_ROOT, .shadow = TWO_ROOTS,
-		.control = PATH_CR4_PGE, .guest_op = op_cr4_smap, .supported = has_smap,
+		.control = PATH_CR4_MCE, .guest_op = op_cr4_smap, .supported = has_smap,
+		.feature = "SMAP", .cpu_has = cpu_has_smap,
 	},
 	[PATH_CR4_PKE] = {
 		.name = "CR4.PKE", .tdp = ONE_ROOT, .shadow = ONE_ROOT,
-		.control = PATH_CR4_PGE, .guest_op = op_cr4_pke, .supported = has_pku,
+		.control = PATH_CR4_MCE, .guest_op = op_cr4_pke, .supported = has_pku,
+		.feature = "PKU", .cpu_has = cpu_has_pku,
 		.tdp_only = true,
+	},
+	[PATH_CR4_PCIDE] = {
+		.name = "CR4.PCIDE", .tdp = NO_RESET, .shadow = ONE_LOAD,
+		.control = PATH_CR4_MCE, .guest_op = op_cr4_pcide, .supported = has_pcid,
+		.feature = "PCID", .cpu_has = cpu_has_pcid,
 	},
 	[PATH_EFER_REWRITE] = {
 		.name = "EFER-rewrite", .tdp = NO_RESET, .shadow = NO_RESET,
@@ -218,6 +263,8 @@ void mmu_root_path_require(enum mmu_root_path_id path)
 
 	mmu_roots_require_applicable(!p->tdp_only || kvm_is_tdp_enabled(),
 				     "KVM has %s with two-dimensional paging only", p->name);
+	mmu_roots_require_applicable(!p->feature || p->cpu_has(),
+				     "the CPU has no %s", p->feature);
 	__TEST_REQUIRE(!p->supported || p->supported(),
 		       "KVM does not support %s on this host", p->name);
 }
@@ -252,11 +299,16 @@ static void add_smram(struct kvm_vm *vm)
 static void vcpu_init(struct kvm_vcpu *vcpu)
 {
 	struct kvm_sregs sregs;
+	struct kvm_regs regs;
 
 	/* As in any CPU; KVM sets it with the first write to CR0. */
 	vcpu_sregs_get(vcpu, &sregs);
 	sregs.cr0 |= X86_CR0_ET;
 	vcpu_sregs_set(vcpu, &sregs);
+
+	vcpu_regs_get(vcpu, &regs);
+	regs.rflags = MMU_ROOT_RFLAGS;
+	vcpu_regs_set(vcpu, &regs);
 
 	if (has_smm())
 		vcpu_set_msr(vcpu, MSR_IA32_SMBASE,
@@ -432,6 +484,17 @@ void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd)
 }
 
 /**
+ * mmu_root_path_sync() - Run a vCPU until its next UCALL_SYNC
+ * @vcpu: the vCPU
+ */
+void mmu_root_path_sync(struct kvm_vcpu *vcpu)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+}
+
+/**
  * guest_touch_data() - Read from a page of the data
  * @i: any number; the page is @i modulo the number of pages
  */
@@ -530,11 +593,8 @@ void mmu_root_sipi_install(struct kvm_vcpu *ap, void *entry, uint64_t stack)
  */
 void mmu_root_sipi_emulate(struct kvm_vcpu *ap)
 {
-	/* KVM_FEP as bytes. */
-	static const uint8_t prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
-
 	memcpy(addr_gpa2hva(ap->vm, MMU_ROOT_SIPI_GPA) +
-	       (mmu_roots_sipi_prefix - mmu_roots_sipi_start), prefix, sizeof(prefix));
+	       (mmu_roots_sipi_prefix - mmu_roots_sipi_start), mmu_root_fep, sizeof(mmu_root_fep));
 }
 
 /**
@@ -552,6 +612,38 @@ void guest_send_init_sipi_sipi(uint32_t apic_id)
 	x2apic_write_reg(APIC_ICR, dest | APIC_INT_ASSERT | APIC_DM_INIT);
 	x2apic_write_reg(APIC_ICR, sipi);
 	x2apic_write_reg(APIC_ICR, sipi);
+}
+
+/**
+ * guest_touch_and_sync() - Guest code that reads one page of the data after the other
+ *
+ * Makes a UCALL_SYNC after each.
+ */
+void guest_touch_and_sync(void)
+{
+	uint64_t i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	for (i = 0; ; i++) {
+		guest_touch_data(i);
+		GUEST_SYNC(0);
+	}
+}
+
+/**
+ * guest_restart_ap() - Guest code that restarts vCPU MMU_ROOT_AP_ID again and again
+ *
+ * Makes a UCALL_SYNC each time.
+ */
+void guest_restart_ap(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	x2apic_enable();
+
+	for (;;) {
+		guest_send_init_sipi_sipi(MMU_ROOT_AP_ID);
+		GUEST_SYNC(0);
+	}
 }
 
 /**

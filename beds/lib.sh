@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0
+# Shared by the beds that boot a guest in an emulator: their options, their
+# deadlines, and what they say of a guest that died.  The interface is in
+# beds/README.md.  Sourced after scripts/lib.sh by a bed that has set
+#   bed          its name
+#   bed_about    what it boots in, for --help
+#   bed_results  what the guest writes its results to, for --help
+
+# Exit statuses, beside those of scripts/lib.sh.
+EXIT_DIED=1
+EXIT_DEADLINE=124
+
+LEAST_MEMORY_MIB=256
+# For the emulator itself, beside the guest's memory.
+OVERHEAD_MIB=512
+CONSOLE_LINES=20
+POLL_S=0.5
+PROGRESS_S=5
+
+usage() {
+	cat <<-END
+	usage: beds/$bed/run --kernel FILE --initrd FILE --results FILE --console FILE
+	           [--name NAME] [--append WORDS] [--smp N] [--memory MIB]
+	           [--timeout SECONDS] [--stall SECONDS] [--icount] [--parallel] [--tell]
+	Boots KERNEL with INITRD, which runs tests and powers off, in $bed_about.
+	  --results FILE   what the guest writes to $bed_results
+	  --console FILE   the guest's console
+	  --name NAME      what to call this run in messages (default: the bed's name)
+	  --append WORDS   added to the kernel's command line
+	  --smp N          CPUs of the guest (default: 1)
+	  --memory MIB     the guest's memory (default: 1024)
+	  --timeout SEC    deadline, in seconds (default: 600)
+	  --stall SEC      deadline for the next result, in seconds (default: none)
+	  --parallel       run the CPUs in parallel: only for kernels without JUMP_LABEL
+	  --icount         the TSC counts instructions: slower, but it repeats
+	  --tell           tell of cases that fail or are skipped as it happens
+	  --check          only say whether this bed works on this machine
+	Exit status: 0 the guest ended its results and powered off; 1 it did not;
+	2 bad usage, or the bed does not work on this machine; 124 deadline passed.
+	END
+}
+
+bed_die() {
+	die "$bed: $*"
+}
+
+number() {
+	case $2 in
+	'' | *[!0-9]* | 0*) bed_die "$1 takes a number, not '$2'" ;;
+	esac
+}
+
+readable() {
+	[ -r "$2" ] || bed_die "$1: cannot read '$2'"
+}
+
+# need_command COMMAND PACKAGE
+need_command() {
+	command -v "$1" >/dev/null || bed_die "no $1: apt-get install $2"
+}
+
+need_memory() {
+	free=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
+	[ "$free" -ge $((memory + OVERHEAD_MIB)) ] ||
+		bed_die "too little memory: $free MiB available, $((memory + OVERHEAD_MIB)) are needed: stop something, or --memory less"
+}
+
+# bed_options ARGUMENT...: into variables of the options' names, and ends the bed if
+# --help or --check is all that is wanted.  Calls the bed's check_machine.
+bed_options() {
+	kernel='' initrd='' results='' console='' name=$bed append='' smp=1 memory=1024
+	timeout=600 stall='' icount='' parallel='' tell='' check=''
+	while [ $# -gt 0 ]; do
+		option=$1
+		shift
+		case $option in
+		--help | -h) usage; exit 0 ;;
+		--icount) icount=1; continue ;;
+		--parallel) parallel=1; continue ;;
+		--tell) tell=1; continue ;;
+		--check) check=1; continue ;;
+		esac
+		[ $# -gt 0 ] || bed_die "$option: no such option, or its value is missing: see --help"
+		case $option in
+		--kernel) kernel=$1 ;;
+		--initrd) initrd=$1 ;;
+		--results) results=$1 ;;
+		--console) console=$1 ;;
+		--name) name=$1 ;;
+		--append) append=$1 ;;
+		--smp) smp=$1; number "$option" "$1" ;;
+		--memory) memory=$1; number "$option" "$1" ;;
+		--timeout) timeout=$1; number "$option" "$1" ;;
+		--stall) stall=$1; number "$option" "$1" ;;
+		*) bed_die "no such option: $option: see --help" ;;
+		esac
+		shift
+	done
+
+	check_machine
+	[ -z "$check" ] || exit 0
+	readable --kernel "$kernel"
+	readable --initrd "$initrd"
+	[ -n "$results" ] || bed_die "--results is missing"
+	[ -n "$console" ] || bed_die "--console is missing"
+	[ "$memory" -ge "$LEAST_MEMORY_MIB" ] ||
+		bed_die "--memory: Debian's kernel needs $LEAST_MEMORY_MIB MiB at least"
+}
+
+show_console() {
+	[ ! -e "$console" ] || tail -n "$CONSOLE_LINES" "$console" | tr -d '\r' | sed 's/^/    | /' >&2
+}
+
+# What the guest died of: of its kernel, or of its first process.
+last_words() {
+	grep -a -m 1 -o -E '(Kernel panic|kernel BUG|BUG: |Oops: |init: |PANIC: ).*' "$console" 2>/dev/null |
+		tr -d '\r' | grep . || echo "it does not say why"
+}
+
+count() {
+	grep -c "\"type\":\"$1\"" "$results" 2>/dev/null || :
+}
+
+planned() {
+	sed -n '/"type":"plan"/ { s/.*"cases":\[//; s/\].*//; s/,/\n/g; p }' "$results" 2>/dev/null | grep -c . || :
+}
+
+progress() {
+	done_cases=$(count case)
+	if [ "${done_cases:-0}" -eq 0 ]; then
+		say "  $name: booting, $1 s"
+	else
+		say "  $name: $done_cases of $(planned) cases, $1 s"
+	fi
+}
+
+# Each case that failed, or was skipped, since the last time.
+tell_verdicts() {
+	[ -n "$tell" ] && [ -e "$results" ] || return 0
+	lines=$(wc -l <"$results")
+	[ "$lines" -gt "$told" ] || return 0
+	head -n "$lines" "$results" | tail -n +$((told + 1)) |
+		sed -n 's/^{"type":"case","test":"\([^"]*\)","case":"\([^"]*\)","status":"\(fail\|skip\)","reason":"\(\([^"\\]\|\\.\)*\)".*/    \3: \1 \2: \4/p' >&2
+	told=$lines
+}
+
+stop_emulator() {
+	kill -KILL "$emulator_pid" 2>/dev/null || :
+	finish "$emulator_pid" 2>/dev/null || :
+}
+
+# Ends the bed with the first word on why.
+hang() {
+	stop_emulator
+	progress "$elapsed"
+	say "$name: the guest hangs: killed after $1; the end of its console:"
+	show_console
+	exit "$EXIT_DEADLINE"
+}
+
+check_deadlines() {
+	[ "$elapsed" -lt "$timeout" ] || hang "$timeout s"
+	[ -n "$stall" ] || return 0
+	size=$(wc -c <"$results" 2>/dev/null) || size=0
+	if [ "$size" -ne "$last_size" ]; then
+		last_size=$size
+		last_result=$elapsed
+	fi
+	[ $((elapsed - last_result)) -lt "$stall" ] || hang "$stall s without a result"
+}
+
+# boot COMMAND...: leaves the emulator's exit status in $emulator_status, and does
+# not return if time is up.
+boot() {
+	# A verdict of an earlier run must not be taken for ours.
+	rm -f "$results" "$console"
+	told=0
+	start "$@" >"$console.emulator" 2>&1
+	emulator_pid=$pid
+	while kill -0 "$emulator_pid" 2>/dev/null; do
+		sleep "$POLL_S"
+		elapsed=$(($(now) - begin))
+		tell_verdicts
+		check_deadlines
+		if [ $((elapsed - last)) -ge "$PROGRESS_S" ]; then
+			last=$elapsed
+			progress "$elapsed"
+		fi
+		! rebooted || break
+	done
+	tell_verdicts
+	if rebooted; then
+		stop_emulator
+		emulator_status=0
+	else
+		finish "$emulator_pid" && emulator_status=0 || emulator_status=$?
+	fi
+}
+
+# Whether the guest restarts instead of powering off: then its emulator is stopped.
+# For emulators that cannot be told to end then; a bed may redefine it.
+rebooted() {
+	false
+}
+
+is_complete() {
+	ended=$(count end)
+	[ "${ended:-0}" -gt 0 ] && [ "$ended" = "$(count run)" ]
+}
+
+# bed_run COMMAND...: boot the guest with the emulator's command line, and end the
+# bed with the verdict.
+bed_run() {
+	at_exit "rm -f '$console.emulator'"
+	begin=$(now)
+	last=0
+	last_size=0
+	last_result=0
+	boot "$@"
+	# Known faults in beds/README.md.  Once, and not when a test has run.
+	if powered_off && [ ! -s "$results" ]; then
+		say "$name: the guest died before its first test: $(last_words): booting once more"
+		boot "$@"
+	fi
+
+	if powered_off && is_complete; then
+		say "  $name: $(count case) cases, done in $(($(now) - begin)) s"
+		exit 0
+	fi
+	if powered_off; then
+		say "$name: the guest died before its tests were done: $(last_words)"
+	else
+		say "$name: the emulator failed with status $emulator_status:"
+		tail -n 5 "$console.emulator" | sed 's/^/    | /' >&2
+	fi
+	show_console
+	exit "$EXIT_DIED"
+}

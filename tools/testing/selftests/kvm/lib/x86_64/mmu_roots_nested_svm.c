@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * L2s of SVM.
+ */
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "svm_util.h"
+#include "mmu_roots.h"
+#include "mmu_roots_nested.h"
+
+/* Length of VMMCALL. */
+#define CALL_INSN_SIZE		3
+
+#define TABLE_FLAGS		(PTE_PRESENT_MASK | PTE_WRITABLE_MASK | PTE_USER_MASK | \
+				 PTE_ACCESSED_MASK | PTE_DIRTY_MASK)
+
+/* The same for the host and the guest; written by the former. */
+static struct {
+	bool nested_paging;
+	struct svm_test_data *l2[MMU_ROOT_MAX_L2S];
+} svm;
+
+static void svm_require(void)
+{
+	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_SVM),
+		       "no nested SVM: module parameter nested=1 of kvm_amd, on a CPU with SVM");
+}
+
+static bool svm_has_nested_paging(void)
+{
+	return kvm_cpu_has(X86_FEATURE_NPT);
+}
+
+static void svm_create(struct kvm_vm *vm, bool nested_paging)
+{
+	vm_vaddr_t gva;
+	int i;
+
+	svm.nested_paging = nested_paging;
+	for (i = 0; i < MMU_ROOT_MAX_L2S; i++) {
+		vcpu_alloc_svm(vm, &gva);
+		svm.l2[i] = (void *)gva;
+	}
+	sync_global_to_guest(vm, svm);
+}
+
+static void svm_state_set_pgd(struct kvm_nested_state *state, uint64_t pgd)
+{
+	struct vmcb *vmcb12 = (void *)state->data.svm;
+
+	vmcb12->control.nested_cr3 = pgd;
+}
+
+static void svm_init(int l2, void *l2_guest_code, void *stack, int intercepts)
+{
+	struct svm_test_data *data = svm.l2[l2];
+
+	generic_svm_setup(data, l2_guest_code, stack);
+	if (svm.nested_paging)
+		data->vmcb->control.nested_ctl |= SVM_NESTED_CTL_NP_ENABLE;
+	if (intercepts & L1_INTERCEPTS_INIT)
+		data->vmcb->control.intercept |= BIT_ULL(INTERCEPT_INIT);
+}
+
+static enum mmu_root_l2_exit svm_run(int l2, uint64_t pgd)
+{
+	struct svm_test_data *data = svm.l2[l2];
+
+	if (svm.nested_paging)
+		data->vmcb->control.nested_cr3 = pgd;
+	else
+		data->vmcb->save.cr3 = pgd;
+	run_guest(data->vmcb, data->vmcb_gpa);
+
+	switch (data->vmcb->control.exit_code) {
+	case SVM_EXIT_VMMCALL:
+		data->vmcb->save.rip += CALL_INSN_SIZE;
+		return L2_EXIT_CALL;
+	case SVM_EXIT_INIT:
+		return L2_EXIT_INIT;
+	default:
+		return L2_EXIT_OTHER;
+	}
+}
+
+const struct mmu_root_nested_ops mmu_root_nested_svm = {
+	.table_flags = TABLE_FLAGS,
+	.page_flags = TABLE_FLAGS,
+	.require = svm_require,
+	.has_nested_paging = svm_has_nested_paging,
+	.create = svm_create,
+	.state_set_pgd = svm_state_set_pgd,
+	.init = svm_init,
+	.run = svm_run,
+	.call = vmmcall,
+};

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * L2s of VMX.
+ */
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "vmx.h"
+#include "mmu_roots.h"
+#include "mmu_roots_nested.h"
+#include "mmu_roots_paths.h"
+
+/* Entries of EPT: Intel SDM, "Extended-Page-Table Mechanism". */
+#define EPT_READ		BIT_ULL(0)
+#define EPT_WRITE		BIT_ULL(1)
+#define EPT_EXEC		BIT_ULL(2)
+#define EPT_WRITE_BACK		((uint64_t)X86_MEMTYPE_WB << 3)
+#define EPT_TABLE		(EPT_READ | EPT_WRITE | EPT_EXEC)
+
+/* EPTP: four levels, less one. */
+#define EPTP_FLAGS		((uint64_t)X86_MEMTYPE_WB | 3 << 3)
+
+/* Of struct vmcs12 in arch/x86/kvm/vmx/vmcs12.h, which is ABI. */
+#define VMCS12_EPT_POINTER	120
+
+/* Of the basic exit reason. */
+#define EXIT_REASON_MASK	0xffff
+
+/* The same for the host and the guest; written by the former. */
+static struct {
+	bool nested_paging;
+	struct vmx_pages *l2[MMU_ROOT_MAX_L2S];
+} vmx;
+
+/* Written by L1. */
+static int current_l2;
+static bool is_launched[MMU_ROOT_MAX_L2S];
+
+static void vmx_require(void)
+{
+	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_VMX),
+		       "no nested VMX: module parameter nested=1 of kvm_intel, on a CPU with VMX");
+}
+
+static void vmx_create(struct kvm_vm *vm, bool nested_paging)
+{
+	vm_vaddr_t gva;
+	int i;
+
+	vmx.nested_paging = nested_paging;
+	for (i = 0; i < MMU_ROOT_MAX_L2S; i++) {
+		vcpu_alloc_vmx(vm, &gva);
+		vmx.l2[i] = (void *)gva;
+	}
+	sync_global_to_guest(vm, vmx);
+}
+
+static void vmx_state_set_pgd(struct kvm_nested_state *state, uint64_t pgd)
+{
+	*(uint64_t *)(state->data.vmx->vmcs12 + VMCS12_EPT_POINTER) = pgd | EPTP_FLAGS;
+}
+
+/* Exits are those that L1 cannot do without; INIT is one of them. */
+static void vmx_init(int l2, void *l2_guest_code, void *stack, int intercepts)
+{
+	struct vmx_pages *pages = vmx.l2[l2];
+	uint64_t controls;
+
+	if (!l2)
+		GUEST_ASSERT(prepare_for_vmx_operation(pages));
+	GUEST_ASSERT(load_vmcs(pages));
+	prepare_vmcs(pages, l2_guest_code, stack);
+
+	controls = vmreadz(CPU_BASED_VM_EXEC_CONTROL) | CPU_BASED_USE_MSR_BITMAPS;
+	GUEST_ASSERT(!vmwrite(CPU_BASED_VM_EXEC_CONTROL, controls));
+	if (vmx.nested_paging)
+		GUEST_ASSERT(!vmwrite(SECONDARY_VM_EXEC_CONTROL, SECONDARY_EXEC_ENABLE_EPT));
+	GUEST_ASSERT(!vmwrite(GUEST_RFLAGS, MMU_ROOT_RFLAGS));
+	current_l2 = l2;
+	is_launched[l2] = false;
+}
+
+static void select_l2(int l2)
+{
+	if (l2 == current_l2)
+		return;
+
+	GUEST_ASSERT(!vmptrld(vmx.l2[l2]->vmcs_gpa));
+	current_l2 = l2;
+}
+
+static enum mmu_root_l2_exit vmx_run(int l2, uint64_t pgd)
+{
+	bool failed;
+
+	select_l2(l2);
+	GUEST_ASSERT(!vmwrite(HOST_CR0, get_cr0()));
+	GUEST_ASSERT(!vmwrite(HOST_CR4, get_cr4()));
+	if (vmx.nested_paging)
+		GUEST_ASSERT(!vmwrite(EPT_POINTER, pgd | EPTP_FLAGS));
+	else
+		GUEST_ASSERT(!vmwrite(GUEST_CR3, pgd));
+
+	failed = is_launched[l2] ? vmresume() : vmlaunch();
+	if (failed)
+		return L2_ENTRY_FAILED;
+
+	/* Exits clear RFLAGS, see MMU_ROOT_RFLAGS. */
+	asm volatile("sti");
+	if (vmreadz(VM_EXIT_REASON) & VMX_EXIT_REASONS_FAILED_VMENTRY)
+		return L2_ENTRY_EXITED;
+
+	is_launched[l2] = true;
+	switch (vmreadz(VM_EXIT_REASON) & EXIT_REASON_MASK) {
+	case EXIT_REASON_VMCALL:
+		vmwrite(GUEST_RIP, vmreadz(GUEST_RIP) + vmreadz(VM_EXIT_INSTRUCTION_LEN));
+		return L2_EXIT_CALL;
+	case EXIT_REASON_INIT_SIGNAL:
+		return L2_EXIT_INIT;
+	default:
+		return L2_EXIT_OTHER;
+	}
+}
+
+const struct mmu_root_nested_ops mmu_root_nested_vmx = {
+	.table_flags = EPT_TABLE,
+	.page_flags = EPT_TABLE | EPT_WRITE_BACK,
+	.require = vmx_require,
+	.has_nested_paging = kvm_cpu_has_ept,
+	.create = vmx_create,
+	.state_set_pgd = vmx_state_set_pgd,
+	.init = vmx_init,
+	.run = vmx_run,
+	.call = vmcall,
+};
+
+/**
+ * guest_l2_vmcs_write() - Change a field of an L2's VMCS
+ * @l2: number of the L2, on VMX
+ * @field: its encoding: enum vmcs_field of vmx.h
+ * @set: bits to set
+ * @clear: bits to clear
+ *
+ * Return: what the field was.
+ */
+uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clear)
+{
+	uint64_t old;
+
+	select_l2(l2);
+	GUEST_ASSERT(!vmread(field, &old));
+	GUEST_ASSERT(!vmwrite(field, (old & ~clear) | set));
+	return old;
+}
+
+/**
+ * guest_l2_invept() - Have L1 execute INVEPT
+ * @type: the type, Intel SDM, "INVEPT"
+ * @pgd: the PGD that a type that takes one names, see guest_l2_pgd()
+ *
+ * Return: true if the instruction failed.
+ */
+bool guest_l2_invept(uint64_t type, uint64_t pgd)
+{
+	struct {
+		uint64_t eptp;
+		uint64_t reserved;
+	} operand = { .eptp = pgd | EPTP_FLAGS };
+	bool failed;
+
+	asm volatile("invept %[operand], %[type]; setna %[failed]"
+		     : [failed] "=rm" (failed)
+		     : [operand] "m" (operand), [type] "r" (type)
+		     : "cc", "memory");
+	return failed;
+}

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whether a vCPU's local APIC answers while the page behind it moves.
+ *
+ * With VMX a page of the VMM's own memory is mapped where the guest has its xAPIC,
+ * and the CPU is told its physical address, to exit on each access: the APIC-access
+ * page.  It is movable like any other memory, and KVM must tell the CPU of its new
+ * place before the guest gets there, see vmx_set_apic_access_page_addr(): a reload.
+ * If it does not, the guest reads the page instead of its APIC.
+ *
+ * What a migration costs is derived in docs/counters.md of kvm-mmu-roots.
+ */
+#include <linux/mempolicy.h>
+#include <numa.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "apic.h"
+#include "mmu_roots.h"
+#include "mmu_roots_nested.h"
+#include "mmu_roots_paths.h"
+
+#define RELOAD_FUNCTION		"vmx_set_apic_access_page_addr"
+
+#define NR_MIGRATIONS		40
+
+/* Of the guest, to have it see each place that the page is moved to. */
+#define NR_ACCESSES		16
+
+/* Enough to keep a CPU busy for longer than the scheduler lets it. */
+#define INVALIDATED_SIZE	(64ul << 20)
+
+/* More than there are holes in the address space. */
+#define MAX_HOLES		4096
+
+/* In xAPIC mode, the destination is in the upper byte of ICR2. */
+#define ICR2_SHIFT		24
+
+/* Written by the host. */
+static bool stop_guest;
+
+/* How often the guest has used its APIC; written by the guest. */
+static uint64_t nr_rounds;
+
+static void guest_use_apic(void)
+{
+	static uint32_t version;
+	uint32_t i, val;
+
+	if (!version)
+		version = xapic_read_reg(APIC_LVR);
+	for (i = 0; i < NR_ACCESSES; i++) {
+		xapic_write_reg(APIC_ICR2, i << ICR2_SHIFT);
+		val = xapic_read_reg(APIC_ICR2);
+		__GUEST_ASSERT(val == i << ICR2_SHIFT, "ICR2 is %x, expected %x",
+			       val, i << ICR2_SHIFT);
+		val = xapic_read_reg(APIC_LVR);
+		__GUEST_ASSERT(val == version, "the APIC's version is %x, expected %x",
+			       val, version);
+	}
+}
+
+static void guest_code(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	xapic_enable();
+	for (;;) {
+		guest_use_apic();
+		GUEST_SYNC(0);
+	}
+}
+
+static void guest_code_until_stopped(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	xapic_enable();
+	guest_use_apic();
+	GUEST_SYNC(0);
+	while (!READ_ONCE(stop_guest)) {
+		guest_use_apic();
+		nr_rounds++;
+	}
+	GUEST_SYNC(1);
+}
+
+static void l2_code(void)
+{
+	for (;;) {
+		GUEST_SYNC(0);
+		guest_l2_call();
+	}
+}
+
+static void l1_code(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	xapic_enable();
+	guest_use_apic();
+	guest_l2_init(l2_code, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		guest_l2_run_to_call(0, 0);
+		guest_use_apic();
+		GUEST_SYNC(1);
+	}
+}
+
+static void require_apic_access_page(void)
+{
+	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
+	mmu_roots_require_applicable(get_kvm_intel_param_bool("flexpriority"),
+				     "the CPU has no APIC-access page");
+}
+
+static void require_nodes(void)
+{
+	mmu_roots_require_applicable(numa_available() >= 0 && numa_num_configured_nodes() > 1,
+				     "the machine has one NUMA node: boot with numa=fake=2");
+}
+
+/* Also those of threads that are created later. */
+static int open_reloads(void)
+{
+	int fd = mmu_roots_calls_open(RELOAD_FUNCTION);
+
+	__TEST_REQUIRE(fd >= 0, "cannot count calls of " RELOAD_FUNCTION
+		       "(): the kernel needs CONFIG_KPROBE_EVENTS, and the test to be root: %s",
+		       strerror(-fd));
+	return fd;
+}
+
+static int node_of(void *page)
+{
+	int node = -1;
+
+	TEST_ASSERT(!numa_move_pages(0, 1, &page, NULL, &node, 0), "numa_move_pages()");
+	return node;
+}
+
+/* To the other one of the first two nodes. */
+static void migrate(struct mmu_roots *roots, void *page)
+{
+	int from = node_of(page), to = !from, now = -1;
+
+	TEST_ASSERT(!numa_move_pages(0, 1, &page, &to, &now, MPOL_MF_MOVE), "numa_move_pages()");
+	mmu_roots_check(roots, now == to,
+			"a page of node %d is on node %d after a migration to node %d",
+			from, now, to);
+}
+
+/*
+ * Find the next page of shared memory that no file backs; KVM creates such pages for
+ * its own memslots: the APIC-access page, and page tables for real mode.
+ */
+static void *next_page_of_kvm(FILE *maps)
+{
+	unsigned long start, end;
+	char line[256];
+
+	while (fgets(line, sizeof(line), maps)) {
+		if (!strstr(line, " rw-s ") || !strstr(line, "/dev/zero (deleted)"))
+			continue;
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && end - start == PAGE_SIZE)
+			return (void *)start;
+	}
+	return NULL;
+}
+
+/* The one that is reloaded when it has moved. */
+static void *find_apic_page(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int reloads)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	struct ucall uc;
+	uint64_t before;
+	void *page;
+
+	TEST_ASSERT(maps, "open /proc/self/maps");
+	do {
+		before = mmu_roots_event_read(reloads);
+		page = next_page_of_kvm(maps);
+		if (page)
+			migrate(roots, page);
+		mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	} while (page && mmu_roots_event_read(reloads) == before);
+	fclose(maps);
+	TEST_ASSERT(page, "none of KVM's pages is the APIC-access page");
+	return page;
+}
+
+FIXTURE(apic_page) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	int reloads;
+	void *page;
+};
+
+FIXTURE_SETUP(apic_page)
+{
+	printf("#@ path=APIC-access\n");
+	require_apic_access_page();
+	require_nodes();
+	self->reloads = open_reloads();
+}
+
+FIXTURE_TEARDOWN(apic_page)
+{
+	close(self->reloads);
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* A vCPU with an xAPIC, on one CPU: to change that costs a TLB flush of its own. */
+static struct kvm_vcpu *create(struct mmu_roots *roots, void *code, bool nested)
+{
+	struct kvm_vcpu *vcpu;
+
+	mmu_root_path_vm_create(&vcpu, code);
+	virt_pg_map(vcpu->vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
+	kvm_pin_this_task_to_pcpu(sched_getcpu());
+	if (nested)
+		mmu_root_nested_create(vcpu, false, 1);
+	mmu_roots_open(roots, vcpu->vm, "APIC-access");
+	return vcpu;
+}
+
+static uint64_t read_debugfs(struct mmu_roots *roots, const char *name)
+{
+	uint64_t val = 0;
+	int ret = mmu_roots_read_debugfs(roots, name, &val);
+
+	mmu_roots_check(roots, !ret, "cannot read %s from debugfs: %s", name, strerror(-ret));
+	return val;
+}
+
+/*
+ * A migration while the vCPU does not run: one reload, one flush as the guest's page
+ * tables had the old place, and one fault for the new one.
+ */
+TEST_F(apic_page, costs_one_reload)
+{
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots *roots = &self->roots;
+	uint64_t reloads, flushes;
+	struct ucall uc;
+	int i;
+
+	self->vcpu = create(roots, guest_code, false);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	self->page = find_apic_page(roots, self->vcpu, self->reloads);
+
+	mmu_roots_read(roots, &before);
+	reloads = mmu_roots_event_read(self->reloads);
+	flushes = read_debugfs(roots, "tlb_flush");
+	for (i = 0; i < NR_MIGRATIONS; i++) {
+		migrate(roots, self->page);
+		mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	}
+	mmu_roots_read(roots, &after);
+	reloads = mmu_roots_event_read(self->reloads) - reloads;
+	flushes = read_debugfs(roots, "tlb_flush") - flushes;
+
+	mmu_roots_report("APIC-access", NR_MIGRATIONS, &before, &after);
+	mmu_roots_check(roots, reloads == NR_MIGRATIONS, "%lu reloads for %u migrations",
+			reloads, NR_MIGRATIONS);
+	mmu_roots_check(roots, flushes == NR_MIGRATIONS, "%lu TLB flushes for %u migrations",
+			flushes, NR_MIGRATIONS);
+	mmu_roots_expect_growth(roots, &before, &after, PF_FIXED, NR_MIGRATIONS);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 0);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_LOAD, 0);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_INVALIDATE, 0);
+}
+
+/*
+ * A migration while L2 runs: VMCS01 has to wait for the exit to L1, see
+ * nested_vmx_vmexit(), i.e. KVM tries twice.  Each run ends alternately in L2 and L1.
+ */
+TEST_F(apic_page, is_reloaded_when_l2_is_left)
+{
+	struct mmu_roots *roots = &self->roots;
+	uint64_t reloads, in_l2 = 0, in_l1 = 0;
+	struct ucall uc;
+	int i;
+
+	mmu_root_nested_require(false);
+	self->vcpu = create(roots, l1_code, true);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	self->page = find_apic_page(roots, self->vcpu, self->reloads);
+	do {
+		mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	} while (uc.args[1]);
+
+	for (i = 0; i < NR_MIGRATIONS; i++) {
+		migrate(roots, self->page);
+		reloads = mmu_roots_event_read(self->reloads);
+		mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+		mmu_roots_check(roots, uc.args[1] == 1, "the vCPU is in L2, not in L1");
+		in_l2 += mmu_roots_event_read(self->reloads) - reloads;
+
+		migrate(roots, self->page);
+		reloads = mmu_roots_event_read(self->reloads);
+		mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+		mmu_roots_check(roots, uc.args[1] == 0, "the vCPU is in L1, not in L2");
+		in_l1 += mmu_roots_event_read(self->reloads) - reloads;
+	}
+	mmu_roots_check(roots, in_l2 == 2 * NR_MIGRATIONS,
+			"%lu reloads for %u migrations in L2, expected two each",
+			in_l2, NR_MIGRATIONS);
+	mmu_roots_check(roots, in_l1 == NR_MIGRATIONS,
+			"%lu reloads for %u migrations in L1, expected one each",
+			in_l1, NR_MIGRATIONS);
+}
+
+static void *run_until_stopped(void *vcpu)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	return NULL;
+}
+
+static uint64_t rounds_of(struct kvm_vm *vm)
+{
+	return READ_ONCE(*(uint64_t *)addr_gva2hva(vm, (uintptr_t)&nr_rounds));
+}
+
+/* The guest has used its APIC from beginning to end. */
+static void wait_for_guest(struct kvm_vm *vm)
+{
+	uint64_t before = rounds_of(vm);
+
+	while (rounds_of(vm) < before + 2)
+		usleep(1);
+}
+
+static void stop_running(struct kvm_vm *vm, pthread_t thread)
+{
+	stop_guest = true;
+	sync_global_to_guest(vm, stop_guest);
+	pthread_join(thread, NULL);
+}
+
+/*
+ * While the vCPU runs, a reload may come too early, i.e. before the migration is
+ * over, and is tried again: beyond one for each migration are retries.
+ */
+TEST_F(apic_page, answers_while_it_moves)
+{
+	struct mmu_roots *roots = &self->roots;
+	pthread_t thread;
+	uint64_t reloads;
+	struct ucall uc;
+	int i;
+
+	self->vcpu = create(roots, guest_code_until_stopped, false);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	stop_guest = true;
+	sync_global_to_guest(self->vcpu->vm, stop_guest);
+	self->page = find_apic_page(roots, self->vcpu, self->reloads);
+	stop_guest = false;
+	sync_global_to_guest(self->vcpu->vm, stop_guest);
+
+	reloads = mmu_roots_event_read(self->reloads);
+	TEST_ASSERT(!pthread_create(&thread, NULL, run_until_stopped, self->vcpu), "thread");
+	for (i = 0; i < NR_MIGRATIONS; i++) {
+		wait_for_guest(self->vcpu->vm);
+		migrate(roots, self->page);
+	}
+	wait_for_guest(self->vcpu->vm);
+	stop_running(self->vcpu->vm, thread);
+
+	reloads = mmu_roots_event_read(self->reloads) - reloads;
+	mmu_roots_check(roots, reloads >= NR_MIGRATIONS, "%lu reloads for %u migrations",
+			reloads, NR_MIGRATIONS);
+	printf("# %lu reloads for %u migrations: %lu retries\n", reloads, NR_MIGRATIONS,
+	       reloads - NR_MIGRATIONS);
+}
+
+/*
+ * Have the next page that is mapped be right behind memory that takes its time to be
+ * unmapped: the kernel puts it into the highest hole.
+ */
+static void *reserve_behind_memory(size_t size)
+{
+	void *area = mmap(NULL, size + PAGE_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *page;
+	int i = 0;
+
+	TEST_ASSERT(area != MAP_FAILED, "mmap() %lu bytes", size);
+	do {
+		page = mmap(NULL, PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		TEST_ASSERT(page != MAP_FAILED && i++ < MAX_HOLES, "fill the holes");
+	} while (page > area);
+
+	/* Huge pages would be unmapped at once. */
+	TEST_ASSERT(!madvise(area, size, MADV_NOHUGEPAGE), "madvise()");
+	memset(area, 1, size);
+	munmap(area + size, PAGE_SIZE);
+	return area;
+}
+
+static bool is_page_of_kvm(void *page)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	void *found;
+
+	TEST_ASSERT(maps, "open /proc/self/maps");
+	do {
+		found = next_page_of_kvm(maps);
+	} while (found && found != page);
+	fclose(maps);
+	return found;
+}
+
+/*
+ * The page is replaced as the last part of an invalidation so long that the vCPU runs
+ * meanwhile: the first reloads find the old page, and must be tried again until it
+ * has gone, see commit 878940b33d76 ("KVM: VMX: Retry APIC-access page reload if
+ * invalidation is in-progress").  It is not moved but replaced, by memory that the
+ * guest must not see either.
+ */
+TEST(reload_is_retried_while_memory_is_invalidated)
+{
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	pthread_t thread;
+	uint64_t calls;
+	struct ucall uc;
+	void *area;
+	int reloads;
+
+	printf("#@ path=APIC-access\n");
+	require_apic_access_page();
+	reloads = open_reloads();
+	area = reserve_behind_memory(INVALIDATED_SIZE);
+	vcpu = create(&roots, guest_code_until_stopped, false);
+	TEST_ASSERT(is_page_of_kvm(area + INVALIDATED_SIZE), "the page is elsewhere");
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+
+	TEST_ASSERT(!pthread_create(&thread, NULL, run_until_stopped, vcpu), "thread");
+	wait_for_guest(vcpu->vm);
+	calls = mmu_roots_event_read(reloads);
+	TEST_ASSERT(mmap(area, INVALIDATED_SIZE + PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == area, "mmap()");
+	wait_for_guest(vcpu->vm);
+	stop_running(vcpu->vm, thread);
+	calls = mmu_roots_event_read(reloads) - calls;
+
+	mmu_roots_check(&roots, calls > 1, "%lu reloads, expected retries", calls);
+	printf("# %lu retries\n", calls - 1);
+	close(reloads);
+	mmu_roots_vm_free(&roots);
+}
+
+TEST_HARNESS_MAIN

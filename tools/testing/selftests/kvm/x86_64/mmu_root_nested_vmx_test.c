@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What only VMX has of nested virtualization: INVEPT, which names the roots that it
+ * ends, and VM-Entries that fail.
+ *
+ * The counts are derived in docs/nested.md of kvm-mmu-roots.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "vmx.h"
+#include "mmu_roots.h"
+#include "mmu_roots_nested.h"
+#include "mmu_roots_paths.h"
+
+/* All that guest_mmu can hold. */
+#define NR_PGDS			4
+#define NO_PGD			NR_PGDS
+
+/* Even, for flips to cancel out. */
+#define NR_WARM_UP_OPS		60
+#define NR_OPS			600
+
+/* Written by the host. */
+static int command;
+static int target_pgd;
+
+/* Written by L1 only; L2 shares L1's memory. */
+static int l2_pgd;
+
+static void l2_visit(void)
+{
+	for (;;) {
+		guest_l2_visit(l2_pgd);
+		guest_l2_call();
+	}
+}
+
+static void guest_enter_all_pgds(void)
+{
+	for (l2_pgd = 0; l2_pgd < NR_PGDS; l2_pgd++)
+		guest_l2_run_to_call(0, l2_pgd);
+}
+
+enum invept {
+	INVEPT_NOTHING,
+	INVEPT_SINGLE,
+	INVEPT_GLOBAL,
+	/* INVEPT fails, and does nothing. */
+	INVEPT_UNKNOWN_TYPE,
+};
+
+static void l1_invept(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		if (READ_ONCE(command) != INVEPT_NOTHING) {
+			bool failed = guest_l2_invept(command, guest_l2_pgd(target_pgd));
+
+			GUEST_ASSERT_EQ(failed, command == INVEPT_UNKNOWN_TYPE);
+		}
+		guest_enter_all_pgds();
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+FIXTURE(invept) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+/*
+ * @command: the type of INVEPT
+ * @pgd: number of the PGD that it names
+ * @nr_dropped: how many roots the vCPU has to look for again
+ */
+FIXTURE_VARIANT(invept) {
+	const char *name;
+	enum invept command;
+	int pgd;
+	uint64_t nr_dropped;
+};
+
+FIXTURE_VARIANT_ADD(invept, single_current) {
+	"INVEPT-single", INVEPT_SINGLE, NR_PGDS - 1, 1,
+};
+
+FIXTURE_VARIANT_ADD(invept, single_previous) { "INVEPT-single", INVEPT_SINGLE, 1, 1 };
+FIXTURE_VARIANT_ADD(invept, single_last) { "INVEPT-single", INVEPT_SINGLE, 0, 1 };
+FIXTURE_VARIANT_ADD(invept, single_other) { "INVEPT-single", INVEPT_SINGLE, NO_PGD, 0 };
+FIXTURE_VARIANT_ADD(invept, global) { "INVEPT-global", INVEPT_GLOBAL, 0, NR_PGDS };
+FIXTURE_VARIANT_ADD(invept, unknown_type) { "INVEPT-unknown", INVEPT_UNKNOWN_TYPE, 0, 0 };
+
+FIXTURE_SETUP(invept)
+{
+	printf("#@ path=%s\n", variant->name);
+	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
+	mmu_root_nested_require(true);
+	mmu_root_path_vm_create(&self->vcpu, l1_invept);
+	/* One more, that no L2 runs on. */
+	mmu_root_nested_create(self->vcpu, true, NR_PGDS + 1);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, 1 + NR_PGDS);
+}
+
+FIXTURE_TEARDOWN(invept)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+static void set_command(struct kvm_vm *vm, int cmd, int pgd)
+{
+	command = cmd;
+	target_pgd = pgd;
+	sync_global_to_guest(vm, command);
+	sync_global_to_guest(vm, target_pgd);
+}
+
+#define NR_INVEPTS		50
+
+/*
+ * The vCPU drops its references, and the page tables stay, as ordinary ones: what was
+ * dropped shows when L1 enters L2 on each of the PGDs again.
+ */
+TEST_F(invept, drops_what_it_names)
+{
+	const struct mmu_root_nested_counts c = {
+		.loads = variant->nr_dropped, .reuse = variant->nr_dropped,
+		.misses = variant->nr_dropped, .hits = 2 * NR_PGDS - variant->nr_dropped,
+		.roots = 1 + NR_PGDS,
+	};
+	struct mmu_roots_snapshot warm, storm;
+	struct mmu_roots *roots = &self->roots;
+	int i;
+
+	set_command(roots->vm, INVEPT_NOTHING, 0);
+	for (i = 0; i < 2; i++)
+		mmu_root_nested_run(self->vcpu, roots, &warm);
+	set_command(roots->vm, variant->command, variant->pgd);
+	mmu_root_nested_run(self->vcpu, roots, &warm);
+	for (i = 0; i < NR_INVEPTS; i++)
+		mmu_root_nested_run(self->vcpu, roots, &storm);
+	mmu_root_nested_expect_storm(roots, &warm, &storm, &c, NR_INVEPTS);
+	for (i = 0; i < NR_PGDS; i++)
+		mmu_root_nested_expect_visits(roots, i, 2 + 1 + NR_INVEPTS);
+}
+
+/* Ways for L1 to have the entry to L2 fail. */
+enum bad_entry {
+	/*
+	 * The page of the virtual APIC is beyond all memory, which is no error for
+	 * the CPU, but KVM has no page to point VMCS02 to: it has the CPU find an
+	 * illegal address there, see nested_get_vmcs12_pages().
+	 */
+	BAD_APIC_PAGE,
+	/* KVM finds it, and has the instruction fail. */
+	BAD_CONTROLS,
+	/* KVM finds it, and has the entry exit. */
+	BAD_GUEST_STATE,
+};
+
+/* Beyond everything that the library and mmu_root_path_vm_create() map. */
+#define NO_MEMORY_GPA		0x60000000ul
+
+/* More than any CPU has: Intel SDM, "VM Execution Control Fields". */
+#define TOO_MANY_CR3_TARGETS	5
+
+/* Intel SDM, "VM-Instruction Error Numbers". */
+#define ERROR_INVALID_CONTROLS	7
+
+static void guest_break_l2(enum bad_entry bad)
+{
+	switch (bad) {
+	case BAD_APIC_PAGE:
+		guest_l2_vmcs_write(0, CPU_BASED_VM_EXEC_CONTROL, CPU_BASED_TPR_SHADOW, 0);
+		guest_l2_vmcs_write(0, VIRTUAL_APIC_PAGE_ADDR, NO_MEMORY_GPA, ~0ul);
+		break;
+	case BAD_CONTROLS:
+		guest_l2_vmcs_write(0, CR3_TARGET_COUNT, TOO_MANY_CR3_TARGETS, ~0ul);
+		break;
+	case BAD_GUEST_STATE:
+		guest_l2_vmcs_write(0, GUEST_CR0, 0, X86_CR0_NE);
+		break;
+	}
+}
+
+static void guest_mend_l2(enum bad_entry bad)
+{
+	switch (bad) {
+	case BAD_APIC_PAGE:
+		guest_l2_vmcs_write(0, CPU_BASED_VM_EXEC_CONTROL, 0, CPU_BASED_TPR_SHADOW);
+		break;
+	case BAD_CONTROLS:
+		guest_l2_vmcs_write(0, CR3_TARGET_COUNT, 0, ~0ul);
+		break;
+	case BAD_GUEST_STATE:
+		guest_l2_vmcs_write(0, GUEST_CR0, X86_CR0_NE, 0);
+		break;
+	}
+}
+
+static void guest_fail(enum bad_entry bad, uint64_t nr_ops)
+{
+	enum mmu_root_l2_exit wanted = bad == BAD_GUEST_STATE ? L2_ENTRY_EXITED : L2_ENTRY_FAILED;
+	uint64_t cr0 = get_cr0(), cr3 = get_cr3(), cr4 = get_cr4(), efer = rdmsr(MSR_EFER);
+	uint64_t i, exit;
+
+	for (i = 0; i < nr_ops; i++) {
+		exit = guest_l2_run(0, 0);
+		__GUEST_ASSERT(exit == wanted, "the entry ended with %lu", exit);
+		if (wanted == L2_ENTRY_FAILED)
+			GUEST_ASSERT_EQ(vmreadz(VM_INSTRUCTION_ERROR),
+					ERROR_INVALID_CONTROLS);
+		guest_touch_data(i);
+	}
+	/* L1 goes on as if it had not tried. */
+	GUEST_ASSERT(get_cr0() == cr0 && get_cr3() == cr3 && get_cr4() == cr4 &&
+		     rdmsr(MSR_EFER) == efer);
+	GUEST_SYNC(guest_checksum_data());
+}
+
+static void l1_fail(enum bad_entry bad)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	guest_l2_run_to_call(0, 0);
+	guest_break_l2(bad);
+	guest_fail(bad, NR_WARM_UP_OPS);
+	guest_fail(bad, NR_WARM_UP_OPS);
+	guest_fail(bad, NR_OPS);
+	guest_mend_l2(bad);
+	guest_l2_run_to_call(0, 0);
+	GUEST_DONE();
+}
+
+FIXTURE(entry) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(entry) {
+	const char *name;
+	bool nested_paging;
+	enum bad_entry bad;
+	struct mmu_root_nested_counts counts;
+};
+
+/*
+ * nested_vmx_restore_host_state() resets: the roots of both are dropped, L1's is
+ * looked for when it goes on, and L2's with the next entry.
+ */
+#define UNWOUND		{ .resets = 1, .loads = 2, .reuse = 2, .misses = 1, .roots = 2 }
+
+/* Before the vCPU is in guest mode, nothing has happened to its MMU. */
+#define UNTOUCHED	{ .roots = 2 }
+
+/* An exit loads L1's PGD, which is the current one: load_vmcs12_host_state(). */
+#define EXITED		{ .hits = 1, .roots = 2 }
+
+FIXTURE_VARIANT_ADD(entry, refused_by_cpu) {
+	"VM-Entry-hw", false, BAD_APIC_PAGE, UNWOUND,
+};
+
+FIXTURE_VARIANT_ADD(entry, refused_by_cpu_ept) {
+	"VM-Entry-hw+EPT", true, BAD_APIC_PAGE, UNWOUND,
+};
+
+FIXTURE_VARIANT_ADD(entry, fails_in_kvm) {
+	"VM-Entry-fail", false, BAD_CONTROLS, UNTOUCHED,
+};
+
+FIXTURE_VARIANT_ADD(entry, fails_in_kvm_ept) {
+	"VM-Entry-fail+EPT", true, BAD_CONTROLS, UNTOUCHED,
+};
+
+FIXTURE_VARIANT_ADD(entry, exits_in_kvm) {
+	"VM-Entry-exit", false, BAD_GUEST_STATE, EXITED,
+};
+
+FIXTURE_VARIANT_ADD(entry, exits_in_kvm_ept) {
+	"VM-Entry-exit+EPT", true, BAD_GUEST_STATE, EXITED,
+};
+
+FIXTURE_SETUP(entry)
+{
+	printf("#@ path=%s\n", variant->name);
+	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
+	mmu_root_nested_require(variant->nested_paging);
+	mmu_root_path_vm_create(&self->vcpu, l1_fail);
+	vcpu_args_set(self->vcpu, 1, variant->bad);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, 1);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, variant->counts.roots);
+}
+
+FIXTURE_TEARDOWN(entry)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(entry, exact_counts)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	struct ucall uc;
+
+	mmu_root_nested_run(self->vcpu, roots, &warm);
+	mmu_root_nested_run(self->vcpu, roots, &warm);
+	mmu_root_nested_run(self->vcpu, roots, &storm);
+	mmu_root_nested_expect_storm(roots, &warm, &storm, &variant->counts, NR_OPS);
+	/* L2 runs before and after, and not in between. */
+	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+	mmu_root_nested_expect_visits(roots, 0, 2);
+}
+
+TEST_HARNESS_MAIN
