@@ -203,7 +203,7 @@ static void tell_worse(struct comparison *c, const struct results *res,
 }
 
 static void compare_verdicts(struct comparison *c, const struct results *base,
-			  const struct results *res)
+			     const struct results *res)
 {
 	const struct testcase *tc, *old;
 

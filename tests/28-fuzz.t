@@ -32,7 +32,7 @@ fuzz()
 	result "$status" "$name: the corpus"
 	[ "$status" -eq 0 ] || tail -n 30 "$tmp/err" | sed 's/^/# /'
 	mkdir "$tmp/$name.new"
-	attempt nice "$tmp/$name" -max_total_time="$FUZZ_S" -timeout=10 -rss_limit_mb=$MEMORY_MIB \
+	attempt nice "$tmp/$name" -max_total_time="$FUZZ_S" -timeout=60 -rss_limit_mb=$MEMORY_MIB \
 		-artifact_prefix="$tmp/" "$tmp/$name.new" "$@"
 	result "$status" "$name: $FUZZ_S s of what is not in the corpus"
 	[ "$status" -eq 0 ] || tail -n 30 "$tmp/err" | sed 's/^/# /'
