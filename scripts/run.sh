@@ -30,6 +30,18 @@ for bed in $beds; do
 	done
 done
 
+# write_logs FILE: what each test of a lane said, LANE/TEST.log beside its results.
+# Half a line, as a killed bed leaves, is no line.
+write_logs() {
+	mkdir -p "${1%.jsonl}"
+	for test in $(jq -Rr 'fromjson? | select(.type == "plan") | .test' "$1"); do
+		# shellcheck disable=SC2016 # jq's variables
+		jq -Rr --arg test "$test" 'fromjson? | select(.type == "case" and .test == $test) |
+			"=== \(.case): \(.status) \(.reason // "")\n\(.log // "")"' "$1" \
+			>"${1%.jsonl}/$test.log"
+	done
+}
+
 begin=$(now)
 BED=$beds "$top/scripts/deps.sh" build run
 for bed in $beds; do
@@ -58,6 +70,9 @@ ln -sfn "$(basename "$out")" "$BUILD/results/latest"
 say "finished in $(($(now) - begin)) s"
 [ -n "$files" ] || die "no lane has results, see $out/*/*.console"
 
+for file in $files; do
+	write_logs "$file"
+done
 status=0
 "$top/scripts/report.sh" "$out" || status=$?
 [ -z "${bed_failed:-}" ] || [ "$status" -ne 0 ] || status=1

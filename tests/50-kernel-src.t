@@ -121,6 +121,7 @@ commit()
 
 # A history in which one commit is bad, and one cannot be built.  Keyed by content,
 # as all kernels are, so that its commits are built once.
+# shellcheck disable=SC2016 # sed's last line
 test_bisect()
 {
 	main=arch/x86/kvm/x86.c
