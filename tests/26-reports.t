@@ -59,7 +59,7 @@ test_junit()
 
 browse()
 {
-	timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$tmp/chromium" \
+	timeout 180 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$tmp/chromium" \
 		--enable-logging=stderr --hide-scrollbars --window-size=1300,2500 "$@" 2>"$tmp/browser"
 }
 
@@ -222,11 +222,11 @@ many_cases()
 	}' >"$tmp/many.jsonl"
 }
 
-# What is asked for in 20 seconds takes less than five on a machine with nothing to do.
+# What has two minutes takes two seconds on a machine with nothing else to do.
 test_robust()
 {
 	many_cases
-	attempt timeout 20 "$rootreport" --junit "$tmp/many.xml" --html "$tmp/many.html" "$tmp/many.jsonl"
+	attempt timeout 120 "$rootreport" --junit "$tmp/many.xml" --html "$tmp/many.html" "$tmp/many.jsonl"
 	says "10000 cases" 1 '^10000 cases: 8571 passed, 1429 failed, 0 skipped$'
 	count "10000 cases: JUnit" 1429 '<failure ' "$tmp/many.xml"
 	count "10000 cases: page" 10000 '<tr class="case">' "$tmp/many.html"
