@@ -149,7 +149,7 @@ hang() {
 check_deadlines() {
 	[ "$elapsed" -lt "$timeout" ] || hang "$timeout s"
 	[ -n "$stall" ] || return 0
-	size=$(wc -c <"$results" 2>/dev/null) || size=0
+	size=$(wc -c 2>/dev/null <"$results") || size=0
 	if [ "$size" -ne "$last_size" ]; then
 		last_size=$size
 		last_result=$elapsed

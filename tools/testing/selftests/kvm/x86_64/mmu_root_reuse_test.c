@@ -96,6 +96,17 @@ FIXTURE_TEARDOWN(path)
 	mmu_roots_vm_free(&self->roots);
 }
 
+/* Half of it is enough: interrupts of the host exit, too, whatever the guest does. */
+static void check_exits(struct mmu_roots *roots, enum mmu_root_path_id path, uint64_t exits)
+{
+	if (mmu_root_path_exits(path))
+		mmu_roots_check(roots, exits >= NR_OPS, "%lu exits, expected one for each of %u operations",
+				exits, NR_OPS);
+	else
+		mmu_roots_check(roots, exits < NR_OPS / 2, "%lu exits, expected none for %u operations",
+				exits, NR_OPS);
+}
+
 TEST_F(path, exact_counts)
 {
 	const struct mmu_root_counts *counts = mmu_root_path_counts(variant->id);
@@ -111,6 +122,7 @@ TEST_F(path, exact_counts)
 	mmu_roots_report(mmu_root_paths[variant->id].name, NR_OPS, &warm, &storm);
 	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts->roots);
 	mmu_roots_expect_storm(roots, &warm, &storm, counts, NR_OPS);
+	check_exits(roots, variant->id, storm.stat[EXITS] - warm.stat[EXITS]);
 
 	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
 	mmu_roots_check(roots, uc.args[1] == mmu_root_path_checksum(self->vcpu->vm),

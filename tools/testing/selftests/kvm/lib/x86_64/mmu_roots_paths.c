@@ -254,6 +254,32 @@ const struct mmu_root_counts *mmu_root_path_counts(enum mmu_root_path_id path)
 }
 
 /**
+ * mmu_root_path_exits() - Whether the guest exits when it operates a path
+ * @path: the path
+ *
+ * SVM intercepts writes of CR0 that change more than CR0.TS and CR0.MP, and all of
+ * CR4, see init_vmcb().  VMX exits if a bit changes that the host owns: with EPT the
+ * guest owns CR0.WP and CR4.PGE, see vmx_l1_guest_owned_cr0_bits() and
+ * set_cr4_guest_host_mask().
+ *
+ * Return: true if each operation is an exit.
+ */
+bool mmu_root_path_exits(enum mmu_root_path_id path)
+{
+	switch (path) {
+	case PATH_CR0_REWRITE:
+		return false;
+	case PATH_CR4_REWRITE:
+		return !host_cpu_is_intel;
+	case PATH_CR0_WP:
+	case PATH_CR4_PGE:
+		return !host_cpu_is_intel || !kvm_is_tdp_enabled();
+	default:
+		return true;
+	}
+}
+
+/**
  * mmu_root_path_require() - Skip the test if KVM cannot operate a path here
  * @path: the path
  */
