@@ -33,6 +33,11 @@ static const struct mmu_root_counts init_tdp = {
 	.resets = 4, .loads = 4, .found = 4, .roots = 1,
 };
 
+/* The same, and CR3, whose PGD is the current one. */
+static const struct mmu_root_counts init_tdp_restricted = {
+	.resets = 4, .loads = 4, .found = 4, .hits = 1, .roots = 1,
+};
+
 /* The same, and CR3; all but the last of five loads have four PAE roots. */
 static const struct mmu_root_counts init_shadow = {
 	.resets = 4, .loads = 5, .found = 4 * 4 + 1, .misses = 1, .roots = 4 + 1,
@@ -592,7 +597,8 @@ TEST_F(init, exact_counts)
 	mmu_roots_read(roots, &storm);
 	sync_global_from_guest(self->ap->vm, nr_ap_starts);
 
-	counts = kvm_is_tdp_enabled() ? &init_tdp : &init_shadow;
+	counts = !kvm_is_tdp_enabled() ? &init_shadow :
+		 mmu_root_unpaged_cr3_exits() ? &init_tdp_restricted : &init_tdp;
 	mmu_roots_report("INIT-SIPI-SIPI", NR_INITS, &warm, &storm);
 	/* And twice before the storm. */
 	mmu_roots_check(roots, nr_ap_starts == NR_INITS + 2,

@@ -280,6 +280,21 @@ bool mmu_root_path_exits(enum mmu_root_path_id path)
 }
 
 /**
+ * mmu_root_unpaged_cr3_exits() - Whether a guest without paging exits to write CR3
+ *
+ * With shadow paging, all guests do.  A VMX CPU without "unrestricted guest" always
+ * has its paging on, and KVM a CR3 of its own there if the guest has not, see
+ * vmx_set_cr0().
+ *
+ * Return: true if it does, i.e. KVM looks for another PGD.
+ */
+bool mmu_root_unpaged_cr3_exits(void)
+{
+	return !kvm_is_tdp_enabled() ||
+	       (host_cpu_is_intel && !get_kvm_intel_param_bool("unrestricted_guest"));
+}
+
+/**
  * mmu_root_path_require() - Skip the test if KVM cannot operate a path here
  * @path: the path
  */
