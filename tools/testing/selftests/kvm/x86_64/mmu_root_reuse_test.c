@@ -105,11 +105,12 @@ FIXTURE_TEARDOWN(path)
 static void check_exits(struct mmu_roots *roots, enum mmu_root_path_id path, uint64_t exits)
 {
 	if (mmu_root_path_exits(path))
-		mmu_roots_check(roots, exits >= NR_OPS, "%lu exits, expected one for each of %u operations",
+		mmu_roots_check(roots, exits >= NR_OPS,
+				"%lu exits, expected one for each of %u operations",
 				exits, NR_OPS);
 	else
-		mmu_roots_check(roots, exits < NR_OPS / 2, "%lu exits, expected none for %u operations",
-				exits, NR_OPS);
+		mmu_roots_check(roots, exits < NR_OPS / 2,
+				"%lu exits, expected none for %u operations", exits, NR_OPS);
 }
 
 TEST_F(path, exact_counts)
