@@ -16,7 +16,13 @@ mutants:	## prove that each planted bug turns its tests red
 bench:		## cost of each path with the patches, beside Debian's own modules
 	@$(S)/bench.sh
 
-report:		## print the table of the latest run again
+compare:	## what differs between the results A and B; a gate for CI, see BOUND
+	@$(S)/compare.sh
+
+profile:	## measure the costs in bed BED again, as a reference: profiles/BED.jsonl
+	@$(S)/profile.sh
+
+report:		## the table of the latest run again, its page and its JUnit XML
 	@$(S)/report.sh
 
 configs:	## what CONFIG can be: a line for each of configs/*.conf
@@ -55,11 +61,13 @@ help:		## this text
 	  'UPSTREAM=$(UPSTREAM)' "1: run the kernel's own KVM selftests on the mutants, too" \
 	  'TESTS=$(TESTS)' 'only these files of tests/' \
 	  'KCONFIG=$(KCONFIG)' 'a configuration for the kernel of KERNEL_SRC' \
-	  'BOUND=$(or $(BOUND),1.01)' 'how much more a path may cost in make bench' \
+	  'BOUND=$(or $(BOUND),1.01)' 'how much more a path may cost in make bench and make compare' \
+	  'A=$(A) B=$(B)' 'results to compare, files or folders' \
 	  'DEBIAN_VERSION=$(DEBIAN_VERSION)' "a version of Debian's kernel instead of the newest" \
 	  'JOBS=$(JOBS)' 'parallel jobs (default: one for each CPU)' \
 	  'DEPS=$(or $(DEPS),1)' '0: never install packages' \
 	  'BUILD=$(or $(BUILD),build)' 'folder for programs and results' \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
 
-.PHONY: run test mutants bench report configs install-into bisect-step check-patches deps clean clean-cache help
+.PHONY: run test mutants bench compare profile report configs install-into bisect-step check-patches \
+	deps clean clean-cache help

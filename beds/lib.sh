@@ -22,7 +22,7 @@ usage() {
 	cat <<-END
 	usage: beds/$bed/run --kernel FILE --initrd FILE --results FILE --console FILE
 	           [--name NAME] [--append WORDS] [--smp N] [--memory MIB]
-	           [--timeout SECONDS] [--stall SECONDS] [--icount] [--parallel]
+	           [--timeout SECONDS] [--stall SECONDS] [--icount] [--parallel] [--tell]
 	Boots KERNEL with INITRD, which runs tests and powers off, in $bed_about.
 	  --results FILE   what the guest writes to $bed_results
 	  --console FILE   the guest's console
@@ -34,6 +34,7 @@ usage() {
 	  --stall SEC      deadline for the next result, in seconds (default: none)
 	  --parallel       run the CPUs in parallel: only for kernels without JUMP_LABEL
 	  --icount         the TSC counts instructions: slower, but it repeats
+	  --tell           tell of cases that fail or are skipped as it happens
 	  --check          only say whether this bed works on this machine
 	Exit status: 0 the guest ended its results and powered off; 1 it did not;
 	2 bad usage, or the bed does not work on this machine; 124 deadline passed.
@@ -69,7 +70,7 @@ need_memory() {
 # --help or --check is all that is wanted.  Calls the bed's check_machine.
 bed_options() {
 	kernel='' initrd='' results='' console='' name=$bed append='' smp=1 memory=1024
-	timeout=$bed_timeout stall='' icount='' parallel='' check=''
+	timeout=$bed_timeout stall='' icount='' parallel='' tell='' check=''
 	while [ $# -gt 0 ]; do
 		option=$1
 		shift
@@ -77,6 +78,7 @@ bed_options() {
 		--help | -h) usage; exit 0 ;;
 		--icount) icount=1; continue ;;
 		--parallel) parallel=1; continue ;;
+		--tell) tell=1; continue ;;
 		--check) check=1; continue ;;
 		esac
 		[ $# -gt 0 ] || bed_die "$option: no such option, or its value is missing: see --help"
@@ -133,6 +135,16 @@ progress() {
 	fi
 }
 
+# Each case that failed, or was skipped, since the last time.
+tell_verdicts() {
+	[ -n "$tell" ] && [ -e "$results" ] || return 0
+	lines=$(wc -l <"$results")
+	[ "$lines" -gt "$told" ] || return 0
+	head -n "$lines" "$results" | tail -n +$((told + 1)) |
+		sed -n 's/^{"type":"case","test":"\([^"]*\)","case":"\([^"]*\)","status":"\(fail\|skip\)","reason":"\(\([^"\\]\|\\.\)*\)".*/    \3: \1 \2: \4/p' >&2
+	told=$lines
+}
+
 stop_emulator() {
 	kill -KILL "$emulator_pid" 2>/dev/null || :
 	finish "$emulator_pid" 2>/dev/null || :
@@ -163,11 +175,13 @@ check_deadlines() {
 boot() {
 	# A verdict of an earlier run must not be taken for ours.
 	rm -f "$results" "$console"
+	told=0
 	start "$@" >"$console.emulator" 2>&1
 	emulator_pid=$pid
 	while kill -0 "$emulator_pid" 2>/dev/null; do
 		sleep "$POLL_S"
 		elapsed=$(($(now) - begin))
+		tell_verdicts
 		check_deadlines
 		if [ $((elapsed - last)) -ge "$PROGRESS_S" ]; then
 			last=$elapsed
@@ -175,6 +189,7 @@ boot() {
 		fi
 		! rebooted || break
 	done
+	tell_verdicts
 	if rebooted; then
 		stop_emulator
 		emulator_status=0

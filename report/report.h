@@ -32,6 +32,17 @@ enum outcome {
 	NR_VERDICTS,
 };
 
+/**
+ * struct testcase - A case of a test, in one file
+ * @planned: how often it was planned
+ * @results: how many results it has
+ * @data: of all results
+ * @klog: of all results
+ * @doc: the first result, NULL if there is none; without a log if it passed
+ * @duration_ms: of all results, in milliseconds
+ * @verdict: of all results, and of whether it was planned
+ * @reason: of a verdict other than PASS
+ */
 struct testcase {
 	STAILQ_ENTRY(testcase) next;
 	const char *test;
@@ -39,9 +50,10 @@ struct testcase {
 	unsigned int planned;
 	unsigned int results;
 
-	/* Of all results */
 	json_t *data;
 	json_t *klog;
+	json_t *doc;
+	json_int_t duration_ms;
 
 	enum outcome verdict;
 	const char *reason;
@@ -60,16 +72,59 @@ struct results {
 	const char *bed;
 	const char *lane;
 	const char *kernel;
+	const char *cpu;
+	const char *start;
 	const char *unit;
 	const char *mmu;
 	const char *params;
 
 	STAILQ_HEAD(, testcase) cases;
+	/* The same, to be found: a tree of tsearch() */
+	void *index;
 	struct tally seen;
 	struct tally said;
 	bool ended;
 	bool cut;
 	const char *failure;
+};
+
+#define NR_COUNTS	5
+
+/* The verdict follows, which needs no padding, but may need colour. */
+enum column {
+	COL_MMU,
+	COL_PATH,
+	COL_COUNTS,
+	COL_COST = COL_COUNTS + NR_COUNTS,
+	COL_CONTROL,
+	COL_RATIO,
+	NR_COLUMNS,
+};
+
+/**
+ * struct row - What was counted and measured on a path with an MMU
+ * @counted: which counts there are
+ * @vary: the counts are never the same in two runs
+ * @unit: of the cost; NULL for as long as none was measured
+ * @other_unit: a file that measured in another unit
+ * @cells: what a table shows, see fill_rows()
+ */
+struct row {
+	STAILQ_ENTRY(row) next;
+	const char *mmu;
+	const char *path;
+	bool counted[NR_COUNTS];
+	unsigned long long counts[NR_COUNTS];
+	bool vary;
+
+	const char *unit;
+	const struct results *other_unit;
+	json_int_t min;
+	const char *control;
+	json_int_t control_min;
+
+	enum outcome verdict;
+	const char *cells[NR_COLUMNS];
 };
 
 struct report {
@@ -80,9 +135,16 @@ struct report {
 	unsigned int nr_cases;
 	unsigned int nr_files;
 	unsigned int failed_files;
+
+	/* The command line */
 	const char *title;
-	bool tap;
+	const char *rerun;
+	const char *junit;
+	const char *html;
+	bool ktap;
+	bool profile;
 	double bound;
+
 	bool colour;
 };
 
@@ -110,31 +172,58 @@ extern struct obstack pool;
 	unusable(res, "malformed line: %s; the file was damaged, run the lane again", why)
 
 /* fields.c */
+void pool_init(void);
 void *zalloc(size_t size);
 void clean_string(char *s);
 void clean_tree(json_t *item);
+char *clean_argument(const char *s);
 int unpack(const struct results *res, json_t *item, const char *fmt, ...);
 
 /* results.c */
-int read_file(struct report *rep, char *path);
+int read_stream(struct report *rep, const char *name, FILE *in);
+int read_path(struct report *rep, char *path);
 int check_plans(const struct report *rep);
 void reconcile(struct report *rep);
+const struct testcase *find_case(const struct results *res, const char *test,
+				 const char *name);
+void init_report(struct report *rep);
+void free_report(struct report *rep);
 
-/* table.c */
-int read_data(struct report *rep, const struct results *res, json_t *data,
-	      bool count);
+/* rows.c */
+extern const char * const count_keys[NR_COUNTS];
+
+const char *read_data(struct report *rep, const struct results *res,
+		      json_t *data, bool count);
 void worsen_row(struct report *rep, const struct results *res,
 		const char *path, enum outcome verdict);
+const struct row *find_row(const struct report *rep, const struct row *like);
+void fill_rows(struct report *rep, const char **header);
+
+/* table.c */
 void print_table(struct report *rep);
-bool print_comparison(const struct report *base, const struct report *rep,
-		      double bound);
+
+/* compare.c */
+int print_comparison(const struct report *base, const struct report *rep);
 
 /* text.c */
+extern const char * const verdict_words[NR_VERDICTS];
+
 void print_verdict(const struct report *rep, enum outcome verdict);
 void print_klog(const struct testcase *tc, const char *indent);
+const char *format_totals(const struct report *rep);
 void print_text(struct report *rep);
 
-/* tap.c */
-void print_tap(const struct report *rep);
+/* rerun.c */
+const char *rerun_commands(const struct report *rep);
+
+/* ktap.c */
+void print_ktap(const struct report *rep);
+
+/* profile.c */
+void print_profile(const struct report *rep);
+
+/* xml.c, junit.c, html.c */
+int write_junit(const struct report *rep);
+int write_html(struct report *rep);
 
 #endif /* REPORT_H */

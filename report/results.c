@@ -4,24 +4,59 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fts.h>
+#include <search.h>
+#include <sys/stat.h>
 
 #include "report.h"
+
+/* Of a run: a folder for each bed, with a file for each configuration. */
+#define MAX_DEPTH	2
+
+/* A century: sums do not overflow. */
+#define MAX_DURATION_MS	(100ll * 366 * 24 * 3600 * 1000)
 
 /* What the reason of a skip begins with if nothing is missing. */
 #define INAPPLICABLE	"not applicable: "
 
+static int compare_cases(const void *a, const void *b)
+{
+	const struct testcase *x = a, *y = b;
+
+	return strcmp(x->test, y->test) ?: strcmp(x->name, y->name);
+}
+
+/**
+ * find_case() - Find a case of a file
+ * @res: the file
+ * @test: its test
+ * @name: its name
+ *
+ * Return: the case, or NULL.
+ */
+const struct testcase *find_case(const struct results *res, const char *test,
+				 const char *name)
+{
+	const struct testcase like = { .test = test, .name = name };
+	struct testcase **found = tfind(&like, &res->index, compare_cases);
+
+	return found ? *found : NULL;
+}
+
 static struct testcase *get_case(struct report *rep, struct results *res,
 				 const char *test, const char *name)
 {
-	struct testcase *tc;
+	struct testcase *tc = zalloc(sizeof(*tc)), **found;
 
-	STAILQ_FOREACH(tc, &res->cases, next) {
-		if (!strcmp(tc->test, test) && !strcmp(tc->name, name))
-			return tc;
-	}
-	tc = zalloc(sizeof(*tc));
 	tc->test = test;
 	tc->name = name;
+	found = tsearch(tc, &res->index, compare_cases);
+	if (!found)
+		err(EXIT_UNUSABLE, "out of memory");
+	if (*found != tc) {
+		obstack_free(&pool, tc);
+		return *found;
+	}
 	tc->data = json_array();
 	tc->klog = json_array();
 	json_array_append_new(rep->docs, tc->data);
@@ -63,16 +98,17 @@ static void read_status(struct results *res, struct testcase *tc,
 
 static int read_case(struct report *rep, struct results *res, json_t *doc)
 {
-	const char *test, *name, *status = "", *reason = "", *text;
+	const char *test, *name, *status = "", *reason = "", *text, *bad;
 	json_t *data = NULL, *klog = NULL, *line;
+	json_int_t duration_ms = 0;
 	struct testcase *tc;
 	size_t i;
 
 	/* The lists twice, to check their type and to get them. */
-	if (unpack(res, doc, "{s:s, s:s, s?s, s?s, s?[], s?o, s?[], s?o}",
+	if (unpack(res, doc, "{s:s, s:s, s?s, s?s, s?[], s?o, s?[], s?o, s?I}",
 		   "test", &test, "case", &name, "status", &status,
 		   "reason", &reason, "data", "data", &data,
-		   "klog", "klog", &klog))
+		   "klog", "klog", &klog, "duration_ms", &duration_ms))
 		return -1;
 	json_array_foreach(klog, i, line) {
 		if (unpack(res, line, "s", &text))
@@ -83,7 +119,15 @@ static int read_case(struct report *rep, struct results *res, json_t *doc)
 	read_status(res, tc, status, reason);
 	json_array_extend(tc->data, data);
 	json_array_extend(tc->klog, klog);
-	return read_data(rep, res, data, !tc->results++);
+	if (duration_ms > 0 && duration_ms < MAX_DURATION_MS)
+		tc->duration_ms += duration_ms;
+	if (!tc->doc)
+		tc->doc = doc;
+	/* What a test says of itself does not damage the file. */
+	bad = read_data(rep, res, data, !tc->results++);
+	if (bad)
+		worsen_case(tc, FAIL, format("bad data: %s", bad));
+	return 0;
 }
 
 static int read_plan(struct report *rep, struct results *res, json_t *doc)
@@ -164,9 +208,10 @@ static int read_run(struct results *res, json_t *doc)
 	if (json_integer_value(json_object_get(doc, "schema")) != 1)
 		return unusable(res,
 				"the schema of this file is not 1, the only one known here; use the rootreport that came with the tests that wrote it");
-	if (unpack(res, doc, "{s:s, s:s, s:s, s:s, s?s, s?i, s?{}, s?o}",
+	if (unpack(res, doc, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?i, s?{}, s?o}",
 		   "bed", &res->bed, "lane", &res->lane,
 		   "kernel", &res->kernel, "tsc_unit", &res->unit,
+		   "cpu", &res->cpu, "start", &res->start,
 		   "mmu", &res->mmu, "levels", &levels,
 		   "params", "params", &params))
 		return -1;
@@ -205,6 +250,7 @@ static int read_line(struct report *rep, struct results *res, char *line,
 		     size_t len)
 {
 	char *nul = memchr(line, '\0', len);
+	const char *status;
 	json_error_t error;
 	json_t *doc;
 
@@ -225,33 +271,36 @@ static int read_line(struct report *rep, struct results *res, char *line,
 		return bad_line(res, error.text);
 	}
 
-	/* Megabytes at times, and never shown. */
-	json_object_del(doc, "log");
+	/* Megabytes at times, and shown only of what went wrong. */
+	status = json_string_value(json_object_get(doc, "status"));
+	if (status && !strcmp(status, "pass"))
+		json_object_del(doc, "log");
 	clean_tree(doc);
 	json_array_append_new(rep->docs, doc);
 	return read_doc(rep, res, doc);
 }
 
 /**
- * read_file() - Read a results file into the report
+ * read_stream() - Read results into the report
  * @rep: the report
- * @path: the file, cleaned once it is open
+ * @name: what to call it, clean
+ * @in: the results; NULL if they cannot be opened, for the reason in errno
  *
  * Return: 0, or -1 after a complaint.
  */
-int read_file(struct report *rep, char *path)
+int read_stream(struct report *rep, const char *name, FILE *in)
 {
 	struct results *res = zalloc(sizeof(*res));
-	FILE *in = fopen(path, "r");
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t len;
 	int ret = 0;
 
 	STAILQ_INIT(&res->cases);
-	clean_string(path);
-	res->name = path;
+	res->name = name;
 	res->params = "";
+	res->cpu = "";
+	res->start = "";
 	res->mmu = "-";
 	STAILQ_INSERT_TAIL(&rep->files, res, next);
 	rep->nr_files++;
@@ -260,7 +309,6 @@ int read_file(struct report *rep, char *path)
 		res->line++;
 		ret = read_line(rep, res, line, len);
 	}
-	/* Opening a directory works, reading it does not. */
 	if (!in || ferror(in)) {
 		warnx("%s: cannot read: %s; give the results files of a run",
 		      res->name, strerror(errno));
@@ -271,9 +319,70 @@ int read_file(struct report *rep, char *path)
 			       "empty, not a results file: the run never started; see the console log");
 	}
 	free(line);
+	return ret;
+}
+
+static int read_file(struct report *rep, const char *path)
+{
+	FILE *in = fopen(path, "r");
+	int ret = read_stream(rep, clean_argument(path), in);
+
 	if (in)
 		fclose(in);
 	return ret;
+}
+
+static int compare_entries(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static bool is_results_file(const FTSENT *entry)
+{
+	const char *suffix = strrchr(entry->fts_name, '.');
+
+	return entry->fts_info == FTS_F && suffix && !strcmp(suffix, ".jsonl");
+}
+
+/* A folder for each bed, or of one bed. */
+static int read_folder(struct report *rep, char *path)
+{
+	char *paths[] = { path, NULL };
+	FTS *fts = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, compare_entries);
+	unsigned int nr = 0;
+	FTSENT *entry;
+	int ret = 0;
+
+	if (!fts)
+		err(EXIT_UNUSABLE, "%s", clean_argument(path));
+	while ((entry = fts_read(fts))) {
+		if (entry->fts_level == MAX_DEPTH)
+			fts_set(fts, entry, FTS_SKIP);
+		if (!is_results_file(entry))
+			continue;
+		ret |= read_file(rep, entry->fts_path);
+		nr++;
+	}
+	fts_close(fts);
+	if (nr)
+		return ret;
+	warnx("%s: no results in this folder: give one that has *.jsonl", clean_argument(path));
+	return -1;
+}
+
+/**
+ * read_path() - Read a results file, or all of a folder, into the report
+ * @rep: the report
+ * @path: the file or folder
+ *
+ * Return: 0, or -1 after a complaint.
+ */
+int read_path(struct report *rep, char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode) ? read_folder(rep, path) :
+							 read_file(rep, path);
 }
 
 /**
@@ -323,7 +432,8 @@ static void reconcile_case(struct report *rep, const struct results *res,
 	rep->total.cases[tc->verdict]++;
 	json_array_foreach(tc->data, i, entry) {
 		path = json_object_get(entry, "path");
-		worsen_row(rep, res, json_string_value(path), tc->verdict);
+		if (json_is_string(path))
+			worsen_row(rep, res, json_string_value(path), tc->verdict);
 	}
 }
 
@@ -368,4 +478,34 @@ void reconcile(struct report *rep)
 		reconcile_end(res);
 		rep->failed_files += !!res->failure;
 	}
+}
+
+/**
+ * init_report() - Begin a report that nothing was read into yet
+ * @rep: the report
+ */
+void init_report(struct report *rep)
+{
+	*rep = (struct report){ .docs = json_array(), .rerun = "make run" };
+	STAILQ_INIT(&rep->files);
+	STAILQ_INIT(&rep->rows);
+}
+
+static void leave_it(void *tc)
+{
+	/* The pool has it. */
+	(void)tc;
+}
+
+/**
+ * free_report() - Free what is not in the pool
+ * @rep: the report
+ */
+void free_report(struct report *rep)
+{
+	struct results *res;
+
+	STAILQ_FOREACH(res, &rep->files, next)
+		tdestroy(res->index, leave_it);
+	json_decref(rep->docs);
 }

@@ -4,7 +4,7 @@
  *
  * A run of kvm-mmu-roots leaves one results file per lane, that is per boot of
  * the test bed: JSON lines, first a "run" line, then "plan" and "case" lines,
- * last an "end" line.
+ * last an "end" line, see docs/results.md.
  *
  * The bed is a machine whose kernel is being provoked, so tests, their runner
  * and the machine itself can die at any point. Nothing is therefore concluded
@@ -17,52 +17,50 @@
 
 #include "report.h"
 
-#define obstack_chunk_alloc	xmalloc
-#define obstack_chunk_free	free
-
-/* Nothing that allocates can fail, neither in the pool nor in libjansson. */
-static void *xmalloc(size_t size)
+/* Half a report must not pass for a whole one. */
+static int flush_report(int status)
 {
-	void *p = malloc(size);
-
-	if (!p)
-		err(EXIT_UNUSABLE, "out of memory");
-	return p;
-}
-
-static int write_report(struct report *rep)
-{
-	if (rep->tap)
-		print_tap(rep);
-	else
-		print_text(rep);
-
-	/* Half a report must not pass for a whole one. */
 	if (fflush(stdout) || ferror(stdout)) {
 		warn("cannot write the report");
 		return EXIT_UNUSABLE;
 	}
-	if (rep->total.cases[FAIL] || rep->failed_files)
-		return EXIT_FAILED;
-	return EXIT_PASSED;
+	return status;
 }
 
-/* The first file is compared with the second one. */
+static int write_report(struct report *rep)
+{
+	bool failed = rep->total.cases[FAIL] || rep->failed_files;
+	int status = failed ? EXIT_FAILED : EXIT_PASSED;
+
+	if (rep->profile)
+		print_profile(rep);
+	else if (rep->ktap)
+		print_ktap(rep);
+	else
+		print_text(rep);
+	if (rep->junit && write_junit(rep))
+		status = EXIT_UNUSABLE;
+	if (rep->html && write_html(rep))
+		status = EXIT_UNUSABLE;
+	return flush_report(status);
+}
+
+/* The first file or folder is compared with the second one. */
 static int run_comparison(struct report *rep, char **paths)
 {
-	struct report base = {
-		.files = STAILQ_HEAD_INITIALIZER(base.files),
-		.rows = STAILQ_HEAD_INITIALIZER(base.rows),
-		.docs = json_array(),
-	};
-	int ret = EXIT_UNUSABLE;
+	struct report base;
+	int ret;
 
-	if (!read_file(&base, paths[0]) && !check_plans(&base) &&
-	    !read_file(rep, paths[1]) && !check_plans(rep)) {
-		ret = print_comparison(&base, rep, rep->bound) ?
-		      EXIT_PASSED : EXIT_FAILED;
+	init_report(&base);
+	ret = read_path(&base, paths[0]) | read_path(rep, paths[1]);
+	if (ret || check_plans(&base) || check_plans(rep)) {
+		ret = EXIT_UNUSABLE;
+	} else {
+		reconcile(&base);
+		reconcile(rep);
+		ret = flush_report(print_comparison(&base, rep));
 	}
-	json_decref(base.docs);
+	free_report(&base);
 	return ret;
 }
 
@@ -72,7 +70,7 @@ static int run_report(struct report *rep, char **paths)
 
 	/* Go on after a bad file, to complain about all of them at once. */
 	for (; *paths; paths++)
-		ret |= read_file(rep, *paths);
+		ret |= read_path(rep, *paths);
 	if (ret || check_plans(rep))
 		return EXIT_UNUSABLE;
 	reconcile(rep);
@@ -81,8 +79,8 @@ static int run_report(struct report *rep, char **paths)
 
 static void print_usage(FILE *out)
 {
-	fputs("usage: rootreport [--tap] [--title TEXT] RESULTS.jsonl...\n"
-	      "       rootreport --compare BOUND BASE.jsonl NEW.jsonl\n", out);
+	fputs("usage: rootreport [OPTION]... RESULTS...\n"
+	      "       rootreport --compare BOUND BASE NEW\n", out);
 }
 
 static void print_help(void)
@@ -92,17 +90,24 @@ static void print_help(void)
 	     "Print one table, a row a path and MMU, from the results files of a run, then\n"
 	     "every failed and skipped case. Counts of a row add up over all files with its\n"
 	     "MMU; its cost is the lowest one measured, in the unit of the file that\n"
-	     "measured it first. MMUs are in the order of the files.\n"
+	     "measured it first. MMUs are in the order of the files. A folder stands for all\n"
+	     "its files *.jsonl.\n"
 	     "\n"
-	     "  --tap         print TAP instead of the table\n"
-	     "  --title TEXT  print TEXT first\n"
-	     "  --compare BOUND\n"
-	     "                print the costs of two files; a failure is one that is\n"
-	     "                more than BOUND times as high in NEW, e.g. 1.01\n"
-	     "  --help        print this and exit\n"
+	     "  -t, --tap         print KTAP instead of the table\n"
+	     "      --junit FILE  write JUnit XML to FILE, too\n"
+	     "      --html FILE   write a page to FILE, too, with plots if there is gnuplot\n"
+	     "      --title TEXT  print TEXT first\n"
+	     "      --rerun TEXT  the command that runs tests, for how to run what failed\n"
+	     "                    again (default: make run)\n"
+	     "      --profile     print the results without what differs from run to run\n"
+	     "      --compare BOUND\n"
+	     "                    print what differs between two files or folders: counts,\n"
+	     "                    costs that are more than BOUND times those of the other,\n"
+	     "                    e.g. 1.01, and cases that have become worse\n"
+	     "  -h, --help        print this and exit\n"
 	     "\n"
-	     "Exit status: 0 everything planned ran and nothing failed, 1 a failure,\n"
-	     "2 bad usage or unusable input.");
+	     "Exit status: 0 everything planned ran and nothing failed, or differs; 1 a\n"
+	     "failure or difference; 2 bad usage or unusable input.");
 }
 
 static double parse_bound(const char *arg)
@@ -118,22 +123,37 @@ static double parse_bound(const char *arg)
 static void parse_options(struct report *rep, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "tap",	no_argument,		NULL,	'p' },
-		{ "title",	required_argument,	NULL,	't' },
+		{ "tap",	no_argument,		NULL,	't' },
+		{ "junit",	required_argument,	NULL,	'j' },
+		{ "html",	required_argument,	NULL,	'w' },
+		{ "title",	required_argument,	NULL,	'i' },
+		{ "rerun",	required_argument,	NULL,	'r' },
+		{ "profile",	no_argument,		NULL,	'p' },
 		{ "compare",	required_argument,	NULL,	'c' },
 		{ "help",	no_argument,		NULL,	'h' },
 		{ }
 	};
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "th", options, NULL)) != -1) {
 		switch (opt) {
-		case 'p':
-			rep->tap = true;
-			break;
 		case 't':
-			clean_string(optarg);
-			rep->title = optarg;
+			rep->ktap = true;
+			break;
+		case 'j':
+			rep->junit = optarg;
+			break;
+		case 'w':
+			rep->html = optarg;
+			break;
+		case 'i':
+			rep->title = clean_argument(optarg);
+			break;
+		case 'r':
+			rep->rerun = clean_argument(optarg);
+			break;
+		case 'p':
+			rep->profile = true;
 			break;
 		case 'c':
 			rep->bound = parse_bound(optarg);
@@ -147,7 +167,7 @@ static void parse_options(struct report *rep, int argc, char **argv)
 		}
 	}
 	if (optind == argc || (rep->bound && argc - optind != 2)) {
-		warnx("%s", rep->bound ? "--compare takes two results files" :
+		warnx("%s", rep->bound ? "--compare takes two results files or folders" :
 		      "no results file given");
 		print_usage(stderr);
 		exit(EXIT_UNUSABLE);
@@ -171,20 +191,16 @@ static bool want_colour(void)
  */
 int main(int argc, char **argv)
 {
-	struct report rep = {
-		.files = STAILQ_HEAD_INITIALIZER(rep.files),
-		.rows = STAILQ_HEAD_INITIALIZER(rep.rows),
-		.colour = want_colour(),
-	};
+	struct report rep;
 	int ret;
 
+	pool_init();
+	init_report(&rep);
+	rep.colour = want_colour();
 	parse_options(&rep, argc, argv);
-	obstack_init(&pool);
-	json_set_alloc_funcs(xmalloc, free);
-	rep.docs = json_array();
 	ret = rep.bound ? run_comparison(&rep, argv + optind) :
 			  run_report(&rep, argv + optind);
-	json_decref(rep.docs);
+	free_report(&rep);
 	obstack_free(&pool, NULL);
 	return ret;
 }

@@ -2,9 +2,17 @@
 /*
  * The report for people: lanes, table, failures and skips, summary.
  */
+#define _GNU_SOURCE
 #include "report.h"
 
 #define MAX_KLOG_LINES	10
+
+const char * const verdict_words[NR_VERDICTS] = {
+	[NOT_APPLICABLE] = "n/a",
+	[PASS] = "ok",
+	[SKIP] = "SKIP",
+	[FAIL] = "FAIL",
+};
 
 /**
  * print_verdict() - Print a verdict, in colour if wanted
@@ -13,18 +21,15 @@
  */
 void print_verdict(const struct report *rep, enum outcome verdict)
 {
-	static const struct {
-		const char *word;
-		const char *colour;
-	} verdicts[NR_VERDICTS] = {
-		[NOT_APPLICABLE] = { "n/a",	"\033[34m" },
-		[PASS] = { "ok",	"\033[32m" },
-		[SKIP] = { "SKIP",	"\033[33m" },
-		[FAIL] = { "FAIL",	"\033[31m" },
+	static const char * const colours[NR_VERDICTS] = {
+		[NOT_APPLICABLE] = "\033[34m",
+		[PASS] = "\033[32m",
+		[SKIP] = "\033[33m",
+		[FAIL] = "\033[31m",
 	};
 
-	printf("%s%s%s", rep->colour ? verdicts[verdict].colour : "",
-	       verdicts[verdict].word, rep->colour ? "\033[0m" : "");
+	printf("%s%s%s", rep->colour ? colours[verdict] : "",
+	       verdict_words[verdict], rep->colour ? "\033[0m" : "");
 }
 
 /**
@@ -110,12 +115,30 @@ static void print_inapplicable(const struct report *rep)
 }
 
 /**
+ * format_totals() - How many cases there are of each verdict
+ * @rep: the report, reconciled
+ *
+ * Return: one line.
+ */
+const char *format_totals(const struct report *rep)
+{
+	const json_int_t *cases = rep->total.cases;
+	const char *rest = "";
+
+	if (cases[NOT_APPLICABLE])
+		rest = format(", %lld not applicable", cases[NOT_APPLICABLE]);
+	return format("%u cases: %lld passed, %lld failed, %lld skipped%s",
+		      rep->nr_cases, cases[PASS], cases[FAIL], cases[SKIP], rest);
+}
+
+/**
  * print_text() - Print the report for people
  * @rep: the report, reconciled
  */
 void print_text(struct report *rep)
 {
 	const struct results *res;
+	const char *commands;
 
 	if (rep->title)
 		printf("%s\n\n", rep->title);
@@ -137,10 +160,8 @@ void print_text(struct report *rep)
 		print_verdict(rep, FAIL);
 		printf(" %s: %s\n", res->name, res->failure);
 	}
-	printf("%u cases: %lld passed, %lld failed, %lld skipped",
-	       rep->nr_cases, rep->total.cases[PASS], rep->total.cases[FAIL],
-	       rep->total.cases[SKIP]);
-	if (rep->total.cases[NOT_APPLICABLE])
-		printf(", %lld not applicable", rep->total.cases[NOT_APPLICABLE]);
-	putchar('\n');
+	puts(format_totals(rep));
+	commands = rerun_commands(rep);
+	if (*commands)
+		printf("to run just what failed again, with the same seeds:\n%s", commands);
 }

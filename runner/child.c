@@ -141,15 +141,15 @@ static bool drain(int fd, struct output *out)
 	return !n;
 }
 
-static void supervise(pid_t pid, int fd, unsigned long deadline,
+static void supervise(pid_t pid, int fd, unsigned long start, unsigned int timeout_s,
 		      struct output *out, struct ending *end)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	const int poll_ms = 50;
 
 	for (;;) {
-		poll(&pfd, 1, poll_ms);
+		poll(&pfd, 1, samples_wait_ms());
 		drain(fd, out);
+		samples_take(now_ms() - start);
 		end->flooded = out->total > OUTPUT_MAX;
 		/*
 		 * Not the end of the output: a daemon of the test that keeps it
@@ -158,7 +158,7 @@ static void supervise(pid_t pid, int fd, unsigned long deadline,
 		if (waitpid(pid, &end->status, WNOHANG) == pid)
 			return;
 
-		end->timed_out = now_ms() > deadline;
+		end->timed_out = now_ms() - start > timeout_s * 1000ul;
 		if (end->timed_out || end->flooded) {
 			kill(pid, SIGKILL);
 			waitpid(pid, &end->status, 0);
@@ -171,7 +171,7 @@ static void supervise(pid_t pid, int fd, unsigned long deadline,
  * child_run() - Run a test to its end
  * @argv: the program, and its arguments
  * @timeout_s: deadline, in seconds
- * @out: what it printed on standard output and standard error, in their order
+ * @out: initialized; receives what it printed on standard output and standard error, in their order
  * @end: how it ended
  *
  * When this returns, no process of the test is left.
@@ -185,7 +185,6 @@ int child_run(char *const argv[], unsigned int timeout_s, struct output *out,
 	int fds[2];
 	pid_t pid;
 
-	memset(out, 0, sizeof(*out));
 	memset(end, 0, sizeof(*end));
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
@@ -201,9 +200,10 @@ int child_run(char *const argv[], unsigned int timeout_s, struct output *out,
 	if (!pid)
 		exec_child(argv, fds[1]);
 
+	samples_begin();
 	current_session = pid;
 	close(fds[1]);
-	supervise(pid, fds[0], start + timeout_s * 1000ul, out, end);
+	supervise(pid, fds[0], start, timeout_s, out, end);
 	kill_session(pid);
 	current_session = 0;
 	drain(fds[0], out);

@@ -14,7 +14,9 @@
 
 #include "rootrun.h"
 
-#define MAX_REPORTS	20
+/* Lines a case. */
+#define MAX_FAULTS	20
+#define MAX_LINES	200
 
 /* Taint flags that are set by a fault, see Documentation/admin-guide/tainted-kernels.rst. */
 #define TAINT_BAD_PAGE	BIT(5)
@@ -39,7 +41,7 @@ static int kmsg = -1;
  * kernel_log_open() - Start to read the kernel log from here on
  * @path: normally /dev/kmsg
  *
- * Without it, kernel_log_reports() says so in each result.
+ * Without it, kernel_log_read() says so in each result.
  */
 void kernel_log_open(const char *path)
 {
@@ -58,43 +60,66 @@ static bool is_report(const char *message)
 	return false;
 }
 
-static void add_report(json_t *found, const char *message)
+/* The last line says how many more there were. */
+static void add_line(json_t *lines, size_t max, unsigned int *nr, const char *message)
 {
-	if (json_array_size(found) < MAX_REPORTS)
-		json_array_append_new(found, text_json(message));
+	char more[64];
+
+	if ((*nr)++ < max) {
+		json_array_append_new(lines, text_json(message));
+		return;
+	}
+	snprintf(more, sizeof(more), "[... %zu lines left out ...]", *nr - max);
+	if (*nr == max + 1)
+		json_array_append_new(lines, json_string(more));
+	else
+		json_array_set_new(lines, max, json_string(more));
+}
+
+/* One record a read, EPIPE for lost ones: Documentation/ABI/testing/dev-kmsg. */
+static bool read_record(char *record, size_t size, ssize_t *n)
+{
+	*n = kmsg < 0 ? 0 : read(kmsg, record, size - 1);
+	record[*n > 0 ? *n : 0] = '\0';
+	record[strcspn(record, "\n")] = '\0';
+	return *n > 0 || (*n < 0 && errno == EPIPE);
 }
 
 /**
- * kernel_log_reports() - Faults that the kernel logged since the last call
- *
- * Return: an array of lines, to be freed by the caller.  Empty if all is well.
+ * kernel_log_skip() - Forget what the kernel logged until now
  */
-json_t *kernel_log_reports(void)
+void kernel_log_skip(void)
 {
-	json_t *found = json_array();
-	char record[8192], *message, *end;
+	if (kmsg >= 0)
+		lseek(kmsg, 0, SEEK_END);
+}
+
+/**
+ * kernel_log_read() - What the kernel logged since kernel_log_skip()
+ * @faults: array; receives the lines that tell of a fault
+ *
+ * Return: an array of all lines, to be freed by the caller.
+ */
+json_t *kernel_log_read(json_t *faults)
+{
+	unsigned int nr_lines = 0, nr_faults = 0;
+	json_t *lines = json_array();
+	char record[8192], *message;
 	ssize_t n;
 
-	if (kmsg < 0) {
-		add_report(found, "the kernel log cannot be read: run as root");
-		return found;
-	}
-
-	/* One record a read: Documentation/ABI/testing/dev-kmsg. */
-	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
-		if (n < 0) {
-			add_report(found, "the kernel log was overrun: messages are lost");
+	if (kmsg < 0)
+		add_line(faults, MAX_FAULTS, &nr_faults,
+			 "the kernel log cannot be read: run as root");
+	while (read_record(record, sizeof(record), &n)) {
+		message = n < 0 ? ";the kernel log was overrun: messages are lost" :
+				  strchr(record, ';');
+		if (!message)
 			continue;
-		}
-		record[n] = '\0';
-		message = strchr(record, ';');
-		end = strchr(record, '\n');
-		if (end)
-			*end = '\0';
-		if (message && is_report(message + 1))
-			add_report(found, message + 1);
+		add_line(lines, MAX_LINES, &nr_lines, message + 1);
+		if (n < 0 || is_report(message + 1))
+			add_line(faults, MAX_FAULTS, &nr_faults, message + 1);
 	}
-	return found;
+	return lines;
 }
 
 static bool read_line(const char *path, char *buf, size_t size)

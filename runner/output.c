@@ -10,6 +10,28 @@
 #include "rootrun.h"
 
 /**
+ * output_init() - Begin with an empty output
+ * @out: the output
+ * @kept: how much is to be kept of its beginning, and of its end, in bytes
+ */
+void output_init(struct output *out, size_t kept)
+{
+	*out = (struct output){ .kept = kept, .head = malloc(kept), .tail = malloc(kept) };
+	if (!out->head || !out->tail)
+		abort();
+}
+
+/**
+ * output_free() - Free an output
+ * @out: the output
+ */
+void output_free(struct output *out)
+{
+	free(out->head);
+	free(out->tail);
+}
+
+/**
  * output_add() - Add to the output
  * @out: the output
  * @buf: what was printed
@@ -20,10 +42,10 @@ void output_add(struct output *out, const char *buf, size_t len)
 	size_t i;
 
 	for (i = 0; i < len; i++, out->total++) {
-		if (out->total < OUTPUT_KEPT)
+		if (out->total < out->kept)
 			out->head[out->total] = buf[i];
 		else
-			out->tail[out->total % OUTPUT_KEPT] = buf[i];
+			out->tail[out->total % out->kept] = buf[i];
 	}
 }
 
@@ -102,24 +124,24 @@ json_t *text_json(const char *text)
  */
 char *output_text(const struct output *out)
 {
-	char *text = malloc(2 * OUTPUT_KEPT + 128), *p, *linear;
+	char *text = malloc(2 * out->kept + 128), *p, *linear;
 	size_t rest, start;
 
 	if (!text)
 		abort();
 
 	p = append_utf8(text, out->head,
-			out->total < OUTPUT_KEPT ? out->total : OUTPUT_KEPT);
-	if (out->total > OUTPUT_KEPT) {
-		rest = out->total - OUTPUT_KEPT;
-		if (rest > OUTPUT_KEPT) {
-			p += sprintf(p, "\n[... %zu bytes left out ...]\n", rest - OUTPUT_KEPT);
-			rest = OUTPUT_KEPT;
+			out->total < out->kept ? out->total : out->kept);
+	if (out->total > out->kept) {
+		rest = out->total - out->kept;
+		if (rest > out->kept) {
+			p += sprintf(p, "\n[... %zu bytes left out ...]\n", rest - out->kept);
+			rest = out->kept;
 		}
 		linear = malloc(rest);
 		if (!linear)
 			abort();
-		start = rest == OUTPUT_KEPT ? out->total % OUTPUT_KEPT : 0;
+		start = rest == out->kept ? out->total % out->kept : 0;
 		memcpy(linear, out->tail + start, rest - start);
 		memcpy(linear + rest - start, out->tail, start);
 		p = append_utf8(p, linear, rest);

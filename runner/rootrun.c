@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rootrun.h"
@@ -27,10 +28,6 @@
 
 /* What the reason of a skip begins with if nothing is missing. */
 #define NOT_APPLICABLE		"not applicable: "
-
-/* Columns of "-l", see test_harness_list_tests() in kselftest_harness.h. */
-#define VARIANT_COLUMN		21
-#define TEST_COLUMN		47
 
 /**
  * struct options - The command line
@@ -150,8 +147,11 @@ static void emit_run(void)
 	json_t *run = record("run"), *params = kernel_params();
 	const char *mmu = kernel_mmu(params);
 	struct utsname uts;
-	char cpu[128];
+	char cpu[128], start[32];
+	time_t now;
 
+	now = time(NULL);
+	strftime(start, sizeof(start), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
 	uname(&uts);
 	cpu_line("model name", cpu, sizeof(cpu));
 	json_object_set_new(run, "schema", json_integer(SCHEMA_VERSION));
@@ -159,6 +159,7 @@ static void emit_run(void)
 	json_object_set_new(run, "lane", text_json(opt.lane));
 	json_object_set_new(run, "kernel", text_json(uts.release));
 	json_object_set_new(run, "cpu", text_json(cpu));
+	json_object_set_new(run, "start", text_json(start));
 	json_object_set_new(run, "tsc_unit", text_json(opt.unit));
 	if (mmu)
 		json_object_set_new(run, "mmu", text_json(mmu));
@@ -167,91 +168,11 @@ static void emit_run(void)
 	emit(run);
 }
 
-/**
- * struct fixture - What "-l" says about one fixture
- *
- * The rows of a fixture hold the n-th variant beside the n-th test, although
- * each test is run for each variant.
- */
-struct fixture {
-	char name[256];
-	json_t *variants;
-	json_t *tests;
-};
-
-static void column(const char *line, size_t from, size_t to, char *buf, size_t size)
-{
-	size_t len = strlen(line);
-
-	buf[0] = '\0';
-	if (from >= len)
-		return;
-	if (to > len)
-		to = len;
-	snprintf(buf, size, "%.*s", (int)(to - from), line + from);
-	buf[strcspn(buf, " ")] = '\0';
-}
-
-static void add_cases(struct test *t, struct fixture *f)
-{
-	json_t *variant, *test;
-	char name[512];
-	size_t i, j;
-
-	if (!json_array_size(f->variants))
-		json_array_append_new(f->variants, json_string(""));
-
-	json_array_foreach(f->variants, i, variant) {
-		json_array_foreach(f->tests, j, test) {
-			const char *v = json_string_value(variant);
-
-			snprintf(name, sizeof(name), "%s%s%s.%s", f->name,
-				 v[0] ? "." : "", v, json_string_value(test));
-			json_array_append_new(t->cases, text_json(name));
-		}
-	}
-	json_decref(f->variants);
-	json_decref(f->tests);
-}
-
-static void begin_fixture(struct fixture *f)
-{
-	f->name[0] = '\0';
-	f->variants = json_array();
-	f->tests = json_array();
-}
-
-static void parse_list(struct test *t, char *text)
-{
-	char *line, *save = NULL, field[256];
-	struct fixture f;
-
-	begin_fixture(&f);
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		if (line[0] == '#' || !strncmp(line, "----", 4)) {
-			add_cases(t, &f);
-			begin_fixture(&f);
-			/* The header stands in for the first line of dashes. */
-			continue;
-		}
-		column(line, 0, VARIANT_COLUMN - 1, field, sizeof(field));
-		if (field[0] && !f.name[0])
-			snprintf(f.name, sizeof(f.name), "%s", field);
-		column(line, VARIANT_COLUMN, TEST_COLUMN - 1, field, sizeof(field));
-		if (field[0])
-			json_array_append_new(f.variants, text_json(field));
-		column(line, TEST_COLUMN, -1, field, sizeof(field));
-		if (field[0])
-			json_array_append_new(f.tests, text_json(field));
-	}
-	add_cases(t, &f);
-}
-
 /* The first line says "FIXTURE", for any test that uses the harness. */
 static void list_cases(struct test *t)
 {
 	char *argv[] = { t->path, "-l", NULL };
-	static struct output out;
+	struct output out;
 	struct ending end;
 	char *text, *list;
 
@@ -260,13 +181,16 @@ static void list_cases(struct test *t)
 		json_array_append_new(t->cases, json_string("main"));
 		return;
 	}
+	/* All of it: a case that is not listed is not missed. */
+	output_init(&out, OUTPUT_MAX);
 	if (child_run(argv, LIST_TIMEOUT_S, &out, &end))
-		return;
+		die(t->path, "cannot create a process");
 	text = output_text(&out);
+	output_free(&out);
 	list = strstr(text, "# FIXTURE");
 	t->harness = list && WIFEXITED(end.status) && WEXITSTATUS(end.status) == KSFT_SKIP;
 	if (t->harness)
-		parse_list(t, list);
+		list_parse(list, t->cases);
 	else
 		json_array_append_new(t->cases, json_string("main"));
 	free(text);
@@ -280,7 +204,7 @@ static void filter_cases(struct test *t)
 
 	json_array_foreach(t->cases, i, name) {
 		snprintf(full, sizeof(full), "%s %s", t->name, json_string_value(name));
-		if (!opt.filter || !fnmatch(opt.filter, full, 0))
+		if (!opt.filter || !fnmatch(opt.filter, full, FNM_EXTMATCH))
 			json_array_append(kept, name);
 	}
 	json_decref(t->cases);
@@ -309,7 +233,7 @@ static void plan(struct test *t, char *path)
 }
 
 static void check_kernel(struct verdict *v, unsigned long taint,
-			 const json_t *params, json_t *klog)
+			 const json_t *params, const json_t *klog)
 {
 	unsigned long new_taint = kernel_taint() & ~taint;
 	char changed[320];
@@ -346,10 +270,17 @@ static void count(const char *status)
 		total.failed++;
 }
 
+/* What the kernel logged during a case. */
+struct kernel_says {
+	json_t *faults;
+	json_t *lines;
+};
+
 static void emit_case(const struct test *t, const char *name, const struct verdict *v,
-		      const struct ending *end, json_t *klog, const char *text)
+		      const struct ending *end, const struct kernel_says *kernel,
+		      const char *text)
 {
-	json_t *object = record("case");
+	json_t *object = record("case"), *samples = samples_json();
 	char taint[32];
 
 	snprintf(taint, sizeof(taint), "%#lx", kernel_taint());
@@ -358,8 +289,14 @@ static void emit_case(const struct test *t, const char *name, const struct verdi
 	json_object_set_new(object, "status", text_json(v->status));
 	json_object_set_new(object, "reason", text_json(v->reason));
 	json_object_set_new(object, "duration_ms", json_integer(end->duration_ms));
+	if (v->seed[0])
+		json_object_set_new(object, "seed", text_json(v->seed));
 	json_object_set_new(object, "data", v->data);
-	json_object_set_new(object, "klog", klog);
+	json_object_set_new(object, "counters", v->counters);
+	if (samples)
+		json_object_set_new(object, "samples", samples);
+	json_object_set_new(object, "klog", kernel->faults);
+	json_object_set_new(object, "kmsg", kernel->lines);
 	json_object_set_new(object, "taint", text_json(taint));
 	json_object_set_new(object, "log", text_json(text));
 	emit(object);
@@ -369,27 +306,30 @@ static void run_case(struct test *t, const char *name)
 {
 	char *argv[] = { t->path, t->harness ? "-r" : NULL, (char *)name, NULL };
 	unsigned long taint = kernel_taint();
-	json_t *params = kernel_params(), *klog;
-	static struct output out;
+	struct kernel_says kernel = { .faults = json_array() };
+	json_t *params = kernel_params();
+	struct output out;
 	struct verdict v;
 	struct ending end;
 	char *text;
 
-	json_decref(kernel_log_reports());
+	kernel_log_skip();
+	output_init(&out, OUTPUT_KEPT);
 	if (child_run(argv, opt.timeout_s, &out, &end))
 		die(t->path, "cannot create a process");
 
 	text = output_text(&out);
+	output_free(&out);
 	verdict_of(text, &end, t->harness, opt.timeout_s, &v);
-	klog = kernel_log_reports();
-	check_kernel(&v, taint, params, klog);
+	kernel.lines = kernel_log_read(kernel.faults);
+	check_kernel(&v, taint, params, kernel.faults);
 	if (opt.no_skip)
 		judge_missing(&v);
 	count(v.status);
 	fprintf(stderr, "[%u/%u] %s %s: %s%s%s\n",
 		total.passed + total.failed + total.skipped, total.planned,
 		t->name, name, v.status, v.reason[0] ? ": " : "", v.reason);
-	emit_case(t, name, &v, &end, klog, text);
+	emit_case(t, name, &v, &end, &kernel, text);
 	json_decref(params);
 	free(text);
 }
@@ -421,6 +361,7 @@ static void print_help(FILE *f)
 		"  -l, --lane NAME     part of the run this is, for the record (default: %s)\n"
 		"  -u, --unit UNIT     what the TSC counts here: cycles or instructions\n"
 		"  -k, --kmsg FILE     kernel log (default: /dev/kmsg)\n"
+		"  -s, --stats DIR     KVM's counters (default: /sys/kernel/debug/kvm)\n"
 		"  -h, --help          this text\n"
 		"Exit status: 0 nothing failed, 1 something failed, 2 nothing could be run.\n",
 		DEFAULT_TIMEOUT_S, "host", "suite");
@@ -443,7 +384,7 @@ static void open_results(const char *path)
 		die(path, strerror(errno));
 }
 
-static const char *parse_options(int argc, char **argv)
+static void parse_options(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "output", required_argument, NULL, 'o' },
@@ -455,13 +396,14 @@ static const char *parse_options(int argc, char **argv)
 		{ "lane", required_argument, NULL, 'l' },
 		{ "unit", required_argument, NULL, 'u' },
 		{ "kmsg", required_argument, NULL, 'k' },
+		{ "stats", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	const char *kmsg = "/dev/kmsg";
+	const char *kmsg = "/dev/kmsg", *stats = "/sys/kernel/debug/kvm";
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:t:f:nwb:l:u:k:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "o:t:f:nwb:l:u:k:s:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'o':
 			open_results(optarg);
@@ -490,6 +432,9 @@ static const char *parse_options(int argc, char **argv)
 		case 'k':
 			kmsg = optarg;
 			break;
+		case 's':
+			stats = optarg;
+			break;
 		case 'h':
 			print_help(stdout);
 			exit(0);
@@ -502,19 +447,23 @@ static const char *parse_options(int argc, char **argv)
 		die(opt.unit, "the unit is cycles or instructions");
 	if (optind == argc)
 		die("no test given", "see rootrun --help");
-	return kmsg;
+	kernel_log_open(kmsg);
+	samples_open(stats);
 }
 
 int main(int argc, char **argv)
 {
-	const char *kmsg = parse_options(argc, argv);
-	int i, nr_tests = argc - optind;
-	struct test *tests = calloc(nr_tests, sizeof(*tests));
+	struct test *tests;
+	int i, nr_tests;
 	json_t *name;
 	size_t j;
 
+	parse_options(argc, argv);
+	nr_tests = argc - optind;
+	tests = calloc(nr_tests, sizeof(*tests));
+	if (!tests)
+		die("no memory", strerror(errno));
 	child_init();
-	kernel_log_open(kmsg);
 	emit_run();
 	for (i = 0; i < nr_tests; i++)
 		plan(&tests[i], argv[optind + i]);

@@ -23,18 +23,20 @@ enum ksft_exit {
 /* Output beyond this is a fault of the test, which is killed. */
 #define OUTPUT_MAX	(16ul << 20)
 
-/* Of a long output, this much is kept of its beginning, and of its end. */
+/* Of a long output of a case, see &struct output. */
 #define OUTPUT_KEPT	(32ul << 10)
 
 /**
- * struct output - What a test has printed
- * @head: the first OUTPUT_KEPT bytes
- * @tail: ring buffer of the last OUTPUT_KEPT bytes after @head
+ * struct output - What a program has printed
+ * @kept: of a longer output, this much is kept of its beginning, and of its end
+ * @head: the first @kept bytes
+ * @tail: ring buffer of the last @kept bytes after @head
  * @total: number of bytes printed
  */
 struct output {
-	char head[OUTPUT_KEPT];
-	char tail[OUTPUT_KEPT];
+	size_t kept;
+	char *head;
+	char *tail;
 	size_t total;
 };
 
@@ -58,15 +60,30 @@ int child_run(char *const argv[], unsigned int timeout_s, struct output *out,
 	      struct ending *end);
 
 /* output.c */
+void output_init(struct output *out, size_t kept);
+void output_free(struct output *out);
 void output_add(struct output *out, const char *buf, size_t len);
 char *output_text(const struct output *out);
 json_t *text_json(const char *text);
 
+/* list.c */
+void list_parse(char *text, json_t *cases);
+
 /* verdict.c */
+/**
+ * struct verdict - What is known of a case that has ended
+ * @status: "pass", "fail" or "skip"
+ * @reason: of a failure or skip
+ * @seed: of the random numbers, as the test said; empty if it did not
+ * @data: array of objects, as the test said
+ * @counters: object of what the test said of counters
+ */
 struct verdict {
 	const char *status;
 	char reason[1024];
+	char seed[32];
 	json_t *data;
+	json_t *counters;
 };
 
 void verdict_of(const char *text, const struct ending *end, bool harness,
@@ -75,11 +92,19 @@ void __printf(2, 3) verdict_fail(struct verdict *v, const char *fmt, ...);
 
 /* kernel.c */
 void kernel_log_open(const char *path);
-json_t *kernel_log_reports(void);
+void kernel_log_skip(void);
+json_t *kernel_log_read(json_t *faults);
 unsigned long kernel_taint(void);
 bool kernel_lockdep_died(void);
 json_t *kernel_params(void);
 const char *kernel_mmu(const json_t *params);
 bool kernel_params_restore(const json_t *before, char *what, size_t size);
+
+/* samples.c */
+void samples_open(const char *path);
+void samples_begin(void);
+int samples_wait_ms(void);
+void samples_take(unsigned long ms);
+json_t *samples_json(void);
 
 #endif /* ROOTRUN_H */

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +17,17 @@
 #include "rootrun.h"
 
 #define DATA_PREFIX	"#@ "
+#define COUNTER_PREFIX	"#= "
 #define REASON_PREFIX	"#! "
+/* Of the selftest library, at its start. */
+#define SEED_PREFIX	"Random seed: "
 #define SKIP_MARK	"# SKIP"
 #define ASSERT_MARK	"==== Test Assertion Failure ===="
 #define HARNESS_TIMEOUT	": Test terminated by timeout"
 /* The harness, for want of a reason. */
 #define NO_REASON	"unknown"
+/* Ours. */
+#define NO_REASON_GIVEN	"no reason given, see the log"
 
 /**
  * verdict_fail() - Turn a verdict into a failure, or add to its reasons
@@ -47,23 +53,54 @@ void verdict_fail(struct verdict *v, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* "#@ key=value key=value" becomes an object; all-digit values are numbers. */
+/* The next of "key=value key=value"; @value is NULL for a word without one. */
+static char *next_pair(char *line, char **save, char **value)
+{
+	char *word = strtok_r(line, " \r", save);
+
+	*value = word ? strchr(word, '=') : NULL;
+	if (*value)
+		*(*value)++ = '\0';
+	return word;
+}
+
+/* Only digits, and no more than fit. */
+static bool is_number(const char *value, json_int_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoll(value, &end, 10);
+	return isdigit((unsigned char)*value) && !*end && !errno;
+}
+
 static void add_data(json_t *data, char *line)
 {
 	json_t *object = json_object();
-	char *word, *value, *end, *save = NULL;
+	char *word, *value, *save = NULL;
 	json_int_t number;
 
-	for (word = strtok_r(line, " \r", &save); word; word = strtok_r(NULL, " \r", &save)) {
-		value = strchr(word, '=');
-		if (!value)
-			continue;
-		*value++ = '\0';
-		number = strtoll(value, &end, 10);
-		json_object_set_new(object, word, isdigit((unsigned char)*value) && !*end ?
-				    json_integer(number) : text_json(value));
+	for (word = next_pair(line, &save, &value); word; word = next_pair(NULL, &save, &value)) {
+		if (value)
+			json_object_set_new(object, word, is_number(value, &number) ?
+					    json_integer(number) : text_json(value));
 	}
 	json_array_append_new(data, object);
+}
+
+/* A case may have several VMs, each with its counters. */
+static void add_counters(json_t *counters, char *line)
+{
+	char *word, *value, *save = NULL;
+	json_int_t number, sum;
+
+	for (word = next_pair(line, &save, &value); word; word = next_pair(NULL, &save, &value)) {
+		if (!value || !is_number(value, &number))
+			continue;
+		sum = json_integer_value(json_object_get(counters, word));
+		if (!__builtin_add_overflow(sum, number, &sum))
+			json_object_set_new(counters, word, json_integer(sum));
+	}
 }
 
 /**
@@ -115,6 +152,10 @@ static void read_line(struct lines *l, char *line, struct verdict *v)
 
 	if (!strncmp(line, DATA_PREFIX, strlen(DATA_PREFIX)))
 		add_data(v->data, line + strlen(DATA_PREFIX));
+	else if (!strncmp(line, COUNTER_PREFIX, strlen(COUNTER_PREFIX)))
+		add_counters(v->counters, line + strlen(COUNTER_PREFIX));
+	else if (!strncmp(line, SEED_PREFIX, strlen(SEED_PREFIX)) && !v->seed[0])
+		snprintf(v->seed, sizeof(v->seed), "%s", line + strlen(SEED_PREFIX));
 	else if (!strncmp(line, REASON_PREFIX, strlen(REASON_PREFIX)))
 		verdict_fail(v, "%s", line + strlen(REASON_PREFIX));
 	else if (!strcmp(line, ASSERT_MARK))
@@ -152,7 +193,7 @@ static void judge_failure(const struct lines *l, const struct ending *end,
 	if (l->where[0])
 		verdict_fail(v, "%s (%s)", l->assertion, l->where);
 	else if (l->not_ok)
-		verdict_fail(v, "no reason given, see the log");
+		verdict_fail(v, NO_REASON_GIVEN);
 	else
 		verdict_fail(v, "exit status %d", WEXITSTATUS(end->status));
 }
@@ -176,7 +217,7 @@ static void judge_skip(const struct lines *l, struct verdict *v)
  * @end: how it ended
  * @harness: it is one case of a test that uses the kselftest harness
  * @timeout_s: the deadline it had, in seconds
- * @v: the verdict; the caller frees its data
+ * @v: the verdict; the caller frees its data and counters
  */
 void verdict_of(const char *text, const struct ending *end, bool harness,
 		unsigned int timeout_s, struct verdict *v)
@@ -188,6 +229,7 @@ void verdict_of(const char *text, const struct ending *end, bool harness,
 	memset(v, 0, sizeof(*v));
 	v->status = "pass";
 	v->data = json_array();
+	v->counters = json_object();
 	for (line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		read_line(&l, line, v);
 	free(copy);
@@ -201,4 +243,6 @@ void verdict_of(const char *text, const struct ending *end, bool harness,
 		verdict_fail(v, "no such case, or no result line");
 	else if (l.skip || code == KSFT_SKIP)
 		judge_skip(&l, v);
+	if (strcmp(v->status, "pass") && !v->reason[0])
+		snprintf(v->reason, sizeof(v->reason), NO_REASON_GIVEN);
 }

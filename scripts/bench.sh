@@ -30,4 +30,5 @@ finish "$stock_pid" || die "no figures for Debian's modules, see $out/stock/benc
 finish "$patched_pid" || die "no figures for the patched modules, see $out/patched/bench.console"
 
 echo "Instructions per operation: Debian's modules (base), and with the patches (new)"
-"$BUILD/rootreport" --compare "${BOUND:-1.01}" "$out/stock/bench.jsonl" "$out/patched/bench.jsonl"
+export A="$out/stock" B="$out/patched"
+exec "$top/scripts/compare.sh"

@@ -8,7 +8,7 @@
 #
 # FILTER limits the cases, ROOTRUN_ARGS replaces the lane's options of rootrun,
 # BEFORE_TESTS is shell code that the guest runs first, BED_ARGS is added to the
-# bed's command line.
+# bed's command line.  TELL=--tell tells of failures as they happen.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
@@ -42,4 +42,4 @@ END
 
 run "$top/beds/$bed/run" --name "$bed/$name" --kernel "$tree/boot/vmlinuz" \
 	--initrd "$initrd" --results "$out/$lane.jsonl" --console "$out/$lane.console" \
-	${lane_append:+--append "$lane_append"} $lane_bed ${BED_ARGS:-}
+	${lane_append:+--append "$lane_append"} $lane_bed ${TELL:-} ${BED_ARGS:-}

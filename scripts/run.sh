@@ -6,6 +6,16 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lanes.sh"
 . "$top/scripts/kconfig.sh"
 
+# What to type for a run like this one, but for its beds, configurations and cases.
+rerun_command() {
+	printf "make run"
+	for variable in CONFIGS KERNEL_SRC KCONFIG DEBIAN_VERSION; do
+		eval "value=\${$variable:-}"
+		[ -z "$value" ] || [ "$value" = "$top/configs" ] || printf " %s='%s'" "$variable" "$value"
+	done
+	echo
+}
+
 configs=${CONFIG:-default}
 beds=$(beds_for "$configs")
 plan=
@@ -19,6 +29,18 @@ for bed in $beds; do
 		plan="$plan $bed/$lane"
 	done
 done
+
+# write_logs FILE: what each test of a lane said, LANE/TEST.log beside its results.
+# Half a line, as a killed bed leaves, is no line.
+write_logs() {
+	mkdir -p "${1%.jsonl}"
+	for test in $(jq -Rr 'fromjson? | select(.type == "plan") | .test' "$1"); do
+		# shellcheck disable=SC2016 # jq's variables
+		jq -Rr --arg test "$test" 'fromjson? | select(.type == "case" and .test == $test) |
+			"=== \(.case): \(.status) \(.reason // "")\n\(.log // "")"' "$1" \
+			>"${1%.jsonl}/$test.log"
+	done
+}
 
 begin=$(now)
 BED=$beds "$top/scripts/deps.sh" build run
@@ -35,8 +57,9 @@ for lane in $plan; do
 	mkdir -p "$out/$bed"
 	lane_prepare "$config"
 	passed="${passed:-} $(lane_passed "$bed")"
-	echo "BED=$bed $top/scripts/lane.sh $config $tree $tree/modules $tests/bin $out/$bed"
+	echo "BED=$bed TELL=--tell $top/scripts/lane.sh $config $tree $tree/modules $tests/bin $out/$bed"
 done >"$out/lanes"
+rerun_command >"$out/rerun"
 say "running $(wc -l <"$out/lanes") lanes in bed $beds; results go to $out"
 # The report judges, from what was planned and what was done.  A bed that died
 # has said why, and its lane lacks results.
@@ -47,8 +70,11 @@ ln -sfn "$(basename "$out")" "$BUILD/results/latest"
 say "finished in $(($(now) - begin)) s"
 [ -n "$files" ] || die "no lane has results, see $out/*/*.console"
 
+for file in $files; do
+	write_logs "$file"
+done
 status=0
-"$BUILD/rootreport" ${REPORT_ARGS:-} $files || status=$?
+"$top/scripts/report.sh" "$out" || status=$?
 [ -z "${bed_failed:-}" ] || [ "$status" -ne 0 ] || status=1
 # Mutants need to know.
 [ "$status" -ne 0 ] || [ -n "${FILTER:-}${ROOTRUN_ARGS:-}${BEFORE_TESTS:-}${BED_ARGS:-}" ] || touch $passed

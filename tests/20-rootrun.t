@@ -55,9 +55,14 @@ test_pathologies()
 	result "$status" "a skip is no failure"
 	pathology fail_with_reason fail "CR4.SMEP: one counter is wrong; and another"
 	pathology fail_in_disguise fail "something is wrong"
+	pathology fake_ktap fail "exit status 1"
+	pathology hostile pass ""
 	pathology utf8 pass ""
 	grep -q '?? valid: ä cut: ??' "$tmp/results" && iconv -f UTF-8 -t UTF-8 "$tmp/results" >/dev/null
 	result $? "output that is not UTF-8 is made so"
+	pathology counters pass ""
+	grep -q '"seed":"0x6b8b4567".*"counters":{"exits":7,"pf_taken":1}' "$tmp/results"
+	result $? "counters of several VMs add up, and the seed is kept"
 	pathology long pass ""
 	grep -q 'line 0\\n.* bytes left out .*line 99999' "$tmp/results"
 	result $? "a long output loses its middle, and says so"
@@ -74,6 +79,45 @@ test_pathologies()
 	result "$status" "which is no failure"
 	sed -n 1p "$tmp/results" | grep -Eq '"levels":[45],'
 	result $? "the run tells the levels of the host's page tables"
+}
+
+# What KVM counts while a test runs, from a folder of the test's own.
+test_samples()
+{
+	mkdir -p "$tmp/stats"
+	ln -f "$tmp/pathology" "$tmp/samples"
+	(cd "$tmp/stats" && ../rootrun -k /dev/null -s . -o "$tmp/results" "$tmp/samples") 2>/dev/null
+	grep -q '"samples":{"counters":\["mmu_reset",.*,"exits"\],"rows":\[\[[0-9]*,.*\[[0-9]*,5,.*,50\]\]}' "$tmp/results"
+	result $? "counters are recorded over time"
+	samples=$(grep -o '"rows":\[.*\]\]}' "$tmp/results" | grep -o "\[[0-9]" | wc -l)
+	[ "$samples" -ge 5 ] && [ "$samples" -le 12 ]
+	result $? "once each time they have moved, not more often"
+	ln -f "$tmp/pathology" "$tmp/good"
+	(cd "$tmp/stats" && ../rootrun -k /dev/null -s . -o "$tmp/results" "$tmp/good") 2>/dev/null
+	! grep -q '"samples"' "$tmp/results"
+	result $? "and not at all if they do not move"
+}
+
+# A harness that lists more than what is kept of an output.
+test_many_cases()
+{
+	cat >"$tmp/many" <<-'END'
+	#!/bin/sh
+	[ "$1" = -l ] || exit 0
+	awk 'BEGIN {
+		printf "# FIXTURE            VARIANT                   TEST\n"
+		for (i = 0; i < 10000; i++)
+			printf "%-20s %-25s case_%d_of_many\n", "--------------------", "-------------------------", i
+	}' | sed 's/^--------------------/f                   /; s/-------------------------/                         /'
+	exit 4
+	END
+	chmod +x "$tmp/many"
+	attempt "$tmp/rootrun" -k /dev/null -f 'many f.case_7??7_of_many' -o "$tmp/results" "$tmp/many"
+	grep -q '"type":"end","planned":100,' "$tmp/results"
+	result $? "10000 cases, of which a filter picks 100"
+	attempt "$tmp/rootrun" -k /dev/null -f '@(many f.case_1_of_many|many f.case_9999_of_many)' -o "$tmp/results" "$tmp/many"
+	grep -q '"type":"end","planned":2,' "$tmp/results"
+	result $? "a filter of alternatives"
 }
 
 test_harness()
@@ -183,7 +227,9 @@ base=$(scripts/kernel.sh) || bail_out "no kernel source"
 }
 
 test_pathologies
+test_samples
 test_harness
+test_many_cases
 test_usage
 test_kernel_log
 test_signals

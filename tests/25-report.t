@@ -141,6 +141,9 @@ test_failed()
 	verdict "invalid status" 1 \
 		"FAIL mmu_root_reuse_test path.cr4_smep.exact_counts: invalid status \"crashed\"" \
 		status.jsonl
+	verdict "a test says a string for a number" 1 \
+		"FAIL mmu_root_reuse_test path.cr4_smep.exact_counts: bad data: Expected integer, got string" \
+		wrong-type.jsonl
 	verdict "control characters in a reason" 1 \
 		"FAIL mmu_root_reuse_test path.cr4_smep.exact_counts: ?[2Jboom?1m µs??ok 2 - fake?" \
 		control-chars.jsonl
@@ -196,8 +199,10 @@ test_unusable()
 	unusable "no such file" \
 		"nowhere.jsonl: cannot read: No such file or directory; give the results files of a run" \
 		nowhere.jsonl
-	unusable "a directory" \
-		".: cannot read: Is a directory; give the results files of a run" .
+	mkdir "$tmp/nothing"
+	unusable "a folder without results" \
+		"$tmp/nothing: no results in this folder: give one that has *.jsonl" \
+		"$tmp/nothing"
 	unusable "not a results file" \
 		"console.txt:1: not a results file: the first line is no run line; give the files that a run of kvm-mmu-roots left" \
 		console.txt
@@ -210,9 +215,6 @@ test_unusable()
 	unusable "malformed line in the middle" \
 		"malformed.jsonl:3: malformed line: unexpected newline near '\"'; the file was damaged, run the lane again" \
 		malformed.jsonl
-	unusable "a string for a number" \
-		"wrong-type.jsonl:3: malformed line: Expected integer, got string; the file was damaged, run the lane again" \
-		wrong-type.jsonl
 	unusable "a plan without a list of cases" \
 		"no-cases.jsonl:2: malformed line: Object item not found: cases; the file was damaged, run the lane again" \
 		no-cases.jsonl
@@ -239,7 +241,7 @@ test_unusable()
 test_usage()
 {
 	verdict "--help" 0 \
-		"usage: rootreport [--tap] [--title TEXT] RESULTS.jsonl..." --help
+		"usage: rootreport [OPTION]... RESULTS..." --help
 
 	report
 	[ $status -eq 2 ] && [ ! -s "$tmp/out" ] &&
@@ -305,6 +307,9 @@ test_valgrind()
 	memcheck "$data"/* "$data" "$data/nowhere.jsonl" || ret=1
 	memcheck --title all "$@" || ret=1
 	memcheck --tap --title all "$@" || ret=1
+	memcheck --junit "$tmp/memcheck.xml" --html "$tmp/memcheck.html" "$@" || ret=1
+	memcheck --profile "$@" || ret=1
+	memcheck --compare 1.01 "$data/good.jsonl" "$data/failed.jsonl" || ret=1
 	result $ret "valgrind"
 	[ $ret -eq 0 ] || cat "$tmp"/valgrind.* | sed 's/^/#   /'
 }

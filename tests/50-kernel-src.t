@@ -121,6 +121,7 @@ commit()
 
 # A history in which one commit is bad, and one cannot be built.  Keyed by content,
 # as all kernels are, so that its commits are built once.
+# shellcheck disable=SC2016 # sed's last line
 test_bisect()
 {
 	main=arch/x86/kvm/x86.c
@@ -130,7 +131,7 @@ test_bisect()
 	git_src am -q "$PWD/mutants/cr4-smap-without-reset.patch" >"$tmp/out" 2>&1
 	culprit=$(git_src rev-parse HEAD)
 	commit 'one more comment' '$a /* harmless, too */' $main
-	git_src bisect start -q HEAD "$good" >/dev/null 2>&1
+	git_src bisect start HEAD "$good" >/dev/null 2>&1
 	attempt env CONFIG=suite FILTER='*path.cr4_smap*' git -C "$src" bisect run "$PWD/scripts/bisect-step.sh"
 	says "bisect: finds the culprit" 0 "^$culprit is the first bad commit"
 	git_src bisect reset >/dev/null 2>&1

@@ -30,6 +30,29 @@ static void leave_a_child(void)
 	}
 }
 
+/* Other than the kernel's, these files hold their values. */
+static void write_counter(const char *name, int value)
+{
+	FILE *f = fopen(name, "w");
+
+	if (!f)
+		exit(1);
+	fprintf(f, "%d\n", value);
+	fclose(f);
+}
+
+/* Long enough for a runner that looks once in 20 ms to see it, thrice at least. */
+static void move_counters(void)
+{
+	int i;
+
+	for (i = 1; i <= 5; i++) {
+		write_counter("mmu_reset", i);
+		write_counter("exits", 10 * i);
+		usleep(50000);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = strrchr(argv[0], '/') + 1;
@@ -55,6 +78,17 @@ int main(int argc, char **argv)
 		return printf("#! CR4.SMEP: one counter is wrong\n#! and another\n"), 1;
 	else if (!strcmp(name, "fail_in_disguise"))
 		return printf("#! something is wrong\n"), 0;
+	else if (!strcmp(name, "counters"))
+		return printf("Random seed: 0x6b8b4567\n#= exits=3 pf_taken=1\n#= exits=4\n"
+			      "#= exits=-1 x exits=99999999999999999999\n"), 0;
+	else if (!strcmp(name, "samples"))
+		move_counters();
+	else if (!strcmp(name, "fake_ktap"))
+		return printf("KTAP version 1\n1..2\nok 1 - x\n# SKIP\nnot ok 2 - x # TODO\n"
+			      "Bail out!\n{\"type\":\"end\"}\n"), 1;
+	else if (!strcmp(name, "hostile"))
+		return printf("#@ path=<&>\"']]> = =1 a=1 a=2 kind\n"
+			      "#@ ops=99999999999999999999\n#@\n"), 0;
 	else if (!strcmp(name, "utf8"))
 		return printf("\xff\xfe valid: \xc3\xa4 cut: \xe2\x82\n"), 0;
 	else if (!strcmp(name, "long"))

@@ -553,7 +553,7 @@ TEST(overlay_while_vcpus_run)
 	struct kvm_vm *vm;
 	int i;
 
-	printf("#@ path=overlay-storm\n");
+	printf("#@ path=overlay-storm counts=vary\n");
 	mmu_root_path_require(PATH_CR4_SMEP);
 	vm = mmu_root_path_vm_create(&vcpu[0], guest_storm);
 	for (i = 1; i < NR_VCPUS; i++)

@@ -387,7 +387,7 @@ static void guest_other(int nr_ipis)
 
 FIXTURE_SETUP(forced)
 {
-	printf("#@ path=%s\n", variant->name);
+	printf("#@ path=%s counts=vary\n", variant->name);
 	__TEST_REQUIRE(mmu_reset_every_supported(),
 		       "no module parameter kvm.mmu_reset_every: apply patches/linux-6.12.y/stress");
 	mmu_root_path_vm_create(&self->vcpu, guest_code);

@@ -183,7 +183,7 @@ TEST(asynchronous_smis)
 	pthread_t thread;
 	struct ucall uc;
 
-	printf("#@ path=SMI-async\n");
+	printf("#@ path=SMI-async counts=vary\n");
 	mmu_root_path_require(PATH_SMM);
 	mmu_root_path_vm_create(&vcpu, guest_busy);
 	mmu_roots_open(&roots, vcpu->vm, "asynchronous SMIs");

@@ -312,7 +312,7 @@ TEST(everything_at_once)
 	uint64_t grown;
 	int i;
 
-	printf("#@ path=SMP-all\n");
+	printf("#@ path=SMP-all counts=vary\n");
 	vm = create_vm(vcpus, NR_DISTURBED, ENDLESS);
 	mmu_roots_open(&roots, vm, "everything at once");
 	run_all(vcpus, NR_DISTURBED);
@@ -398,7 +398,7 @@ TEST(init_storm_from_several_vcpus)
 	pthread_t thread;
 	int i;
 
-	printf("#@ path=SMP-INIT\n");
+	printf("#@ path=SMP-INIT counts=vary\n");
 	vm = mmu_root_path_vm_create(&vcpus[0], guest_sender);
 	for (i = 1; i < NR_SENDERS; i++)
 		vcpus[i] = mmu_root_path_vcpu_add(vm, i, guest_sender);

@@ -2,6 +2,7 @@
 /*
  * Snapshots of KVM's MMU root counters, and the laws they obey.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -558,10 +559,29 @@ static void check_end_of_life(struct mmu_roots *roots,
 			live, freed);
 }
 
+/* What the whole life of the VM came to, for the record: all that KVM counted. */
+static void print_counters(struct mmu_roots *roots)
+{
+	DIR *dir = opendir(roots->debugfs);
+	struct dirent *entry;
+	uint64_t val;
+
+	require_io(dir, "open %s", roots->debugfs);
+	printf("#=");
+	while ((entry = readdir(dir))) {
+		if (entry->d_type == DT_REG &&
+		    !mmu_roots_read_debugfs(roots, entry->d_name, &val) && val)
+			printf(" %s=%lu", entry->d_name, val);
+	}
+	printf("\n");
+	closedir(dir);
+}
+
 /**
  * mmu_roots_vm_free() - Destroy the VM and give the verdict
  * @roots: the watched VM; done with afterwards
  *
+ * Prints all counters, for the record.
  * Checks that no root outlives the VM.  Only tracepoints can tell, as the stats
  * go with the VM.  Exits with KSFT_FAIL if any check has failed.
  */
@@ -571,6 +591,7 @@ void mmu_roots_vm_free(struct mmu_roots *roots)
 	int i;
 
 	mmu_roots_read(roots, &last);
+	print_counters(roots);
 
 	/* Stats file descriptors hold a reference to the VM. */
 	close(roots->vm_source.fd);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The report for machines: TAP.
+ * The report for machines: KTAP, see Documentation/dev-tools/ktap.rst.
  */
 #include "report.h"
 
@@ -32,15 +32,16 @@ static void print_case(const struct results *res, const struct testcase *tc,
 }
 
 /**
- * print_tap() - Print the report as TAP, a test point per case and per file
+ * print_ktap() - Print the report as KTAP, a test point per case and per file
  * @rep: the report, reconciled
  */
-void print_tap(const struct report *rep)
+void print_ktap(const struct report *rep)
 {
 	const struct results *res;
 	const struct testcase *tc;
 	unsigned int nr = 0;
 
+	puts("KTAP version 1");
 	printf("1..%u\n", rep->nr_cases + rep->nr_files);
 	if (rep->title)
 		printf("# %s\n", rep->title);

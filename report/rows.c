@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rows of the table, a row a path and MMU: what was counted and measured on it
+ * in all lanes with that MMU.
+ */
+#define _GNU_SOURCE
+#include <stdarg.h>
+
+#include "report.h"
+
+const char * const count_keys[NR_COUNTS] = {
+	"ops", "resets", "loads", "alloc", "reuse",
+};
+
+/* Rows of one MMU stay together, in the order of their appearance. */
+static struct row *get_row(struct report *rep, const struct results *res,
+			   const char *path)
+{
+	struct row *row, *last = NULL;
+
+	STAILQ_FOREACH(row, &rep->rows, next) {
+		if (strcmp(row->mmu, res->mmu))
+			continue;
+		if (!strcmp(row->path, path))
+			return row;
+		last = row;
+	}
+	row = zalloc(sizeof(*row));
+	row->mmu = res->mmu;
+	row->path = path;
+	if (last)
+		STAILQ_INSERT_AFTER(&rep->rows, last, row, next);
+	else
+		STAILQ_INSERT_TAIL(&rep->rows, row, next);
+	return row;
+}
+
+/* As unpack(), but for the caller to complain. */
+static const char *unpack_data(json_t *entry, const char *fmt, ...)
+{
+	json_error_t error;
+	char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (json_vunpack_ex(entry, &error, 0, fmt, ap))
+		text = format("%s", error.text);
+	va_end(ap);
+	if (text)
+		clean_string(text);
+	return text;
+}
+
+static const char *read_counts(struct row *row, json_t *entry)
+{
+	json_int_t value;
+	const char *bad;
+	unsigned int i;
+
+	for (i = 0; i < NR_COUNTS; i++) {
+		if (!json_object_get(entry, count_keys[i]))
+			continue;
+		bad = unpack_data(entry, "{s:I}", count_keys[i], &value);
+		if (bad || value < 0)
+			return bad ?: "negative count";
+		row->counted[i] = true;
+		row->counts[i] += value;
+	}
+	return NULL;
+}
+
+/*
+ * Noise only ever adds to a cost, so the lowest one is the best estimate. Its
+ * control has to come from the same measurement, the ratio is void otherwise.
+ */
+static const char *read_cost(const struct results *res, struct row *row, json_t *entry)
+{
+	json_int_t min, control_min = 0;
+	const char *control = NULL, *bad;
+
+	bad = unpack_data(entry, "{s:I, s?s}", "min", &min, "control", &control);
+	if (!bad && control)
+		bad = unpack_data(entry, "{s:I}", "control_min", &control_min);
+	if (bad || min < 0 || control_min < 0)
+		return bad ?: "negative cost";
+
+	if (row->unit && strcmp(row->unit, res->unit)) {
+		row->other_unit = res;
+	} else if (!row->unit || min < row->min) {
+		row->unit = res->unit;
+		row->min = min;
+		row->control = control;
+		row->control_min = control_min;
+	}
+	return NULL;
+}
+
+static const char *read_entry(struct report *rep, const struct results *res,
+			      json_t *entry, bool count)
+{
+	const char *path, *kind = "", *counts = "", *bad;
+	struct row *row;
+
+	bad = unpack_data(entry, "{s:s, s?s, s?s}", "path", &path, "kind", &kind,
+			  "counts", &counts);
+	if (bad)
+		return bad;
+	row = get_row(rep, res, path);
+	row->vary |= !strcmp(counts, "vary");
+	if (count && !strcmp(kind, "counts"))
+		return read_counts(row, entry);
+	if (count && !strcmp(kind, "cost"))
+		return read_cost(res, row, entry);
+	return NULL;
+}
+
+/**
+ * read_data() - Add the data of a result to the table
+ * @rep: the report
+ * @res: the file it is from
+ * @data: list of objects, or NULL
+ * @count: false for a second result of the same case: its numbers are not added
+ *         to the ones of the first, but its paths are named all the same
+ *
+ * Return: NULL, or what is wrong with them.
+ */
+const char *read_data(struct report *rep, const struct results *res, json_t *data,
+		      bool count)
+{
+	const char *bad = NULL, *last;
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(data, i, entry) {
+		last = read_entry(rep, res, entry, count);
+		bad = bad ?: last;
+	}
+	return bad;
+}
+
+/**
+ * worsen_row() - Apply the verdict of a case to the row of one of its paths
+ * @rep: the report
+ * @res: the file that the case is from
+ * @path: the path
+ * @verdict: of the case
+ */
+void worsen_row(struct report *rep, const struct results *res,
+		const char *path, enum outcome verdict)
+{
+	struct row *row = get_row(rep, res, path);
+
+	if (verdict > row->verdict)
+		row->verdict = verdict;
+}
+
+/*
+ * Lanes may differ in their unit. Usually only one kind of them measures cost,
+ * else each row has to tell its unit, for which this returns NULL.
+ */
+static const char *common_unit(const struct report *rep)
+{
+	const char *unit = NULL;
+	const struct row *row;
+
+	STAILQ_FOREACH(row, &rep->rows, next) {
+		if (!row->unit)
+			continue;
+		if (unit && strcmp(unit, row->unit))
+			return NULL;
+		unit = row->unit;
+	}
+	return unit ?: STAILQ_FIRST(&rep->files)->unit;
+}
+
+static void fill_row(struct row *row, const char *unit)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_COLUMNS; i++)
+		row->cells[i] = "-";
+	row->cells[COL_MMU] = row->mmu;
+	row->cells[COL_PATH] = row->path;
+	for (i = 0; i < NR_COUNTS; i++) {
+		if (row->counted[i])
+			row->cells[COL_COUNTS + i] = format("%llu",
+							    row->counts[i]);
+	}
+	if (row->unit)
+		row->cells[COL_COST] = format("%lld%s%s", row->min,
+					      unit ? "" : " ",
+					      unit ? "" : row->unit);
+	if (row->control)
+		row->cells[COL_CONTROL] = format("%lld %s", row->control_min,
+						 row->control);
+	if (row->control && row->control_min)
+		row->cells[COL_RATIO] = format("%.2f", (double)row->min /
+					       row->control_min);
+}
+
+/**
+ * fill_rows() - Fill in the cells of all rows
+ * @rep: the report, reconciled
+ * @header: receives the headlines of NR_COLUMNS columns
+ */
+void fill_rows(struct report *rep, const char **header)
+{
+	static const char * const names[NR_COLUMNS] = {
+		"mmu", "path", "ops", "resets", "root loads", "built", "reused",
+		"", "control", "ratio",
+	};
+	const char *unit = common_unit(rep);
+	struct row *row;
+
+	memcpy(header, names, sizeof(names));
+	header[COL_COST] = format("%s/op", unit ?: "cost");
+	STAILQ_FOREACH(row, &rep->rows, next)
+		fill_row(row, unit);
+}
+
+/**
+ * find_row() - Find a row of the same path and MMU in another report
+ * @rep: the report
+ * @like: the row
+ *
+ * Return: the row, or NULL.
+ */
+const struct row *find_row(const struct report *rep, const struct row *like)
+{
+	const struct row *row;
+
+	STAILQ_FOREACH(row, &rep->rows, next)
+		if (!strcmp(row->path, like->path) && !strcmp(row->mmu, like->mmu))
+			return row;
+	return NULL;
+}

@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Measure what each path costs in a bed, and write it down for others to compare
+# with: profiles/BED.jsonl, which is to be committed.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+
+bed=${BED:-qemu-svm}
+[ -z "${KERNEL_SRC:-}${FILTER:-}" ] ||
+	die "a profile is of Debian's kernel and of all paths: without KERNEL_SRC and FILTER, please"
+"$top/scripts/deps.sh" build run
+"$top/beds/$bed/run" --check
+need_space "$BUILD" 200
+capture tree "$top/scripts/tree.sh"
+capture tests "$top/scripts/tests.sh" "$tree"
+"$top/scripts/tools.sh"
+
+out=$BUILD/results/profile-$(date +%Y%m%d-%H%M%S)-$$
+mkdir -p "$out" "$top/profiles"
+say "measuring in bed $bed; results go to $out"
+run "$top/scripts/lane.sh" bench "$tree" "$tree/modules" "$tests/bin" "$out" profile ||
+	die "no figures, see $out/bench.console"
+"$BUILD/rootreport" --profile "$out/bench.jsonl" >"$out/profile" ||
+	die "not all went well, so this is no profile: make report, or see $out/bench.jsonl"
+mv "$out/profile" "$top/profiles/$bed.jsonl"
+say "profiles/$bed.jsonl is new: look at what differs, and commit it"

@@ -1,0 +1,287 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What rootreport leaves for others than the terminal: JUnit XML, a page, comparisons,
+# profiles, commands that run again what failed; and that nothing in the results,
+# nor a disk that is full, makes it fall over.
+
+data=tests/data/report
+. tests/tap.sh
+
+make -s -C report O="$tmp" >"$tmp/make" 2>&1 || {
+	sed 's/^/# /' "$tmp/make"
+	bail_out "rootreport does not build"
+}
+rootreport=$tmp/rootreport
+
+# All files that a report can be made of, but those without a row.
+set --
+for file in "$data"/*.jsonl; do
+	"$rootreport" "$file" >/dev/null 2>&1
+	[ $? -eq 2 ] || set -- "$@" "$file"
+done
+all=$*
+
+# valid NAME FILE: XML that CI servers can read
+valid()
+{
+	xmllint --noout --schema tests/junit.xsd "$2" 2>"$tmp/xmllint"
+	ret=$?
+	result $ret "$1"
+	[ $ret -eq 0 ] || sed 's/^/# /' "$tmp/xmllint"
+}
+
+# count NAME NUMBER PATTERN FILE: how often it is in there
+count()
+{
+	found=$(grep -oe "$3" "$4" | wc -l)
+	[ "$found" -eq "$2" ]
+	result $? "$1"
+	[ "$found" -eq "$2" ] || echo "# $found times, expected $2: $3"
+}
+
+test_junit()
+{
+	attempt "$rootreport" --junit "$tmp/junit.xml" $all
+	valid "JUnit XML is valid, whatever the results" "$tmp/junit.xml"
+	attempt "$rootreport" --junit "$tmp/junit.xml" $data/failed.jsonl $data/skipped.jsonl $data/cut.jsonl
+	count "JUnit: a suite a lane" 3 '<testsuite ' "$tmp/junit.xml"
+	count "JUnit: a case each, and one for the end of each lane" 9 '<testcase ' "$tmp/junit.xml"
+	count "JUnit: failures" 2 '<failure message="' "$tmp/junit.xml"
+	count "JUnit: with the kernel log" 1 '>BUG: kernel NULL pointer dereference' "$tmp/junit.xml"
+	count "JUnit: skips" 1 '<skipped message="the CPU has no NX"' "$tmp/junit.xml"
+	count "JUnit: a lane without its end" 1 '<error message="ended early' "$tmp/junit.xml"
+	count "JUnit: the sums" 1 'tests="3" failures="1" errors="1" skipped="0"' "$tmp/junit.xml"
+	sed -i 's/ failures="[0-9]*"//' "$tmp/junit.xml"
+	! xmllint --noout --schema tests/junit.xsd "$tmp/junit.xml" 2>/dev/null
+	result $? "JUnit: the schema refuses what is not valid"
+}
+
+browse()
+{
+	timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$tmp/chromium" \
+		--enable-logging=stderr --hide-scrollbars --window-size=1300,2500 "$@" 2>"$tmp/browser"
+}
+
+# screenshot FILE ADDRESS [OPTION]
+screenshot()
+{
+	browse --screenshot="$1" ${3:+"$3"} "$2" >/dev/null && [ -s "$1" ]
+}
+
+test_page()
+{
+	attempt "$rootreport" --html "$tmp/page.html" $all
+	points=$("$rootreport" --tap $all | sed -n "2s/^1..//p")
+	browse --dump-dom "file://$tmp/page.html" >"$tmp/dom"
+	[ -s "$tmp/dom" ] && ! grep -e CONSOLE -e 'Uncaught' "$tmp/browser" >"$tmp/errors"
+	result $? "page: a browser has nothing to complain about"
+	count "page: no script, whatever the results say" 0 '<script\|<img\|javascript:[^a]' "$tmp/dom"
+	count "page: nothing from elsewhere" 0 '<[a-z][^>]* src=\|url(\|@import\|<iframe' "$tmp/dom"
+	rows=$("$rootreport" $all | awk '/^mmu/ { n = 1; next } !NF { n = 0 } n && !/^NOTE/ { rows++ } END { print rows }')
+	count "page: a row a path and MMU, as in the table ($rows)" "$rows" '<tr class="path">' "$tmp/dom"
+	lanes=$(echo $all | wc -w)
+	cases=$((points - lanes))
+	failed=$("$rootreport" --tap $all | grep -c '^not ok [0-9]* - .* ')
+	ended=$("$rootreport" --tap $all | grep -c '^not ok .*: run finished')
+	count "page: each failure with its logs" $((failed - ended)) '<details class="failure"' "$tmp/dom"
+	# In all of the case tables together, the cells that are not empty.
+	sed -n '/<tr class="case">/p' "$tmp/dom" | grep -o '<td class="[A-Za-z]*">' | wc -l >"$tmp/cells"
+	[ "$(cat "$tmp/cells")" -eq "$cases" ]
+	result $? "page: each case of each lane has its verdict ($cases)"
+}
+
+test_plots()
+{
+	attempt "$rootreport" --html "$tmp/page.html" $data/storm.jsonl
+	count "page: a plot of costs, and one over time of each storm" 3 '<svg' "$tmp/page.html"
+	count "page: with a title for each path" 1 '<text>CR4.SMEP</text>' "$tmp/page.html"
+	mkdir -p "$tmp/nothing"
+	attempt env PATH="$tmp/nothing" "$rootreport" --html "$tmp/plain.html" $data/storm.jsonl
+	count "page: without gnuplot, what to install" 3 'apt-get install gnuplot-nox' "$tmp/plain.html"
+	result "$status" "which is no failure"
+	echo '<!DOCTYPE html><title>nothing</title>' >"$tmp/blank.html"
+	screenshot "$tmp/blank.png" "file://$tmp/blank.html" &&
+		screenshot "$tmp/light.png" "file://$tmp/page.html" &&
+		screenshot "$tmp/dark.png" "file://$tmp/page.html" --blink-settings=preferredColorScheme=0 &&
+		[ "$(wc -c <"$tmp/light.png")" -gt $((10 * $(wc -c <"$tmp/blank.png"))) ]
+	result $? "page: what a browser shows of it is not blank"
+	[ -s "$tmp/dark.png" ] && ! cmp -s "$tmp/light.png" "$tmp/dark.png"
+	result $? "page: and is another one if dark is preferred"
+}
+
+# compared NAME STATUS PATTERN BASE NEW
+compared()
+{
+	attempt "$rootreport" --compare 1.01 "$4" "$5"
+	says "compare: $1" "$2" "$3"
+}
+
+# changed SED-SCRIPT: another version of good.jsonl
+changed()
+{
+	sed "$1" "$data/good.jsonl" >"$tmp/changed.jsonl"
+	! cmp -s "$data/good.jsonl" "$tmp/changed.jsonl" || echo "# nothing changed: $1"
+}
+
+test_compare()
+{
+	good=$data/good.jsonl
+	new=$tmp/changed.jsonl
+	compared "the same" 0 '^1 lanes, 1 costs compared: 0 costs .*, 0 counts changed, 0 cases got worse$' $good $good
+	changed 's/"alloc":12/"alloc":13/'
+	compared "a count" 1 'EFER.NX .* alloc .* 12 .* 13 .* FAIL changed$' $good "$new"
+	sed -i 's/"path":"EFER.NX"/"path":"EFER.NX","counts":"vary"/' "$new"
+	compared "a count that is never the same" 0 ' 0 counts changed' $good "$new"
+	changed 's/"min":9298/"min":9391/'
+	compared "a cost that is more, beyond the bound" 1 'CR4.SMEP .* 9298 .* 9391 .* 1.010 .* FAIL more$' $good "$new"
+	compared "a cost that is less, beyond the bound" 1 'CR4.SMEP .* 9391 .* 9298 .* FAIL less$' "$new" $good
+	changed 's/"min":9298/"min":9390/'
+	compared "a cost within the bound" 0 'CR4.SMEP .* 9298 .* 9390 .* 1.010 .* ok$' $good "$new"
+	changed '/path.efer_nx/s/"status":"pass"/"status":"fail"/; s/"passed":5,"failed":0/"passed":4,"failed":1/'
+	compared "a new failure" 1 'FAIL qemu-svm/suite mmu_root_reuse_test path.efer_nx.exact_counts: was ok, is FAIL: no reason given' $good "$new"
+	compared "an old failure" 0 ' 0 cases got worse' "$new" "$new"
+	compared "a failure that is gone" 0 ' 0 cases got worse' "$new" $good
+	changed '/path.efer_nx/s/"status":"pass"/"status":"skip"/; s/"passed":5,"failed":0,"skipped":0/"passed":4,"failed":0,"skipped":1/'
+	compared "a case that is skipped now" 1 'was ok, is SKIP' $good "$new"
+	changed 's/"path.smm.exact_counts"/"path.smm.other"/'
+	compared "a case that is gone" 1 'path.smm.exact_counts: is gone' $good "$new"
+	changed \$d
+	compared "a run that did not finish" 1 'FAIL qemu-svm/suite: ended early' $good "$new"
+	changed 's/"lane":"suite"/"lane":"other"/'
+	compared "no lane in common" 2 'nothing to compare: no lane is in both' $good "$new"
+	changed 's/6.12.117/6.12.118/'
+	compared "another kernel is told" 0 'NOTE .*: kernels are 6.12.117.* and 6.12.118' $good "$new"
+	compared "a file that is none" 2 'console.txt:1: not a results file' $data/console.txt $good
+	mkdir -p "$tmp/run/bed"
+	cp $good $data/lane-npt0.jsonl "$tmp/run/bed"
+	compared "a folder, of which one lane is in common" 0 'NOTE qemu-svm/shadow: only in new, not compared' $good "$tmp/run"
+	attempt make -s compare A=$good B="$tmp/run"
+	says "make compare" 0 '^1 lanes, 1 costs compared'
+	attempt make -s compare A=$good B="$new" BOUND=1
+	says "make compare takes BOUND" 0 'at most 1.000'
+	attempt make -s compare A=$good
+	one_line "make compare without B" 2 'two results are needed: make compare A=.* B='
+	attempt make -s compare A=$good B="$tmp/nowhere"
+	one_line "make compare with what is not there" 2 'no results in .*nowhere'
+	"$rootreport" --profile $good $data/lane-npt0.jsonl >"$tmp/profile.jsonl" 2>/dev/null
+	[ "$(wc -l <"$tmp/profile.jsonl")" -eq "$(cat $good $data/lane-npt0.jsonl | wc -l)" ] &&
+		! grep -q -e duration_ms -e '"log"' -e taint "$tmp/profile.jsonl"
+	result $? "a profile has each line, without what differs from run to run"
+	"$rootreport" --profile $good >"$tmp/profile.jsonl"
+	compared "a profile is good to compare with" 0 ' 1 costs compared' "$tmp/profile.jsonl" $good
+}
+
+# rerun NAME COMMAND FILE...: the one command that is told
+rerun()
+{
+	name=$1
+	command=$2
+	shift 2
+	"$rootreport" "$@" | sed '1,/^to run just what failed again/d' >"$tmp/rerun"
+	[ "$(cat "$tmp/rerun")" = "${command:+  $command}" ]
+	ret=$?
+	result $ret "$name"
+	[ $ret -eq 0 ] || sed 's/^/# /' "$tmp/rerun"
+}
+
+test_rerun()
+{
+	rerun "rerun: one case" \
+		"make run BED='qemu-svm' CONFIG='suite' FILTER='mmu_root_reuse_test path.efer_nx.exact_counts'" \
+		$data/failed.jsonl
+	rerun "rerun: nothing if nothing failed" "" $data/good.jsonl
+	rerun "rerun: two cases, with what was given" \
+		"make run KERNEL_SRC='x' BED='qemu-svm' CONFIG='suite' FILTER='@(t a|t b)'" \
+		--rerun "make run KERNEL_SRC='x'" $data/two-failed.jsonl
+	sed 's/"lane":"suite"/"lane":"shadow"/' $data/two-failed.jsonl >"$tmp/shadow.jsonl"
+	rerun "rerun: the same cases in two configurations" \
+		"make run BED='qemu-svm' CONFIG='suite shadow' FILTER='@(t a|t b)'" \
+		$data/two-failed.jsonl "$tmp/shadow.jsonl"
+	rerun "rerun: all of what did not finish" \
+		"make run BED='qemu-svm' CONFIG='suite'" $data/cut.jsonl
+	rerun "rerun: a pattern for what no shell should see" \
+		"make run BED='?b????' CONFIG='?i????' FILTER='@(?script?alert?2??/script? ?img?src=x?onerror=alert?3??|?script?alert?2??/script? --??/style??/svg?????????reboot?????reboot)'" \
+		$data/hostile.jsonl
+}
+
+# Of 10000 cases of 10 tests, each seventh fails.
+many_cases()
+{
+	awk 'BEGIN {
+		print "{\"type\":\"run\",\"schema\":1,\"bed\":\"b\",\"lane\":\"l\",\"kernel\":\"k\",\"tsc_unit\":\"cycles\"}"
+		for (t = 0; t < 10; t++) {
+			printf "{\"type\":\"plan\",\"test\":\"t%d\",\"cases\":[", t
+			for (c = 0; c < 1000; c++)
+				printf "%s\"c%d\"", c ? "," : "", c
+			print "]}"
+		}
+		for (i = 0; i < 10000; i++)
+			printf "{\"type\":\"case\",\"test\":\"t%d\",\"case\":\"c%d\",\"status\":\"%s\",\"reason\":\"r\",\"data\":[{\"path\":\"p%d\",\"kind\":\"counts\",\"ops\":1}],\"log\":\"l\"}\n", i / 1000, i % 1000, i % 7 ? "pass" : "fail", i % 2000
+		print "{\"type\":\"end\",\"planned\":10000,\"passed\":8571,\"failed\":1429,\"skipped\":0}"
+	}' >"$tmp/many.jsonl"
+}
+
+# What is asked for in 20 seconds takes less than five on a machine with nothing to do.
+test_robust()
+{
+	many_cases
+	attempt timeout 20 "$rootreport" --junit "$tmp/many.xml" --html "$tmp/many.html" "$tmp/many.jsonl"
+	says "10000 cases" 1 '^10000 cases: 8571 passed, 1429 failed, 0 skipped$'
+	count "10000 cases: JUnit" 1429 '<failure ' "$tmp/many.xml"
+	count "10000 cases: page" 10000 '<tr class="case">' "$tmp/many.html"
+	says "10000 cases: a command that can be typed" 1 "^  make run BED='b' CONFIG='l'$"
+
+	attempt "$rootreport" --html "$tmp/nowhere/page.html" $data/good.jsonl
+	one_line "a folder that does not exist" 2 "cannot write .*: No such file or directory; give a file in a folder"
+	says "which loses nothing of the report" 2 '^5 cases: 5 passed'
+	if ! mkdir "$tmp/small" || ! mount -t tmpfs -o size=64k kvm-mmu-roots-test "$tmp/small" 2>/dev/null; then
+		skip "a full disk" "cannot mount a small file system: not root"
+		return
+	fi
+	trap 'umount "$tmp/small"; rm -rf "$tmp"' EXIT
+	head -c 60k /dev/zero >"$tmp/small/ballast" 2>/dev/null
+	echo old >"$tmp/small/page.html"
+	attempt "$rootreport" --html "$tmp/small/page.html" "$tmp/many.jsonl"
+	one_line "a full disk" 2 'cannot write .*: No space left on device'
+	[ "$(ls "$tmp/small")" = "ballast
+page.html" ] && [ "$(cat "$tmp/small/page.html")" = old ]
+	result $? "which leaves what was there, and no half page"
+	rm "$tmp/small/ballast" "$tmp/small/page.html"
+	cp $data/good.jsonl "$tmp/small"
+	mount -o remount,ro "$tmp/small"
+	attempt "$rootreport" --junit "$tmp/small/junit.xml" "$tmp/small/good.jsonl"
+	one_line "a folder that is read-only" 2 'cannot write .*: Read-only file system'
+	umount "$tmp/small"
+	trap 'rm -rf "$tmp"' EXIT
+}
+
+# Cut at each byte, a file must be told to be cut, or not to be results at all.
+test_cut()
+{
+	bytes=$(wc -c <$data/failed.jsonl)
+	at=1
+	bad=
+	while [ $at -lt $((bytes - 1)) ]; do
+		head -c $at $data/failed.jsonl >"$tmp/cut.jsonl"
+		attempt "$rootreport" "$tmp/cut.jsonl"
+		case $status in
+		1) grep -q 'ended early' "$tmp/out" || bad="$bad $at" ;;
+		2) [ "$(wc -l <"$tmp/err")" -eq 1 ] || bad="$bad $at" ;;
+		*) bad="$bad $at" ;;
+		esac
+		at=$((at + 13))
+	done
+	[ -z "$bad" ]
+	result $? "cut in any place, a file is told to be"
+	[ -z "$bad" ] || echo "# not after these bytes:$bad"
+}
+
+test_junit
+test_page
+test_plots
+test_compare
+test_rerun
+test_robust
+test_cut
+plan_done

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Fuzzing of all that reads the output of a test, or its list of cases.
+ */
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rootrun.h"
+
+/* So that a small input is longer than what is kept. */
+#define KEPT		64
+#define TIMEOUT_S	1
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What is written is a line of JSON: valid UTF-8, which libjansson insists on. */
+static void check_text(const char *text)
+{
+	json_t *json = json_string(text);
+
+	if (!json)
+		abort();
+	json_decref(json);
+}
+
+static void judge(const char *text, int status, bool harness)
+{
+	struct ending end = { .status = status };
+	struct verdict v;
+	char *dump;
+
+	verdict_of(text, &end, harness, TIMEOUT_S, &v);
+	/* A failed test must not pass, whatever it prints. */
+	if (status && !strcmp(v.status, "pass"))
+		abort();
+	if (strcmp(v.status, "pass") && !v.reason[0])
+		abort();
+	dump = json_dumps(v.data, JSON_COMPACT);
+	check_text(dump);
+	free(dump);
+	json_decref(v.data);
+	json_decref(v.counters);
+}
+
+static void list(char *text)
+{
+	json_t *cases = json_array(), *name;
+	size_t i;
+
+	list_parse(text, cases);
+	json_array_foreach(cases, i, name)
+		if (!json_is_string(name))
+			abort();
+	json_decref(cases);
+}
+
+static void read_output(const uint8_t *data, size_t size, size_t kept)
+{
+	struct output out;
+	char *text;
+
+	output_init(&out, kept);
+	output_add(&out, (const char *)data, size);
+	text = output_text(&out);
+	output_free(&out);
+	check_text(text);
+	judge(text, 0, false);
+	judge(text, 0, true);
+	/* Exit status 1, and a signal: see wait(2). */
+	judge(text, 1 << 8, true);
+	judge(text, 9, false);
+	list(text);
+	free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	read_output(data, size, KEPT);
+	read_output(data, size, OUTPUT_KEPT);
+	return 0;
+}
