@@ -254,6 +254,19 @@ const struct mmu_root_counts *mmu_root_path_counts(enum mmu_root_path_id path)
 }
 
 /**
+ * mmu_root_smm_is_emulated() - Whether KVM emulates all code in SMM
+ *
+ * A VMX CPU without "unrestricted guest" cannot run code in real mode whose segments
+ * are not those of virtual-8086 mode, as in SMM, see vmx_guest_state_valid().
+ *
+ * Return: true if it does.
+ */
+bool mmu_root_smm_is_emulated(void)
+{
+	return is_restricted();
+}
+
+/**
  * mmu_root_path_exits() - Whether the guest exits when it operates a path
  * @path: the path
  *
@@ -279,6 +292,11 @@ bool mmu_root_path_exits(enum mmu_root_path_id path)
 	}
 }
 
+static bool is_restricted(void)
+{
+	return host_cpu_is_intel && !get_kvm_intel_param_bool("unrestricted_guest");
+}
+
 /**
  * mmu_root_unpaged_cr3_exits() - Whether a guest without paging exits to write CR3
  *
@@ -290,8 +308,7 @@ bool mmu_root_path_exits(enum mmu_root_path_id path)
  */
 bool mmu_root_unpaged_cr3_exits(void)
 {
-	return !kvm_is_tdp_enabled() ||
-	       (host_cpu_is_intel && !get_kvm_intel_param_bool("unrestricted_guest"));
+	return !kvm_is_tdp_enabled() || is_restricted();
 }
 
 /**
