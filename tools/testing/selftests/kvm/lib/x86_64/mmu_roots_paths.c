@@ -253,6 +253,11 @@ const struct mmu_root_counts *mmu_root_path_counts(enum mmu_root_path_id path)
 	return kvm_is_tdp_enabled() ? &p->tdp : &p->shadow;
 }
 
+static bool is_restricted(void)
+{
+	return host_cpu_is_intel && !get_kvm_intel_param_bool("unrestricted_guest");
+}
+
 /**
  * mmu_root_smm_is_emulated() - Whether KVM emulates all code in SMM
  *
@@ -290,11 +295,6 @@ bool mmu_root_path_exits(enum mmu_root_path_id path)
 	default:
 		return true;
 	}
-}
-
-static bool is_restricted(void)
-{
-	return host_cpu_is_intel && !get_kvm_intel_param_bool("unrestricted_guest");
 }
 
 /**
