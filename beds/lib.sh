@@ -5,6 +5,7 @@
 #   bed          its name
 #   bed_about    what it boots in, for --help
 #   bed_results  what the guest writes its results to, for --help
+#   bed_timeout  deadline in seconds, if none is given
 
 # Exit statuses, beside those of scripts/lib.sh.
 EXIT_DIED=1
@@ -29,7 +30,7 @@ usage() {
 	  --append WORDS   added to the kernel's command line
 	  --smp N          CPUs of the guest (default: 1)
 	  --memory MIB     the guest's memory (default: 1024)
-	  --timeout SEC    deadline, in seconds (default: 600)
+	  --timeout SEC    deadline, in seconds (default: $bed_timeout)
 	  --stall SEC      deadline for the next result, in seconds (default: none)
 	  --parallel       run the CPUs in parallel: only for kernels without JUMP_LABEL
 	  --icount         the TSC counts instructions: slower, but it repeats
@@ -69,7 +70,7 @@ need_memory() {
 # --help or --check is all that is wanted.  Calls the bed's check_machine.
 bed_options() {
 	kernel='' initrd='' results='' console='' name=$bed append='' smp=1 memory=1024
-	timeout=600 stall='' icount='' parallel='' tell='' check=''
+	timeout=$bed_timeout stall='' icount='' parallel='' tell='' check=''
 	while [ $# -gt 0 ]; do
 		option=$1
 		shift
@@ -161,7 +162,7 @@ hang() {
 check_deadlines() {
 	[ "$elapsed" -lt "$timeout" ] || hang "$timeout s"
 	[ -n "$stall" ] || return 0
-	size=$(wc -c <"$results" 2>/dev/null) || size=0
+	size=$(wc -c 2>/dev/null <"$results") || size=0
 	if [ "$size" -ne "$last_size" ]; then
 		last_size=$size
 		last_result=$elapsed

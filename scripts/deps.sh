@@ -9,7 +9,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 # dropped from Debian's configuration without pahole.
 packages_build='gcc make libc6-dev flex bison bc libelf-dev libssl-dev dwarves
 	ccache rsync patch cpio xz-utils zstd kmod libjansson-dev libnuma-dev libxml2-dev ca-certificates git'
-packages_run='busybox-static cpio gzip util-linux procps jq gnuplot-nox'
+packages_run='busybox-static cpio gzip zstd util-linux procps jq gnuplot-nox'
 packages_qemu_svm='qemu-system-x86'
 packages_bochs_vmx='bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso
 	bsdutils'

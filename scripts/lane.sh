@@ -26,7 +26,8 @@ esac
 
 initrd=$out/$lane.initrd
 at_exit "rm -f '$initrd'"
-"$top/scripts/initramfs.sh" "$initrd" "$modules" "$tests" "$BUILD/rootrun" <<END
+"$top/scripts/initramfs.sh" "$initrd" "$modules" "$tests" "$BUILD/rootrun" \
+	"$tree/linux/.config" <<END
 BED='$bed'
 LANE='$lane'
 UNIT='$lane_unit'
