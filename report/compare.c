@@ -13,6 +13,7 @@
  * @costs: costs that are in both, in the same unit
  * @beyond: costs that differ by more than the bound
  * @counts: counts that changed
+ * @lines: lines of the table
  * @verdicts: cases that have become worse, are gone, or fail anew
  */
 struct comparison {
@@ -22,6 +23,7 @@ struct comparison {
 	unsigned int costs;
 	unsigned int beyond;
 	unsigned int counts;
+	unsigned int lines;
 	unsigned int verdicts;
 };
 
@@ -58,52 +60,119 @@ static void note_kernels(const struct results *base, const struct results *res)
 		       base->params, res->params);
 }
 
-static void print_line(const struct row *row, const char *what, const char *base,
-		       const char *new, const char *ratio)
+static void print_line(struct comparison *c, const struct results *res, const char *path,
+		       const char *what, json_int_t base, json_int_t new)
 {
-	printf("%-11s  %-24s  %-12s  %12s  %12s  %6s  ", row->mmu, row->path, what,
-	       base, new, ratio);
+	const char *ratio = base ? format("%.3f", (double)new / base) : "-";
+
+	/* Only if there is something below it. */
+	if (!c->lines++)
+		printf("%-20s  %-24s  %-12s  %12s  %12s  %6s  verdict (at most %.3f)\n", "lane",
+		       "path", "what", "base", "new", "ratio", c->rep->bound);
+	printf("%-20s  %-24s  %-12s  %12lld  %12lld  %6s  ",
+	       format("%s/%s", res->bed, res->lane), path, what, base, new, ratio);
 }
 
-static const char *cell_of(const struct row *row, unsigned int i)
+/* Counts of a race, or of a timer, are never the same. */
+static bool varies(const struct testcase *tc, const char *path)
 {
-	return row->counted[i] ? format("%llu", row->counts[i]) : "-";
+	const char *its_path, *counts;
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(tc->data, i, entry) {
+		if (!json_unpack(entry, "{s:s, s:s}", "path", &its_path, "counts", &counts) &&
+		    !strcmp(its_path, path) && !strcmp(counts, "vary"))
+			return true;
+	}
+	return false;
 }
 
-static void compare_counts(struct comparison *c, const struct row *old,
-			   const struct row *row)
+static bool is_of(const json_t *entry, const char *kind, const char *path)
 {
+	const char *its_kind, *its_path;
+
+	return !json_unpack((json_t *)entry, "{s:s, s:s}", "kind", &its_kind, "path", &its_path) &&
+	       !strcmp(its_kind, kind) && !strcmp(its_path, path);
+}
+
+/* A case may tell of a path more than once: the time after @nr others. */
+static json_t *find_entry(const struct testcase *tc, const char *kind, const char *path,
+			  unsigned int nr)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(tc->data, i, entry)
+		if (is_of(entry, kind, path) && !nr--)
+			return entry;
+	return NULL;
+}
+
+/* How many there are before the entry at @end. */
+static unsigned int count_entries(const struct testcase *tc, const char *kind,
+				  const char *path, size_t end)
+{
+	unsigned int nr = 0;
+	size_t i;
+
+	for (i = 0; i < end; i++)
+		nr += is_of(json_array_get(tc->data, i), kind, path);
+	return nr;
+}
+
+static void compare_counts(struct comparison *c, const struct results *res, const char *path,
+			   const json_t *old, const json_t *new)
+{
+	json_int_t a, b;
 	unsigned int i;
 
-	if (old->vary || row->vary)
-		return;
 	for (i = 0; i < NR_COUNTS; i++) {
-		/* A case that was left out is told as such. */
-		if (!old->counted[i] || !row->counted[i] || old->counts[i] == row->counts[i])
+		a = json_integer_value(json_object_get(old, count_keys[i]));
+		b = json_integer_value(json_object_get(new, count_keys[i]));
+		if (a == b)
 			continue;
 		c->counts++;
-		print_line(row, count_keys[i], cell_of(old, i), cell_of(row, i), "-");
+		print_line(c, res, path, count_keys[i], a, b);
 		print_verdict(c->rep, FAIL);
 		puts(" changed");
 	}
 }
 
-static void compare_costs(struct comparison *c, const struct row *old,
-			  const struct row *row)
+static void compare_costs(struct comparison *c, const struct results *res, const char *path,
+			  const json_t *old, const json_t *new)
 {
-	double bound = c->rep->bound;
-	bool more, less;
+	json_int_t a = json_integer_value(json_object_get(old, "min"));
+	json_int_t b = json_integer_value(json_object_get(new, "min"));
+	bool more = b > c->rep->bound * a;
+	bool less = !more && b * c->rep->bound < a;
 
-	if (!old->unit || !row->unit || strcmp(old->unit, row->unit))
-		return;
-	more = row->min > bound * old->min;
-	less = !more && row->min * bound < old->min;
 	c->costs++;
 	c->beyond += more || less;
-	print_line(row, old->unit, format("%lld", old->min), format("%lld", row->min),
-		   old->min ? format("%.3f", (double)row->min / old->min) : "-");
+	print_line(c, res, path, res->unit, a, b);
 	print_verdict(c->rep, more || less ? FAIL : PASS);
 	puts(more ? " more" : less ? " less" : "");
+}
+
+static void compare_data(struct comparison *c, const struct results *base,
+			 const struct results *res, const struct testcase *old,
+			 const struct testcase *tc)
+{
+	const char *kind, *path;
+	json_t *entry, *other;
+	size_t i;
+
+	json_array_foreach(tc->data, i, entry) {
+		if (json_unpack(entry, "{s:s, s:s}", "kind", &kind, "path", &path))
+			continue;
+		other = find_entry(old, kind, path, count_entries(tc, kind, path, i));
+		if (!other)
+			continue;
+		if (!strcmp(kind, "counts") && !varies(old, path) && !varies(tc, path))
+			compare_counts(c, res, path, other, entry);
+		if (!strcmp(kind, "cost") && !strcmp(base->unit, res->unit))
+			compare_costs(c, res, path, other, entry);
+	}
 }
 
 /* Whether there is less to rely on than before. */
@@ -133,8 +202,8 @@ static void tell_worse(struct comparison *c, const struct results *res,
 				     tc->reason));
 }
 
-static void compare_cases(struct comparison *c, const struct results *base,
-			  const struct results *res)
+static void compare_verdicts(struct comparison *c, const struct results *base,
+			     const struct results *res)
 {
 	const struct testcase *tc, *old;
 
@@ -153,32 +222,35 @@ static void compare_cases(struct comparison *c, const struct results *base,
 	}
 }
 
+static void compare_lane(struct comparison *c, const struct results *base,
+			 const struct results *res)
+{
+	const struct testcase *tc, *old;
+
+	STAILQ_FOREACH(tc, &res->cases, next) {
+		old = find_case(base, tc->test, tc->name);
+		if (old)
+			compare_data(c, base, res, old, tc);
+	}
+}
+
+/* What was measured first, as a table. */
 static void compare_lanes(struct comparison *c)
 {
 	const struct results *res, *base;
 
 	STAILQ_FOREACH(res, &c->rep->files, next) {
 		base = find_lane(c->base, res);
+		if (base)
+			compare_lane(c, base, res);
+	}
+	STAILQ_FOREACH(res, &c->rep->files, next) {
+		base = find_lane(c->base, res);
 		if (!base)
 			continue;
 		c->lanes++;
 		note_kernels(base, res);
-		compare_cases(c, base, res);
-	}
-}
-
-static void compare_rows(struct comparison *c)
-{
-	const struct row *row, *old;
-
-	printf("%-11s  %-24s  %-12s  %12s  %12s  %6s  verdict (at most %.3f)\n", "mmu",
-	       "path", "what", "base", "new", "ratio", c->rep->bound);
-	STAILQ_FOREACH(row, &c->rep->rows, next) {
-		old = find_row(c->base, row);
-		if (!old)
-			continue;
-		compare_counts(c, old, row);
-		compare_costs(c, old, row);
+		compare_verdicts(c, base, res);
 	}
 }
 
@@ -195,11 +267,9 @@ int print_comparison(const struct report *base, const struct report *rep)
 {
 	struct comparison c = { .base = base, .rep = rep };
 
-	compare_rows(&c);
-	putchar('\n');
+	compare_lanes(&c);
 	note_lanes(base, rep, "base");
 	note_lanes(rep, base, "new");
-	compare_lanes(&c);
 	if (!c.lanes) {
 		warnx("nothing to compare: no lane is in both; give two runs of the same lanes");
 		return EXIT_UNUSABLE;

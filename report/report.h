@@ -104,7 +104,6 @@ enum column {
 /**
  * struct row - What was counted and measured on a path with an MMU
  * @counted: which counts there are
- * @vary: the counts are never the same in two runs
  * @unit: of the cost; NULL for as long as none was measured
  * @other_unit: a file that measured in another unit
  * @cells: what a table shows, see fill_rows()
@@ -115,7 +114,6 @@ struct row {
 	const char *path;
 	bool counted[NR_COUNTS];
 	unsigned long long counts[NR_COUNTS];
-	bool vary;
 
 	const char *unit;
 	const struct results *other_unit;
@@ -196,7 +194,6 @@ const char *read_data(struct report *rep, const struct results *res,
 		      json_t *data, bool count);
 void worsen_row(struct report *rep, const struct results *res,
 		const char *path, enum outcome verdict);
-const struct row *find_row(const struct report *rep, const struct row *like);
 void fill_rows(struct report *rep, const char **header);
 
 /* table.c */

@@ -98,15 +98,13 @@ static const char *read_cost(const struct results *res, struct row *row, json_t 
 static const char *read_entry(struct report *rep, const struct results *res,
 			      json_t *entry, bool count)
 {
-	const char *path, *kind = "", *counts = "", *bad;
+	const char *path, *kind = "", *bad;
 	struct row *row;
 
-	bad = unpack_data(entry, "{s:s, s?s, s?s}", "path", &path, "kind", &kind,
-			  "counts", &counts);
+	bad = unpack_data(entry, "{s:s, s?s}", "path", &path, "kind", &kind);
 	if (bad)
 		return bad;
 	row = get_row(rep, res, path);
-	row->vary |= !strcmp(counts, "vary");
 	if (count && !strcmp(kind, "counts"))
 		return read_counts(row, entry);
 	if (count && !strcmp(kind, "cost"))
@@ -216,21 +214,4 @@ void fill_rows(struct report *rep, const char **header)
 	header[COL_COST] = format("%s/op", unit ?: "cost");
 	STAILQ_FOREACH(row, &rep->rows, next)
 		fill_row(row, unit);
-}
-
-/**
- * find_row() - Find a row of the same path and MMU in another report
- * @rep: the report
- * @like: the row
- *
- * Return: the row, or NULL.
- */
-const struct row *find_row(const struct report *rep, const struct row *like)
-{
-	const struct row *row;
-
-	STAILQ_FOREACH(row, &rep->rows, next)
-		if (!strcmp(row->path, like->path) && !strcmp(row->mmu, like->mmu))
-			return row;
-	return NULL;
 }

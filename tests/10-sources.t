@@ -18,7 +18,7 @@ done
 # Fitting a header of the kernel's names in user space, and arguments of exec(),
 # look to checkpatch like a driver that does not know better.  libxml2 has its own style.
 ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,STATIC_CONST_CHAR_ARRAY,VOLATILE,CAMELCASE
-for file in runner/*.[ch] report/*.[ch] mutants/*.[ch] tests/bad/*.c; do
+for file in runner/*.[ch] report/*.[ch] mutants/*.[ch] tests/bad/*.c tests/fuzz/*.[ch]; do
 	(cd "$tmp" && "$base/linux/scripts/checkpatch.pl" --strict --no-tree -q \
 		--ignore $ignore -f "$OLDPWD/$file") >"$tmp/log" 2>"$tmp/err"
 	# On standard error it misses the headers of a tree.

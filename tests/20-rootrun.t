@@ -218,6 +218,58 @@ test_signals()
 	result $? "SIGKILL of rootrun ends its test, too"
 }
 
+# Whatever a test does, the runner neither leaks nor reads what it must not.
+test_sanitizers()
+{
+	cc -g -std=gnu11 -fsanitize=address,undefined -fno-sanitize-recover=all \
+		-o "$tmp/sanitized" runner/*.c -ljansson >"$tmp/make" 2>&1 ||
+		bail_out "rootrun does not build with sanitizers"
+	for name in good crash flood orphan skip_with_reason fail_with_reason counters hostile utf8 long; do
+		ln -f "$tmp/pathology" "$tmp/$name"
+	done
+	attempt "$tmp/sanitized" -t $timeout_s -o "$tmp/results" "$tmp/good" "$tmp/crash" \
+		"$tmp/flood" "$tmp/orphan" "$tmp/skip_with_reason" "$tmp/fail_with_reason" \
+		"$tmp/counters" "$tmp/hostile" "$tmp/utf8" "$tmp/long" "$tmp/harness"
+	says "no leak, nor anything else that ASan and UBSan see" 1 '^\[19/19\] '
+	! grep -e Sanitizer -e 'runtime error' "$tmp/err"
+	result $? "and no report of them"
+}
+
+# The keys of a results file are those that docs/results.md has.
+test_documentation()
+{
+	ln -f "$tmp/pathology" "$tmp/counters"
+	"$tmp/rootrun" -k /dev/null -s "$tmp/stats" -o "$tmp/results" "$tmp/counters" "$tmp/warns" 2>/dev/null
+	{ grep -o '"[a-z_]*":' "$tmp/results" | tr -d '":' | sort -u
+	  # Samples need counters that move; data and counters have keys of the tests.
+	  echo samples; } | grep -vx -e exits -e pf_taken -e path >"$tmp/keys"
+	missing=$(while read -r key; do grep -q "\`$key\`" docs/results.md || echo "$key"; done <"$tmp/keys")
+	[ -s "$tmp/keys" ] && [ -z "$missing" ]
+	result $? "each key is in docs/results.md"
+	[ -z "$missing" ] || echo "# not there:" $missing
+}
+
+test_full_disk()
+{
+	attempt "$tmp/rootrun" -k /dev/null -o "$tmp/nowhere/results" "$tmp/good"
+	one_line "a folder that does not exist" 2 'nowhere/results: No such file or directory'
+	if ! small_disk; then
+		skip "a full disk, in the middle of a run" "cannot mount a small file system: not root"
+		return
+	fi
+	ln -f "$tmp/pathology" "$tmp/long"
+	ln -f "$tmp/pathology" "$tmp/good"
+	# The second long one does not fit.
+	attempt "$tmp/rootrun" -k /dev/null -o "$tmp/small/results" "$tmp/good" "$tmp/long" "$tmp/long"
+	says "a full disk, in the middle of a run" 2 'cannot write results: No space left'
+	make -s -C report O="$tmp" >/dev/null 2>&1
+	attempt "$tmp/rootreport" "$tmp/small/results"
+	says "what was written before is told" 1 '^FAIL .*results: ended early: cut in the middle of line'
+	mount -o remount,ro "$tmp/small"
+	attempt "$tmp/rootrun" -k /dev/null -o "$tmp/small/other" "$tmp/good"
+	one_line "a folder that is read-only" 2 'other: Read-only file system'
+}
+
 base=$(scripts/kernel.sh) || bail_out "no kernel source"
 { make -s -C runner O="$tmp" CFLAGS='-O2 -Werror' &&
   cc -Wall -o "$tmp/pathology" tests/bad/pathology.c &&
@@ -233,4 +285,7 @@ test_many_cases
 test_usage
 test_kernel_log
 test_signals
+test_sanitizers
+test_documentation
+test_full_disk
 plan_done

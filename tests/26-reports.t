@@ -59,7 +59,7 @@ test_junit()
 
 browse()
 {
-	timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$tmp/chromium" \
+	timeout 180 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$tmp/chromium" \
 		--enable-logging=stderr --hide-scrollbars --window-size=1300,2500 "$@" 2>"$tmp/browser"
 }
 
@@ -222,11 +222,11 @@ many_cases()
 	}' >"$tmp/many.jsonl"
 }
 
-# What is asked for in 20 seconds takes less than five on a machine with nothing to do.
+# What has two minutes takes two seconds on a machine with nothing else to do.
 test_robust()
 {
 	many_cases
-	attempt timeout 20 "$rootreport" --junit "$tmp/many.xml" --html "$tmp/many.html" "$tmp/many.jsonl"
+	attempt timeout 120 "$rootreport" --junit "$tmp/many.xml" --html "$tmp/many.html" "$tmp/many.jsonl"
 	says "10000 cases" 1 '^10000 cases: 8571 passed, 1429 failed, 0 skipped$'
 	count "10000 cases: JUnit" 1429 '<failure ' "$tmp/many.xml"
 	count "10000 cases: page" 10000 '<tr class="case">' "$tmp/many.html"
@@ -235,11 +235,10 @@ test_robust()
 	attempt "$rootreport" --html "$tmp/nowhere/page.html" $data/good.jsonl
 	one_line "a folder that does not exist" 2 "cannot write .*: No such file or directory; give a file in a folder"
 	says "which loses nothing of the report" 2 '^5 cases: 5 passed'
-	if ! mkdir "$tmp/small" || ! mount -t tmpfs -o size=64k kvm-mmu-roots-test "$tmp/small" 2>/dev/null; then
+	if ! small_disk; then
 		skip "a full disk" "cannot mount a small file system: not root"
 		return
 	fi
-	trap 'umount "$tmp/small"; rm -rf "$tmp"' EXIT
 	head -c 60k /dev/zero >"$tmp/small/ballast" 2>/dev/null
 	echo old >"$tmp/small/page.html"
 	attempt "$rootreport" --html "$tmp/small/page.html" "$tmp/many.jsonl"
@@ -252,8 +251,6 @@ page.html" ] && [ "$(cat "$tmp/small/page.html")" = old ]
 	mount -o remount,ro "$tmp/small"
 	attempt "$rootreport" --junit "$tmp/small/junit.xml" "$tmp/small/good.jsonl"
 	one_line "a folder that is read-only" 2 'cannot write .*: Read-only file system'
-	umount "$tmp/small"
-	trap 'rm -rf "$tmp"' EXIT
 }
 
 # Cut at each byte, a file must be told to be cut, or not to be results at all.

@@ -80,3 +80,12 @@ eventually()
 	done
 	return 1
 }
+
+# small_disk: a file system of 64 KiB, $tmp/small, until the end of the test; fails
+# without root
+small_disk()
+{
+	mkdir -p "$tmp/small"
+	mount -t tmpfs -o size=64k kvm-mmu-roots-test "$tmp/small" 2>/dev/null || return
+	trap 'umount "$tmp/small"; rm -rf "$tmp"' EXIT
+}

@@ -6,10 +6,10 @@
  * that is not a letter, and a process a time is too slow.
  */
 #define _GNU_SOURCE
-#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fuzzer.h"
 #include "report.h"
 
 #define BOUND	1.01
@@ -23,7 +23,7 @@ static int devnull(void)
 	return 0;
 }
 
-static int read_copy(struct report *rep, const uint8_t *data, size_t size)
+static int read_copy(struct report *rep, const unsigned char *data, size_t size)
 {
 	FILE *in = fmemopen((void *)data, size, "r");
 	int ret = read_stream(rep, "fuzz", in);
@@ -41,9 +41,6 @@ static void show(struct report *rep)
 	write_html(rep);
 }
 
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -51,7 +48,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return devnull();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	struct report rep, base;
 

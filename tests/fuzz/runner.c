@@ -3,17 +3,15 @@
  * Fuzzing of all that reads the output of a test, or its list of cases.
  */
 #define _GNU_SOURCE
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzzer.h"
 #include "rootrun.h"
 
 /* So that a small input is longer than what is kept. */
 #define KEPT		64
 #define TIMEOUT_S	1
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What is written is a line of JSON: valid UTF-8, which libjansson insists on. */
 static void check_text(const char *text)
@@ -56,7 +54,7 @@ static void list(char *text)
 	json_decref(cases);
 }
 
-static void read_output(const uint8_t *data, size_t size, size_t kept)
+static void read_output(const unsigned char *data, size_t size, size_t kept)
 {
 	struct output out;
 	char *text;
@@ -75,7 +73,7 @@ static void read_output(const uint8_t *data, size_t size, size_t kept)
 	free(text);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	read_output(data, size, KEPT);
 	read_output(data, size, OUTPUT_KEPT);
