@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Install the Debian packages that a verb needs: deps.sh build|run|test...
+# Install the Debian packages that a verb needs: deps.sh build|run|perf|test...
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -9,10 +9,11 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 # dropped from Debian's configuration without pahole.
 packages_build='gcc make libc6-dev flex bison bc libelf-dev libssl-dev dwarves
 	ccache rsync patch cpio xz-utils zstd kmod libjansson-dev libnuma-dev libxml2-dev ca-certificates git'
-packages_run='busybox-static cpio gzip util-linux procps jq gnuplot-nox'
+packages_run='busybox-static cpio gzip zstd util-linux procps jq gnuplot-nox'
 packages_qemu_svm='qemu-system-x86'
 packages_bochs_vmx='bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso
 	bsdutils'
+packages_perf='linux-perf'
 packages_test="sparse perl shellcheck valgrind libxml2-utils chromium clang libclang-rt-dev
 	$packages_qemu_svm $packages_bochs_vmx"
 
@@ -45,6 +46,7 @@ for verb in "$@"; do
 	case $verb in
 	build) wanted="$wanted $packages_build" ;;
 	run) wanted="$wanted $packages_run $(packages_beds)" ;;
+	perf) wanted="$wanted $packages_perf" ;;
 	test) wanted="$wanted $packages_test" ;;
 	*) die "deps.sh: no such verb: $verb" ;;
 	esac

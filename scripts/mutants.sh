@@ -17,15 +17,28 @@ unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS CONFIG
 bed=${BED:-qemu-svm}
 begin=$(now)
 "$top/scripts/deps.sh" build run
-"$top/beds/$bed/run" --check
+bed_check "$bed"
+[ -z "$target" ] ||
+	die "a mutant can take the machine with it: make mutants in a bed that boots, e.g. BED=qemu-svm"
 need_space "$CACHE" 1500
 "$top/scripts/tools.sh"
 
+# mutant_bed PATCH: where it shows.
+mutant_bed() {
+	sed -n '/^diff --git/q; s/^Bed: //p' "$1" | grep . || echo qemu-svm
+}
+
 patches=
 for name in ${MUTANTS:-$(cd "$top/mutants" && ls ./*.patch | sed 's|^./||; s/\.patch$//')}; do
-	[ -r "$top/mutants/$name.patch" ] || die "no such mutant: $name: see mutants/*.patch"
-	patches="$patches $top/mutants/$name.patch"
+	patch=$top/mutants/$name.patch
+	[ -r "$patch" ] || die "no such mutant: $name: see mutants/*.patch"
+	if [ "$(mutant_bed "$patch")" = "$bed" ]; then
+		patches="$patches $patch"
+	elif [ -n "${MUTANTS:-}" ]; then
+		die "mutant $name does not show in bed $bed: BED=$(mutant_bed "$patch")"
+	fi
 done
+[ -n "$patches" ] || die "no mutant shows in bed $bed"
 
 out=$BUILD/results/mutants-$$
 mkdir -p "$out"

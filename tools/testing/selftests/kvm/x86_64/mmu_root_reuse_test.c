@@ -33,6 +33,11 @@ static const struct mmu_root_counts init_tdp = {
 	.resets = 4, .loads = 4, .found = 4, .roots = 1,
 };
 
+/* The same, and CR3, whose PGD is the current one. */
+static const struct mmu_root_counts init_tdp_restricted = {
+	.resets = 4, .loads = 4, .found = 4, .hits = 1, .roots = 1,
+};
+
 /* The same, and CR3; all but the last of five loads have four PAE roots. */
 static const struct mmu_root_counts init_shadow = {
 	.resets = 4, .loads = 5, .found = 4 * 4 + 1, .misses = 1, .roots = 4 + 1,
@@ -96,6 +101,18 @@ FIXTURE_TEARDOWN(path)
 	mmu_roots_vm_free(&self->roots);
 }
 
+/* Half of it is enough: interrupts of the host exit, too, whatever the guest does. */
+static void check_exits(struct mmu_roots *roots, enum mmu_root_path_id path, uint64_t exits)
+{
+	if (mmu_root_path_exits(path))
+		mmu_roots_check(roots, exits >= NR_OPS,
+				"%lu exits, expected one for each of %u operations",
+				exits, NR_OPS);
+	else
+		mmu_roots_check(roots, exits < NR_OPS / 2,
+				"%lu exits, expected none for %u operations", exits, NR_OPS);
+}
+
 TEST_F(path, exact_counts)
 {
 	const struct mmu_root_counts *counts = mmu_root_path_counts(variant->id);
@@ -111,6 +128,7 @@ TEST_F(path, exact_counts)
 	mmu_roots_report(mmu_root_paths[variant->id].name, NR_OPS, &warm, &storm);
 	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts->roots);
 	mmu_roots_expect_storm(roots, &warm, &storm, counts, NR_OPS);
+	check_exits(roots, variant->id, storm.stat[EXITS] - warm.stat[EXITS]);
 
 	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
 	mmu_roots_check(roots, uc.args[1] == mmu_root_path_checksum(self->vcpu->vm),
@@ -580,7 +598,8 @@ TEST_F(init, exact_counts)
 	mmu_roots_read(roots, &storm);
 	sync_global_from_guest(self->ap->vm, nr_ap_starts);
 
-	counts = kvm_is_tdp_enabled() ? &init_tdp : &init_shadow;
+	counts = !kvm_is_tdp_enabled() ? &init_shadow :
+		 mmu_root_unpaged_cr3_exits() ? &init_tdp_restricted : &init_tdp;
 	mmu_roots_report("INIT-SIPI-SIPI", NR_INITS, &warm, &storm);
 	/* And twice before the storm. */
 	mmu_roots_check(roots, nr_ap_starts == NR_INITS + 2,

@@ -324,6 +324,7 @@ static void setup(struct walk *w)
 	};
 	mmu_roots_model_init(&w->model, mmu_root_mmu(), w->model_zap_all,
 			     w->nr_vcpus, &initial);
+	w->model.unpaged_cr3_exits = mmu_root_unpaged_cr3_exits();
 	mmu_roots_open(&w->roots, vm, NAME);
 }
 

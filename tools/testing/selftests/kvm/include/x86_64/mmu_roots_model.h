@@ -107,6 +107,7 @@ struct mmu_roots_table {
  * struct mmu_roots_model - A VM, as far as roots are concerned
  * @mmu: which MMU builds the roots
  * @zap_all: the VM has KVM_X86_QUIRK_SLOT_ZAP_ALL
+ * @unpaged_cr3_exits: mmu_root_unpaged_cr3_exits(); false after initialization
  * @nr_vcpus: number of vCPUs
  * @initial: registers of each vCPU to begin with, and after INIT-SIPI-SIPI
  * @vcpu: the vCPUs
@@ -118,6 +119,7 @@ struct mmu_roots_table {
 struct mmu_roots_model {
 	enum mmu_root_mmu mmu;
 	bool zap_all;
+	bool unpaged_cr3_exits;
 	unsigned int nr_vcpus;
 	struct mmu_roots_regs initial;
 	struct mmu_roots_model_vcpu vcpu[MMU_ROOTS_MODEL_VCPUS];

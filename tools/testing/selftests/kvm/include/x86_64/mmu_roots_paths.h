@@ -107,6 +107,9 @@ static const uint8_t mmu_root_fep[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
 #define MMU_ROOT_DATA_WORDS	(MMU_ROOT_DATA_PAGES * 4096 / sizeof(uint64_t))
 
 const struct mmu_root_counts *mmu_root_path_counts(enum mmu_root_path_id path);
+bool mmu_root_smm_is_emulated(void);
+bool mmu_root_unpaged_cr3_exits(void);
+bool mmu_root_path_exits(enum mmu_root_path_id path);
 void mmu_root_path_require(enum mmu_root_path_id path);
 struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code);
 struct kvm_vcpu *mmu_root_path_vcpu_add(struct kvm_vm *vm, uint32_t id, void *guest_code);

@@ -342,8 +342,9 @@ static void write_cr0(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 }
 
 /*
- * kvm_set_cr3(): with TDP, KVM doesn't see the guest write CR3.  If the guest has
- * its paging off, no PGD is looked for: nothing in prev_roots[] is like that.
+ * kvm_set_cr3(): with TDP, KVM doesn't see the guest write CR3, but on some CPUs if
+ * its paging is off.  With shadow paging, if the guest has its paging off, no PGD is
+ * looked for: nothing in prev_roots[] is like that.
  */
 static void write_cr3(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 		      unsigned int pgd)
@@ -351,8 +352,13 @@ static void write_cr3(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 	bool changed = v->regs.pgd != pgd;
 
 	v->regs.pgd = pgd;
-	if (changed && !is_tdp(m))
+	if (!changed)
+		return;
+
+	if (!is_tdp(m))
 		new_pgd(m, v, is_paging(v) ? paging_key(v) : nonpaging_key(v, 0));
+	else if (m->unpaged_cr3_exits && !is_paging(v))
+		new_pgd(m, v, tdp_key(v));
 }
 
 /* kvm_post_set_cr4() */

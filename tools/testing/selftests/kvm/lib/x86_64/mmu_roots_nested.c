@@ -95,7 +95,7 @@ const char *mmu_root_nested_name(const char *name)
 		return name;
 
 	TEST_ASSERT(strlen(name) < sizeof(buf), "a long name: %s", name);
-	strcpy(buf, name);
+	snprintf(buf, sizeof(buf), "%s", name);
 	npt = strstr(buf, "+NPT");
 	if (npt)
 		memcpy(npt, "+EPT", strlen("+EPT"));

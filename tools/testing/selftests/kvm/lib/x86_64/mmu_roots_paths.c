@@ -253,6 +253,64 @@ const struct mmu_root_counts *mmu_root_path_counts(enum mmu_root_path_id path)
 	return kvm_is_tdp_enabled() ? &p->tdp : &p->shadow;
 }
 
+static bool is_restricted(void)
+{
+	return host_cpu_is_intel && !get_kvm_intel_param_bool("unrestricted_guest");
+}
+
+/**
+ * mmu_root_smm_is_emulated() - Whether KVM emulates all code in SMM
+ *
+ * A VMX CPU without "unrestricted guest" cannot run code in real mode whose segments
+ * are not those of virtual-8086 mode, as in SMM, see vmx_guest_state_valid().
+ *
+ * Return: true if it does.
+ */
+bool mmu_root_smm_is_emulated(void)
+{
+	return is_restricted();
+}
+
+/**
+ * mmu_root_path_exits() - Whether the guest exits when it operates a path
+ * @path: the path
+ *
+ * SVM intercepts writes of CR0 that change more than CR0.TS and CR0.MP, and all of
+ * CR4, see init_vmcb().  VMX exits if a bit changes that the host owns: with EPT the
+ * guest owns CR0.WP and CR4.PGE, see vmx_l1_guest_owned_cr0_bits() and
+ * set_cr4_guest_host_mask().
+ *
+ * Return: true if each operation is an exit.
+ */
+bool mmu_root_path_exits(enum mmu_root_path_id path)
+{
+	switch (path) {
+	case PATH_CR0_REWRITE:
+		return false;
+	case PATH_CR4_REWRITE:
+		return !host_cpu_is_intel;
+	case PATH_CR0_WP:
+	case PATH_CR4_PGE:
+		return !host_cpu_is_intel || !kvm_is_tdp_enabled();
+	default:
+		return true;
+	}
+}
+
+/**
+ * mmu_root_unpaged_cr3_exits() - Whether a guest without paging exits to write CR3
+ *
+ * With shadow paging, all guests do.  A VMX CPU without "unrestricted guest" always
+ * has its paging on, and KVM a CR3 of its own there if the guest has not, see
+ * vmx_set_cr0().
+ *
+ * Return: true if it does, i.e. KVM looks for another PGD.
+ */
+bool mmu_root_unpaged_cr3_exits(void)
+{
+	return !kvm_is_tdp_enabled() || is_restricted();
+}
+
 /**
  * mmu_root_path_require() - Skip the test if KVM cannot operate a path here
  * @path: the path

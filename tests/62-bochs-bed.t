@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What bed bochs-vmx does of its own: guests that go wrong, and runs that are killed.
+
+. tests/tap.sh
+
+tree=$(scripts/tree.sh) && tests=$(scripts/tests.sh "$tree") && scripts/tools.sh ||
+	bail_out "nothing to boot"
+beds/bochs-vmx/run --check || bail_out "bed bochs-vmx does not work here"
+
+# Names this test's beds, to tell them from others on the machine.
+tag=faults-$$
+
+no_bochs()
+{
+	! pgrep -f "bochs-bin.*$tmp" >/dev/null
+}
+
+no_files()
+{
+	! ls -d "$tmp"/*.bochs >/dev/null 2>&1
+}
+
+: >"$tmp/garbage"
+bed="beds/bochs-vmx/run --name $tag --kernel $tmp/garbage --initrd $tmp/garbage --results $tmp/r --console $tmp/c"
+
+test_usage()
+{
+	attempt $bed --smp 2
+	says "more than one CPU" 2 "one CPU only, .*: without --smp and --parallel"
+	attempt $bed --memory 16
+	says "too little memory for the kernel" 2 "--memory: Debian.s kernel needs 256 MiB at least"
+	attempt $bed --fast
+	says "an option that is none" 2 "--fast: no such option"
+}
+
+test_guests()
+{
+	attempt $bed --timeout 20
+	says "a kernel that is none" 124 "the guest hangs: killed after 20 s"
+	eventually 3 no_bochs
+	result $? "a kernel that is none: no process left"
+	no_files
+	result $? "a kernel that is none: no files left but results and console"
+
+	attempt env BED=bochs-vmx BEFORE_TESTS='echo c >/proc/sysrq-trigger' FILTER='*null_exit*' \
+		scripts/lane.sh suite "$tree" "$tree/modules" "$tests/bin" "$tmp" "$tag"
+	says "a guest that panics: why" 1 "died before its tests were done: Kernel panic - not syncing: sysrq triggered crash"
+	no_files
+	result $? "a guest that panics: no files left but results and console"
+}
+
+# start_bed: one that runs until it is killed
+start_bed()
+{
+	setsid $bed >"$tmp/log" 2>&1 </dev/null &
+	run=$!
+	eventually 20 pgrep -f "bochs-bin.*$tmp" >/dev/null
+}
+
+test_interruptions()
+{
+	start_bed
+	kill -TERM $run
+	wait $run
+	result $(($? != 143)) "SIGTERM: exit status 143"
+	eventually 5 no_bochs && no_files
+	result $? "SIGTERM: nothing left"
+
+	start_bed
+	kill -KILL $run
+	wait $run 2>/dev/null
+	eventually 5 no_bochs
+	result $? "SIGKILL: nothing left running"
+}
+
+test_usage
+test_guests
+test_interruptions
+plan_done

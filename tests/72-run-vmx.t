@@ -1,0 +1,6 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The default MMU on an emulated Intel CPU: every case is a test point.
+
+exec env BED=bochs-vmx CONFIG=suite REPORT_ARGS=--tap scripts/run.sh
