@@ -216,8 +216,8 @@ static bool param_is_off(const json_t *params, const char *name)
  * kernel_mmu() - What KVM builds its roots with
  * @params: kernel_params()
  *
- * Return: "TDP" for the TDP MMU, else the parameter that keeps KVM from it; NULL
- * without KVM.
+ * Return: "TDP" for the TDP MMU, else the parameter that keeps KVM from it, or from
+ * running all code of guests on it; NULL without KVM.
  */
 const char *kernel_mmu(const json_t *params)
 {
@@ -228,6 +228,8 @@ const char *kernel_mmu(const json_t *params)
 		return "ept=0";
 	if (param_is_off(params, "kvm.tdp_mmu"))
 		return "tdp_mmu=0";
+	if (param_is_off(params, "kvm_intel.unrestricted_guest"))
+		return "unrestricted_guest=0";
 	return json_object_get(params, "kvm.tdp_mmu") ? "TDP" : NULL;
 }
 

@@ -51,7 +51,7 @@ test_guests()
 	: >"$tmp/garbage"
 	attempt beds/qemu-svm/run --name "$tag" --kernel "$tmp/garbage" --initrd "$tmp/garbage" \
 		--results "$tmp/r" --console "$tmp/c" --timeout 20
-	says "a kernel that is none" 1 "QEMU failed with status"
+	says "a kernel that is none" 1 "the emulator failed with status"
 
 	attempt beds/qemu-svm/run --name "$tag" --kernel "$tree/boot/vmlinuz" --initrd "$tmp/garbage" \
 		--results "$tmp/r" --console "$tmp/c" --timeout 60

@@ -76,7 +76,7 @@ void mmu_root_nested_require(bool nested_paging)
 		return;
 
 	mmu_roots_require_applicable(kvm_is_tdp_enabled(),
-				     "KVM offers nested paging only if it uses it: npt=0");
+				     "KVM offers nested paging only if it uses it itself");
 	__TEST_REQUIRE(host_ops()->has_nested_paging(), "KVM does not offer nested paging");
 }
 
