@@ -26,7 +26,7 @@ start_and_wait()
 
 nothing_runs()
 {
-	! pgrep -f /payload/long >/dev/null
+	! cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\000' '\n' | grep -q '^/payload/long'
 }
 
 # ended NAME STATUS: the run that was signalled
