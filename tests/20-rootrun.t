@@ -245,13 +245,13 @@ test_signals()
 # Whatever a test does, the runner neither leaks nor reads what it must not.
 test_sanitizers()
 {
-	cc -g -std=gnu11 -fsanitize=address,undefined -fno-sanitize-recover=all \
-		-o "$tmp/sanitized" runner/*.c -ljansson >"$tmp/make" 2>&1 ||
+	make -s -C runner O="$tmp/sanitized" LINK='' \
+		CFLAGS='-g -fsanitize=address,undefined -fno-sanitize-recover=all' >"$tmp/make" 2>&1 ||
 		bail_out "rootrun does not build with sanitizers"
 	for name in good crash flood orphan skip_with_reason fail_with_reason counters hostile utf8 long; do
 		ln -f "$tmp/pathology" "$tmp/$name"
 	done
-	attempt "$tmp/sanitized" -t $timeout_s -o "$tmp/results" "$tmp/good" "$tmp/crash" \
+	attempt "$tmp/sanitized/rootrun" -t $timeout_s -o "$tmp/results" "$tmp/good" "$tmp/crash" \
 		"$tmp/flood" "$tmp/orphan" "$tmp/skip_with_reason" "$tmp/fail_with_reason" \
 		"$tmp/counters" "$tmp/hostile" "$tmp/utf8" "$tmp/long" "$tmp/harness"
 	says "no leak, nor anything else that ASan and UBSan see" 1 '^\[19/19\] '
