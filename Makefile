@@ -16,11 +16,17 @@ mutants:	## prove that each planted bug turns its tests red
 bench:		## cost of each path with the patches, beside Debian's own modules
 	@$(S)/bench.sh
 
+perf:		## run tests on this machine under perf, and print what it saw of KVM
+	@$(S)/perf.sh
+
 compare:	## what differs between the results A and B; a gate for CI, see BOUND
 	@$(S)/compare.sh
 
 profile:	## measure the costs in bed BED again, as a reference: profiles/BED.jsonl
 	@$(S)/profile.sh
+
+pack:		## BUILD/host.tar.gz, for a machine that runs tests but builds nothing
+	@$(S)/pack.sh
 
 report:		## the table of the latest run again, its page and its JUnit XML
 	@$(S)/report.sh
@@ -55,6 +61,7 @@ help:		## this text
 	@printf '  %-20s%s\n' \
 	  'BED=$(or $(BED),qemu-svm)' 'where to run: folders of beds/' \
 	  'CONFIG=$(or $(CONFIG),default)' 'what to run: configurations and sets of them, see make configs' \
+	  'RELOAD=$(RELOAD)' '1: bed host may load other modules of KVM, for the time of a run' \
 	  'KERNEL_SRC=$(KERNEL_SRC)' "a kernel tree to use instead of Debian's kernel" \
 	  'FILTER=$(FILTER)' "only cases whose 'test case' matches this pattern" \
 	  'MUTANTS=$(MUTANTS)' 'only these mutants' \
@@ -69,5 +76,5 @@ help:		## this text
 	  'BUILD=$(or $(BUILD),build)' 'folder for programs and results' \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
 
-.PHONY: run test mutants bench compare profile report configs install-into bisect-step check-patches \
+.PHONY: run test mutants bench perf compare pack profile report configs install-into bisect-step check-patches \
 	deps clean clean-cache help

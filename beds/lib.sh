@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Shared by the beds that boot a guest in an emulator: their options, their
+# Shared by beds, most of it by those that boot a guest in an emulator: their options, their
 # deadlines, and what they say of a guest that died.  The interface is in
 # beds/README.md.  Sourced after scripts/lib.sh by a bed that has set
 #   bed          its name
@@ -20,10 +20,12 @@ PROGRESS_S=5
 
 usage() {
 	cat <<-END
-	usage: beds/$bed/run --kernel FILE --initrd FILE --results FILE --console FILE
+	usage: beds/$bed/run --payload FOLDER --kernel FILE --results FILE --console FILE
 	           [--name NAME] [--append WORDS] [--smp N] [--memory MIB]
 	           [--timeout SECONDS] [--stall SECONDS] [--icount] [--parallel] [--tell]
-	Boots KERNEL with INITRD, which runs tests and powers off, in $bed_about.
+	Boots KERNEL, which runs the tests of PAYLOAD and powers off, in $bed_about.
+	  --payload FOLDER modules, tests and what to do with them, see scripts/payload.sh
+	  --initrd FILE    an initramfs, instead of one that is made of PAYLOAD
 	  --results FILE   what the guest writes to $bed_results
 	  --console FILE   the guest's console
 	  --name NAME      what to call this run in messages (default: the bed's name)
@@ -69,7 +71,7 @@ need_memory() {
 # bed_options ARGUMENT...: into variables of the options' names, and ends the bed if
 # --help or --check is all that is wanted.  Calls the bed's check_machine.
 bed_options() {
-	kernel='' initrd='' results='' console='' name=$bed append='' smp=1 memory=1024
+	kernel='' payload='' initrd='' results='' console='' name=$bed append='' smp=1 memory=1024
 	timeout=$bed_timeout stall='' icount='' parallel='' tell='' check=''
 	while [ $# -gt 0 ]; do
 		option=$1
@@ -84,6 +86,7 @@ bed_options() {
 		[ $# -gt 0 ] || bed_die "$option: no such option, or its value is missing: see --help"
 		case $option in
 		--kernel) kernel=$1 ;;
+		--payload) payload=$1 ;;
 		--initrd) initrd=$1 ;;
 		--results) results=$1 ;;
 		--console) console=$1 ;;
@@ -101,11 +104,20 @@ bed_options() {
 	check_machine
 	[ -z "$check" ] || exit 0
 	readable --kernel "$kernel"
-	readable --initrd "$initrd"
+	[ -n "$payload" ] || readable --initrd "$initrd"
+	[ -z "$payload" ] || readable --payload "$payload/lane.conf"
 	[ -n "$results" ] || bed_die "--results is missing"
 	[ -n "$console" ] || bed_die "--console is missing"
 	[ "$memory" -ge "$LEAST_MEMORY_MIB" ] ||
 		bed_die "--memory: Debian's kernel needs $LEAST_MEMORY_MIB MiB at least"
+	[ -z "$payload" ] || make_initrd
+}
+
+# The kernel is where tree.sh has it, beside what it was built from.
+make_initrd() {
+	initrd=${results%.*}.initrd
+	at_exit "rm -f '$initrd'"
+	run "$top/scripts/initramfs.sh" "$payload" "$initrd" "${kernel%/boot/*}/linux/.config"
 }
 
 show_console() {
@@ -150,11 +162,14 @@ stop_emulator() {
 	finish "$emulator_pid" 2>/dev/null || :
 }
 
+# What is meant in messages by what may hang.
+bed_runs='the guest'
+
 # Ends the bed with the first word on why.
 hang() {
 	stop_emulator
 	progress "$elapsed"
-	say "$name: the guest hangs: killed after $1; the end of its console:"
+	say "$name: $bed_runs hangs: killed after $1; the end of its console:"
 	show_console
 	exit "$EXIT_DEADLINE"
 }
@@ -175,9 +190,14 @@ check_deadlines() {
 boot() {
 	# A verdict of an earlier run must not be taken for ours.
 	rm -f "$results" "$console"
-	told=0
 	start "$@" >"$console.emulator" 2>&1
+	supervise
+}
+
+# supervise: what was started, to its end, as above.
+supervise() {
 	emulator_pid=$pid
+	told=0
 	while kill -0 "$emulator_pid" 2>/dev/null; do
 		sleep "$POLL_S"
 		elapsed=$(($(now) - begin))
@@ -209,14 +229,18 @@ is_complete() {
 	[ "${ended:-0}" -gt 0 ] && [ "$ended" = "$(count run)" ]
 }
 
-# bed_run COMMAND...: boot the guest with the emulator's command line, and end the
-# bed with the verdict.
-bed_run() {
-	at_exit "rm -f '$console.emulator'"
+begin_to_wait() {
 	begin=$(now)
 	last=0
 	last_size=0
 	last_result=0
+}
+
+# bed_run COMMAND...: boot the guest with the emulator's command line, and end the
+# bed with the verdict.
+bed_run() {
+	at_exit "rm -f '$console.emulator'"
+	begin_to_wait
 	boot "$@"
 	# Known faults in beds/README.md.  Once, and not when a test has run.
 	if powered_off && [ ! -s "$results" ]; then

@@ -164,6 +164,7 @@ static void emit_run(void)
 	if (mmu)
 		json_object_set_new(run, "mmu", text_json(mmu));
 	json_object_set_new(run, "levels", json_integer(paging_levels()));
+	json_object_set_new(run, "nodes", json_integer(place_nodes()));
 	json_object_set_new(run, "params", params);
 	emit(run);
 }
@@ -361,6 +362,8 @@ static void print_help(FILE *f)
 		"  -l, --lane NAME     part of the run this is, for the record (default: %s)\n"
 		"  -u, --unit UNIT     what the TSC counts here: cycles or instructions\n"
 		"  -k, --kmsg FILE     kernel log (default: /dev/kmsg)\n"
+		"  -c, --cpus LIST     run on these CPUs only, e.g. 2-3,6\n"
+		"  -m, --node N        run on this NUMA node, with memory of it\n"
 		"  -s, --stats DIR     KVM's counters (default: /sys/kernel/debug/kvm)\n"
 		"  -h, --help          this text\n"
 		"Exit status: 0 nothing failed, 1 something failed, 2 nothing could be run.\n",
@@ -384,6 +387,12 @@ static void open_results(const char *path)
 		die(path, strerror(errno));
 }
 
+static void place(const char *why_not, const char *arg)
+{
+	if (why_not)
+		die(arg, why_not);
+}
+
 static void parse_options(int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -396,6 +405,8 @@ static void parse_options(int argc, char **argv)
 		{ "lane", required_argument, NULL, 'l' },
 		{ "unit", required_argument, NULL, 'u' },
 		{ "kmsg", required_argument, NULL, 'k' },
+		{ "cpus", required_argument, NULL, 'c' },
+		{ "node", required_argument, NULL, 'm' },
 		{ "stats", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -403,7 +414,7 @@ static void parse_options(int argc, char **argv)
 	const char *kmsg = "/dev/kmsg", *stats = "/sys/kernel/debug/kvm";
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:t:f:nwb:l:u:k:s:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "o:t:f:nwb:l:u:k:s:c:m:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'o':
 			open_results(optarg);
@@ -431,6 +442,12 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'k':
 			kmsg = optarg;
+			break;
+		case 'c':
+			place(place_on_cpus(optarg), optarg);
+			break;
+		case 'm':
+			place(place_on_node(optarg), optarg);
 			break;
 		case 's':
 			stats = optarg;

@@ -100,6 +100,11 @@ json_t *kernel_params(void);
 const char *kernel_mmu(const json_t *params);
 bool kernel_params_restore(const json_t *before, char *what, size_t size);
 
+/* place.c */
+int place_nodes(void);
+const char *place_on_node(const char *arg);
+const char *place_on_cpus(const char *arg);
+
 /* samples.c */
 void samples_open(const char *path);
 void samples_begin(void);

@@ -5,11 +5,14 @@
 # BOUND is how many times as much a path may cost with the patches.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
+. "$top/scripts/lanes.sh"
 
 [ -z "${KERNEL_SRC:-}" ] ||
 	die "make bench compares with Debian's own modules: without KERNEL_SRC, please"
 "$top/scripts/deps.sh" build run
-"$top/beds/${BED:-qemu-svm}/run" --check
+bed_check "${BED:-qemu-svm}"
+[ -z "$target" ] ||
+	die "make bench boots two kernels, and bed $BED runs the one there is: make run CONFIG=bench BED=$BED"
 need_space "$BUILD" 200
 capture base "$top/scripts/kernel.sh"
 capture tree "$top/scripts/tree.sh"

@@ -19,7 +19,7 @@ export KERNEL_SRC
 machine_is_ready() {
 	(. "$top/scripts/kernel-src.sh" && check_kernel_src "$KERNEL_SRC") &&
 		"$top/scripts/deps.sh" build run && "$top/scripts/tools.sh" &&
-		"$top/beds/${BED:-qemu-svm}/run" --check
+		"$top/beds/${BED:-qemu-svm}/run" --check >/dev/null
 }
 
 machine_is_ready || exit "$EXIT_ABORT"

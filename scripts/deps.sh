@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Install the Debian packages that a verb needs: deps.sh build|run|test...
+# Install the Debian packages that a verb needs: deps.sh build|run|perf|test...
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -13,6 +13,7 @@ packages_run='busybox-static cpio gzip zstd util-linux procps jq gnuplot-nox'
 packages_qemu_svm='qemu-system-x86'
 packages_bochs_vmx='bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso
 	bsdutils'
+packages_perf='linux-perf'
 packages_test="sparse perl shellcheck valgrind libxml2-utils chromium clang libclang-rt-dev
 	$packages_qemu_svm $packages_bochs_vmx"
 
@@ -45,6 +46,7 @@ for verb in "$@"; do
 	case $verb in
 	build) wanted="$wanted $packages_build" ;;
 	run) wanted="$wanted $packages_run $(packages_beds)" ;;
+	perf) wanted="$wanted $packages_perf" ;;
 	test) wanted="$wanted $packages_test" ;;
 	*) die "deps.sh: no such verb: $verb" ;;
 	esac

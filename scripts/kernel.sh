@@ -71,11 +71,7 @@ unpack_image() {
 		tr ' ' '\n' | grep -v '\*$')" >"$base/release"
 	find "$base/image" -name '*.ko*' | while read -r module; do
 		out=$base/modules/$(basename "$module" | sed 's/\.ko.*//').ko
-		case $module in
-		*.xz) xz -dc "$module" >"$out" ;;
-		*.zst) zstd -dcq "$module" >"$out" ;;
-		*) cp "$module" "$out" ;;
-		esac
+		decompress "$module" >"$out"
 	done
 	rm -rf "$base/image"
 }

@@ -5,6 +5,9 @@
 # small one, to which CONFIG adds scripts/kconfig-CONFIG.  Prints a folder like that
 # of tree.sh.
 #
+# KERNEL_TARGET is the release of a kernel that only needs KVM's modules, the one that
+# runs; or "none" if that does not even need these, but for the tests' headers.
+#
 # If the tree is Debian's source but for KVM itself, only KVM's modules are built,
 # and loaded into Debian's kernel: a minute instead of ten.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -105,6 +108,34 @@ build_kernel() {
 	find "$tree/linux" -name ccp.ko -exec cp {} "$tree/modules/" \;
 }
 
+# The configuration of the running kernel, and the versions of its symbols.
+build_for_target() {
+	say "building KVM's modules for the running kernel, $KERNEL_TARGET"
+	mv "$tree/copy" "$tree/linux"
+	installed=/lib/modules/$KERNEL_TARGET/build
+	for file in "${KCONFIG:-}" "$installed/.config" "/boot/config-$KERNEL_TARGET"; do
+		[ ! -r "$file" ] || { cp "$file" "$tree/linux/.config"; break; }
+	done
+	[ -r "$tree/linux/.config" ] ||
+		die "no configuration of $KERNEL_TARGET: give it with KCONFIG=, or install the kernel's headers"
+	step "$tree/prepare.log" "preparing to build modules" "$top/scripts/kmake.sh" \
+		"$tree/linux" "$KERNEL_TARGET" olddefconfig modules_prepare headers
+	cp "$installed/Module.symvers" "$tree/linux/" 2>/dev/null ||
+		! grep -q '^CONFIG_MODVERSIONS=y' "$tree/linux/.config" ||
+		die "no Module.symvers of $KERNEL_TARGET: install the kernel's headers, which have it"
+	step "$tree/modules.log" "building KVM's modules" "$top/scripts/kmake.sh" \
+		"$tree/linux" "$KERNEL_TARGET" KBUILD_MODPOST_WARN=1 M=arch/x86/kvm modules
+	mkdir -p "$tree/modules"
+	echo "$KERNEL_TARGET" >"$tree/release"
+}
+
+build_headers() {
+	mv "$tree/copy" "$tree/linux"
+	configure
+	step "$tree/headers.log" "preparing the headers" "$top/scripts/kmake.sh" "$tree/linux" "" headers
+	mkdir -p "$tree/modules"
+}
+
 build() {
 	need_space "$CACHE" "$NEED_MIB"
 	rm -rf "$tree"
@@ -113,13 +144,17 @@ build() {
 	say "copying $KERNEL_SRC"
 	copy "$tree/copy"
 	apply "$tree/copy"
-	if [ -z "${KCONFIG:-}$config" ] && is_debian_but_for_kvm; then
+	if [ "${KERNEL_TARGET:-}" = none ]; then
+		build_headers
+	elif [ -n "${KERNEL_TARGET:-}" ]; then
+		build_for_target
+	elif [ -z "${KCONFIG:-}$config" ] && is_debian_but_for_kvm; then
 		build_modules
 	else
 		build_kernel
 	fi
 	rm -rf "$tree/copy"
-	for module in kvm kvm-amd kvm-intel; do
+	[ "${KERNEL_TARGET:-}" = none ] || for module in kvm kvm-amd kvm-intel; do
 		strip -d -o "$tree/modules/$module.ko" "$tree/linux/arch/x86/kvm/$module.ko"
 	done
 	touch "$tree/done"
@@ -136,6 +171,7 @@ key=$({
 	identity
 	cd "$SERIES_DIR" && hash_files series $series
 	cat $files ${KCONFIG:+"$KCONFIG"}
+	echo "${KERNEL_TARGET:-}"
 } | sha256sum | cut -c1-16)
 tree=$CACHE/trees/src-$key
 lock "tree-src-$key"

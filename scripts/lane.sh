@@ -17,29 +17,10 @@ lane=$1 tree=$2 modules=$3 tests=$4 out=$5 name=${6:-$1}
 bed=${BED:-qemu-svm}
 
 lane_define "$lane"
-programs=$(lane_programs "$tests")
-[ -n "$programs" ] || die "lane $lane has no test: add one that matches: $lane_tests"
+payload=$out/$lane.payload
+at_exit "rm -rf '$payload'"
+lane_payload "$bed" "$lane" "$modules" "$tests" "$payload"
 
-case ${FILTER:-} in
-*\'*) die "FILTER has a quote, which no case has: $FILTER" ;;
-esac
-
-initrd=$out/$lane.initrd
-at_exit "rm -f '$initrd'"
-"$top/scripts/initramfs.sh" "$initrd" "$modules" "$tests" "$BUILD/rootrun" \
-	"$tree/linux/.config" <<END
-BED='$bed'
-LANE='$lane'
-UNIT='$lane_unit'
-TESTS='$programs'
-KVM_PARAMS='$lane_kvm'
-KVM_AMD_PARAMS='$lane_kvm_amd'
-KVM_INTEL_PARAMS='$lane_kvm_intel'
-ROOTRUN_ARGS='${ROOTRUN_ARGS-$lane_rootrun} ${FILTER:+--filter $(echo "$FILTER" | tr ' ' '?')}'
-BEFORE_TESTS='${BEFORE_TESTS:-}'
-MODULE_SETS='$([ -e "$modules/kvm.ko" ] || echo 1)'
-END
-
-run "$top/beds/$bed/run" --name "$bed/$name" --kernel "$tree/boot/vmlinuz" \
-	--initrd "$initrd" --results "$out/$lane.jsonl" --console "$out/$lane.console" \
+run "$top/beds/$bed/run" --name "$bed/$name" --payload "$payload" \
+	--kernel "$tree/boot/vmlinuz" --results "$out/$lane.jsonl" --console "$out/$lane.console" \
 	${lane_append:+--append "$lane_append"} $lane_bed ${TELL:-} ${BED_ARGS:-}

@@ -112,17 +112,52 @@ lane_programs() {
 	set +f
 }
 
+# lane_payload BED CONFIG MODULES TESTS OUT: what a bed needs to run the defined
+# configuration, in the folder OUT, see payload.sh.
+lane_payload() {
+	programs=$(lane_programs "$4")
+	[ -n "$programs" ] || die "lane $2 has no test: add one that matches: $lane_tests"
+	case ${FILTER:-} in
+	*\'*) die "FILTER has a quote, which no case has: $FILTER" ;;
+	esac
+	"$top/scripts/payload.sh" "$5" "$3" "$4" "$BUILD/rootrun" <<-END
+	BED='$1'
+	LANE='$2'
+	UNIT='$lane_unit'
+	TESTS='$programs'
+	KVM_PARAMS='$lane_kvm'
+	KVM_AMD_PARAMS='$lane_kvm_amd'
+	KVM_INTEL_PARAMS='$lane_kvm_intel'
+	ROOTRUN_ARGS='${ROOTRUN_ARGS-$lane_rootrun} ${FILTER:+--filter $(echo "$FILTER" | tr ' ' '?')}'
+	BEFORE_TESTS='${BEFORE_TESTS:-}'
+	MODULE_SETS='$(ls "$3"/*/kvm.ko >/dev/null 2>&1 && echo 1)'
+	END
+}
+
 # results_in FOLDER: results files of a run in it.
 results_in() {
 	find "$1/" -mindepth 2 -maxdepth 2 -name '*.jsonl' -size +0 | LC_ALL=C sort
 }
 
-# lane_prepare CONFIG: what to boot and to run: sets $tree and $tests.
+# bed_check BED: dies if the bed does not work on this machine; leaves in $target what
+# it says of the kernel that it brings: nothing if it boots what it is given.
+bed_check() {
+	target=''
+	capture target "$top/beds/$1/run" --check
+}
+
+# lane_prepare CONFIG [TARGET]: what to boot and to run: sets $tree and $tests.  TARGET
+# is of bed_check.
 lane_prepare() {
+	set -- "$1" "${2:-}"
 	lane_define "$1"
-	[ "${lane_prepared-none}" != "$lane_kernel" ] || return 0
-	lane_prepared=$lane_kernel
-	capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh" $lane_kernel
+	[ "${lane_prepared-none}" != "$lane_kernel/$2" ] || return 0
+	lane_prepared=$lane_kernel/$2
+	[ -z "$lane_kernel" ] || [ -z "$2" ] ||
+		die "configuration $1 wants a kernel of its own, '$lane_kernel', and the bed brings one: leave it out"
+	capture tree env KERNEL_TARGET="${2%% *}" \
+		DEBIAN_VERSION="$(echo "$2" | cut -d ' ' -f 2 -s | grep . || echo "${DEBIAN_VERSION:-}")" \
+		"$top/scripts/${KERNEL_SRC:+k}tree.sh" $lane_kernel
 	capture tests "$top/scripts/tests.sh" "$tree"
 }
 
@@ -131,7 +166,8 @@ lane_key() {
 	(cd "$top" && {
 		echo "$*"
 		set | grep -e '^lane_' | grep -v -e '^lane_about' -e '^lane_sets' -e '^lane_beds' -e '^lane_prepared'
-		hash_files runner/*.[ch] beds/init beds/*.sh beds/*/run scripts/lane.sh scripts/initramfs.sh
+		hash_files runner/*.[ch] beds/init beds/*.sh beds/*/run scripts/lane.sh scripts/payload.sh \
+			scripts/initramfs.sh
 	} | sha256sum | cut -c1-16)
 }
 

@@ -147,3 +147,13 @@ step() {
 	tail -n 15 "$step_log" | cut -c1-200 | sed 's/^/    | /' >&2
 	die "failed: $step_what; all of its output: $step_log"
 }
+
+# decompress FILE: what a module is, in whichever way it is stored.
+decompress() {
+	case $1 in
+	*.xz) xz -dc "$1" ;;
+	*.zst) zstd -dcq "$1" ;;
+	*.gz) gzip -dc "$1" ;;
+	*) cat "$1" ;;
+	esac
+}

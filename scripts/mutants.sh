@@ -17,7 +17,9 @@ unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS CONFIG
 bed=${BED:-qemu-svm}
 begin=$(now)
 "$top/scripts/deps.sh" build run
-"$top/beds/$bed/run" --check
+bed_check "$bed"
+[ -z "$target" ] ||
+	die "a mutant can take the machine with it: make mutants in a bed that boots, e.g. BED=qemu-svm"
 need_space "$CACHE" 1500
 "$top/scripts/tools.sh"
 

@@ -4,15 +4,15 @@
 # with: profiles/BED.jsonl, which is to be committed.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
+. "$top/scripts/lanes.sh"
 
 bed=${BED:-qemu-svm}
 [ -z "${KERNEL_SRC:-}${FILTER:-}" ] ||
 	die "a profile is of Debian's kernel and of all paths: without KERNEL_SRC and FILTER, please"
 "$top/scripts/deps.sh" build run
-"$top/beds/$bed/run" --check
+bed_check "$bed"
 need_space "$BUILD" 200
-capture tree "$top/scripts/tree.sh"
-capture tests "$top/scripts/tests.sh" "$tree"
+lane_prepare bench "$target"
 "$top/scripts/tools.sh"
 
 out=$BUILD/results/profile-$(date +%Y%m%d-%H%M%S)-$$

@@ -45,7 +45,9 @@ write_logs() {
 begin=$(now)
 BED=$beds "$top/scripts/deps.sh" build run
 for bed in $beds; do
-	"$top/beds/$bed/run" --check
+	bed_check "$bed"
+	targets="${targets:-}$bed $target
+"
 done
 need_space "$BUILD" 200
 "$top/scripts/tools.sh"
@@ -55,7 +57,7 @@ mkdir -p "$out"
 for lane in $plan; do
 	bed=${lane%/*} config=${lane#*/}
 	mkdir -p "$out/$bed"
-	lane_prepare "$config"
+	lane_prepare "$config" "$(echo "$targets" | sed -n "s/^$bed //p")"
 	passed="${passed:-} $(lane_passed "$bed")"
 	echo "BED=$bed TELL=--tell $top/scripts/lane.sh $config $tree $tree/modules $tests/bin $out/$bed"
 done >"$out/lanes"

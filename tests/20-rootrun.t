@@ -138,6 +138,22 @@ test_harness()
 	judged "--whole: a test is one case" main fail "hung: no progress, killed by the harness"
 }
 
+# What a test may use, it says itself.
+test_place()
+{
+	cat >"$tmp/placed" <<-END
+	#!/bin/sh
+	grep Cpus_allowed_list: /proc/self/status
+	END
+	chmod +x "$tmp/placed"
+	last=$(sed 's/.*[,-]//' /sys/devices/system/cpu/online)
+	attempt "$tmp/rootrun" -k /dev/null -w --cpus "$last" -o "$tmp/results" "$tmp/placed"
+	grep -q "Cpus_allowed_list:\\\\t$last\\\\n" "$tmp/results"
+	result $? "--cpus: tests run on these only"
+	attempt "$tmp/rootrun" -k /dev/null -w --node 0 -o "$tmp/results" "$tmp/placed"
+	result "$status" "--node"
+}
+
 test_usage()
 {
 	attempt "$tmp/rootrun" --help
@@ -148,6 +164,14 @@ test_usage()
 	says "a timeout that is none" 2 "soon: a timeout is a number of seconds"
 	attempt "$tmp/rootrun" -u hours "$tmp/good"
 	says "a unit that is none" 2 "hours: the unit is cycles or instructions"
+	for list in x 0,x 99999 file:/; do
+		attempt "$tmp/rootrun" -c $list "$tmp/good"
+		one_line "CPUs that are none: $list" 2 "$list: no list of CPUs that are online"
+	done
+	for node in x -1 999; do
+		attempt "$tmp/rootrun" --node $node "$tmp/good"
+		one_line "a node that is none: $node" 2 "$node: "
+	done
 	attempt "$tmp/rootrun" -k /dev/null "$tmp/nowhere"
 	says "a test that does not exist" 2 "nowhere: No such file"
 	attempt "$tmp/rootrun" -k /dev/null -f 'nothing*' "$tmp/good"
@@ -282,6 +306,7 @@ test_pathologies
 test_samples
 test_harness
 test_many_cases
+test_place
 test_usage
 test_kernel_log
 test_signals

@@ -32,7 +32,7 @@ test_guests()
 	says "a guest that panics: status" 1 "the guest died before its tests were done"
 	says "a guest that panics: why" 1 "died before its tests were done: Kernel panic - not syncing: sysrq triggered crash"
 	says "a guest that panics: is booted once more" 1 "died before its first test: Kernel panic .*: booting once more"
-	[ ! -e "$tmp/suite.initrd" ]
+	[ ! -e "$tmp/suite.initrd" ] && [ ! -e "$tmp/suite.payload" ]
 	result $? "a guest that panics: no files left but results and console"
 
 	lane 'while :; do sleep 1; done' '--timeout 25'

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+# What keeps a host from running tests, each with its remedy.  Sourced by
+# beds/host/run.
+
+# The kernels that the patches are for, e.g. 6.12.
+series_kernel=$(basename "$SERIES_DIR")
+series_kernel=${series_kernel#linux-}
+series_kernel=${series_kernel%.y}
+
+# kvm_users: words "name (pid)" of who holds KVM, as far as it is to be seen; empty if
+# nobody does.
+kvm_users() {
+	users=$(ls -l /proc/[0-9]*/fd 2>/dev/null | awk '
+		/^\/proc\// { split($1, path, "/"); pid = path[3] }
+		/ -> (\/dev\/kvm|anon_inode:kvm-.*)$/ && !seen[pid]++ { print pid }' |
+	while read -r pid; do
+		echo "$(cat "/proc/$pid/comm" 2>/dev/null) ($pid)"
+	done | paste -s -d , - | sed 's/,/, /g')
+	for module in kvm_amd kvm_intel; do
+		[ -n "$users" ] || ! is_loaded "$module" || [ "$(cat "/sys/module/$module/refcnt")" -eq 0 ] ||
+			users="somebody who is not to be seen from here, maybe in a container"
+	done
+	for module in $(ls /sys/module/kvm/holders 2>/dev/null); do
+		case $module in
+		kvm_amd | kvm_intel) ;;
+		*) users="${users:+$users, }module $module" ;;
+		esac
+	done
+	echo "$users"
+}
+
+check_root() {
+	[ "$(id -u)" -eq 0 ] || bed_die "not root, who alone may load modules and see debugfs: sudo make run BED=host"
+}
+
+# The flags, and never /dev/kvm, which a KVM that cannot nest may have put there.
+check_cpu() {
+	case $(grep -m 1 -o -w -e svm -e vmx /proc/cpuinfo) in
+	svm*) vendor=kvm_amd ;;
+	vmx*) vendor=kvm_intel ;;
+	*) bed_die "this CPU shows neither vmx nor svm: turn virtualization on in the firmware, or nested virtualization in the hypervisor; or use BED=qemu-svm, which needs neither" ;;
+	esac
+}
+
+lockdown() {
+	sed -n 's/.*\[\(.*\)\].*/\1/p' /sys/kernel/security/lockdown 2>/dev/null
+}
+
+# can_mount TYPE FOLDER: leaves no trace.
+can_mount() {
+	[ -d "$2" ] && unshare -m mount -t "$1" "$1" "$2" 2>/dev/null
+}
+
+check_file_systems() {
+	for fs in $FILE_SYSTEMS; do
+		type=${fs%%:*} dir=${fs#*:}
+		is_mounted "$type" "$dir" || can_mount "$type" "$dir" ||
+			bed_die "$type is not mounted on $dir and cannot be: boot a kernel that has it, without debugfs=off, and not in a container"
+	done
+	case $(lockdown) in
+	integrity | confidentiality)
+		bed_die "the kernel is locked down ($(lockdown)), as with Secure Boot, so that debugfs and modules of ours are forbidden: turn Secure Boot off in the firmware, or boot without lockdown=" ;;
+	esac
+}
+
+# in_debugfs COMMAND...: where it is not mounted, in a mount namespace that goes away.
+in_debugfs() {
+	if is_mounted debugfs "$DEBUGFS"; then
+		"$@"
+	else
+		unshare -m sh -c "mount -t debugfs debugfs $DEBUGFS && exec \"\$@\"" sh "$@"
+	fi
+}
+
+# has_counters: whether the KVM that is loaded, or else would be, counts roots.
+has_counters() {
+	if [ -d "/sys/module/$vendor" ]; then
+		in_debugfs test -r "$DEBUGFS/kvm/mmu_root_alloc"
+	else
+		file=$(modinfo -n kvm 2>/dev/null) && [ -r "$file" ] &&
+			decompress "$file" | grep -q mmu_root_alloc
+	fi
+}
+
+# check_modules_allowed: whether KVM can be unloaded, other modules loaded, and the
+# old ones put back.
+check_modules_allowed() {
+	[ ! -d /sys/module/kvm ] || is_loaded kvm ||
+		bed_die "KVM is built into this kernel: boot one with CONFIG_KVM=m, or with the patches"
+	[ "$(cat /proc/sys/kernel/modules_disabled)" = 0 ] ||
+		bed_die "kernel.modules_disabled is set, so that no module can be loaded: reboot without it"
+	case $(cat /sys/module/module/parameters/sig_enforce 2>/dev/null) in
+	Y | 1) bed_die "the kernel takes signed modules only: boot without module.sig_enforce, and with Secure Boot off" ;;
+	esac
+	for module in $KVM_MODULES; do
+		! is_loaded "$module" || is_installed "$module" ||
+			bed_die "the loaded $module is not that of /lib/modules/$(uname -r), and could not be put back: load that first: modprobe -r $vendor kvm && modprobe $vendor"
+	done
+	users=$(kvm_users)
+	[ -z "$users" ] || bed_die "KVM is in use by $users: stop that, e.g. its guests"
+}
+
+# Debian says in it what it was built from.
+debian_version() {
+	uname -v | sed -n 's/.* Debian \([^ ]*\) .*/\1/p'
+}
+
+# What modules must be built for: prints the release, and Debian's version of it.
+check_source() {
+	case $(uname -r) in
+	"$series_kernel".*) ;;
+	*) [ -n "${KERNEL_SRC:-}" ] ||
+		bed_die "no source that matches this kernel, $(uname -r): the patches are for $series_kernel: boot such a kernel, e.g. of bookworm-backports, or give its source with KERNEL_SRC=" ;;
+	esac
+	version=$(debian_version)
+	[ -n "$version${KERNEL_SRC:-}" ] ||
+		bed_die "no source that matches this kernel, $(uname -r), which is not Debian's: give it with KERNEL_SRC=, or boot Debian's"
+	echo "$(uname -r) $version"
+}

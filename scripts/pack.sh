@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Pack what a machine needs to run tests in bed host that shall not build anything:
+# BUILD/host.tar.gz.  CONFIG says which, DEBIAN_VERSION the kernel of that machine.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+. "$top/scripts/lanes.sh"
+
+lanes=$(lanes_in host ${CONFIG:-default}) || exit
+"$top/scripts/deps.sh" build
+need_space "$BUILD" 200
+"$top/scripts/tools.sh"
+
+dir=$(mktemp -d "$BUILD/pack.XXXXXX")
+at_exit "rm -rf '$dir'"
+mkdir -p "$dir/host/scripts" "$dir/host/beds" "$dir/host/payload" "$dir/host/patches/$(basename "$SERIES_DIR")"
+cp "$top/scripts/lib.sh" "$dir/host/scripts/"
+cp -r "$top/beds/lib.sh" "$top/beds/payload.sh" "$top/beds/host" "$dir/host/beds/"
+cp "$SERIES_DIR/series" "$dir/host/patches/$(basename "$SERIES_DIR")/"
+cp "$top/scripts/packed-run.sh" "$dir/host/run"
+for lane in $lanes; do
+	lane_prepare "$lane"
+	lane_payload host "$lane" "$tree/modules" "$tests/bin" "$dir/host/payload/$lane"
+done
+
+tar -C "$dir" -chzf "$dir/host.tar.gz" host
+mv "$dir/host.tar.gz" "$BUILD/host.tar.gz"
+say "$BUILD/host.tar.gz has what it takes for kernel $(cat "$tree/release" 2>/dev/null): unpack it there, and as root: RELOAD=1 host/run results"

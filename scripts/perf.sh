@@ -1,0 +1,24 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Run tests on this machine under perf, and print what it saw: how often each event
+# of KVM's MMU came, what the kernel paid, and what the guests exited for.
+#
+# CONFIG and FILTER pick the tests, by default those of costs; RELOAD=1 as for make run.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+
+[ "${BED:-host}" = host ] ||
+	die "perf sees the KVM of this machine, not that of bed $BED: without BED, please"
+"$top/scripts/deps.sh" build run perf
+
+PERF_OUT=$BUILD/results/perf-$(date +%Y%m%d-%H%M%S)-$$
+export PERF_OUT
+mkdir -p "$PERF_OUT"
+
+status=0
+run env BED=host CONFIG="${CONFIG:-bench}" BED_ARGS="--under $top/scripts/perf-record.sh ${BED_ARGS:-}" \
+	"$top/scripts/run.sh" || status=$?
+[ -s "$PERF_OUT/stat.csv" ] || exit "$status"
+"$top/scripts/perf-summary.sh" "$PERF_OUT" | tee "$PERF_OUT/summary"
+say "all of it is in $PERF_OUT: perf kvm stat report -i kvm.data"
+exit "$status"
