@@ -275,8 +275,9 @@ bool mmu_root_smm_is_emulated(void)
  * mmu_root_path_exits() - Whether the guest exits when it operates a path
  * @path: the path
  *
- * SVM intercepts writes of CR0 that change more than CR0.TS and CR0.MP, and all of
- * CR4, see init_vmcb().  VMX exits if a bit changes that the host owns: with EPT the
+ * SVM intercepts writes of CR0 that change more than CR0.TS and CR0.MP, or all of
+ * them if CR0 isn't what the CPU has, as without nested paging with CR0.WP clear, see
+ * svm_set_cr0(); and all of CR4, see init_vmcb().  VMX exits if a bit changes that the host owns: with EPT the
  * guest owns CR0.WP and CR4.PGE, see vmx_l1_guest_owned_cr0_bits() and
  * set_cr4_guest_host_mask().
  *
@@ -286,7 +287,7 @@ bool mmu_root_path_exits(enum mmu_root_path_id path)
 {
 	switch (path) {
 	case PATH_CR0_REWRITE:
-		return false;
+		return !host_cpu_is_intel && !kvm_is_tdp_enabled();
 	case PATH_CR4_REWRITE:
 		return !host_cpu_is_intel;
 	case PATH_CR0_WP:
