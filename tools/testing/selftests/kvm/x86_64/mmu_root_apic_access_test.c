@@ -189,7 +189,8 @@ static void *find_apic_page(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int 
 	do {
 		before = mmu_roots_event_read(reloads);
 		page = next_page_of_kvm(maps);
-		if (page)
+		/* Pages that nobody has touched are nowhere. */
+		if (page && node_of(page) >= 0)
 			migrate(roots, page);
 		mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
 	} while (page && mmu_roots_event_read(reloads) == before);

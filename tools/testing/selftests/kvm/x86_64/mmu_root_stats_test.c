@@ -278,56 +278,9 @@ TEST(vms_and_vcpus_do_not_mix)
 		mmu_roots_vm_free(&roots[i]);
 }
 
-struct function {
-	const char *name;
-	uint64_t start;
-	uint64_t end;
-};
-
-/* One pass, as the kernel takes its time to list all of its symbols. */
-static void find_functions(struct function *functions, int nr)
-{
-	FILE *f = fopen("/proc/kallsyms", "r");
-	char *line = NULL, *name, *end;
-	uint64_t addr, *addrs = NULL;
-	size_t size = 0, nr_addrs = 0, i;
-	int j;
-
-	TEST_ASSERT(f, "open /proc/kallsyms");
-	while (getline(&line, &size, f) > 0) {
-		/* "address type name\t[module]"; KVM may be built in. */
-		addr = strtoull(line, &end, 16);
-		name = end + 3;
-		name[strcspn(name, "\t\n")] = '\0';
-		addrs = realloc(addrs, (nr_addrs + 1) * sizeof(*addrs));
-		addrs[nr_addrs++] = addr;
-		for (j = 0; j < nr; j++)
-			if (!strcmp(name, functions[j].name))
-				functions[j].start = addr;
-	}
-	fclose(f);
-	free(line);
-
-	for (j = 0; j < nr; j++) {
-		functions[j].end = UINT64_MAX;
-		for (i = 0; i < nr_addrs; i++)
-			if (addrs[i] > functions[j].start && addrs[i] < functions[j].end)
-				functions[j].end = addrs[i];
-	}
-	free(addrs);
-}
-
-static void caller_filter(char *filter, size_t size)
-{
-	/* The compiler is free to inline the former into the latter. */
-	struct function f[] = { { "kvm_post_set_cr4" }, { "kvm_set_cr4" } };
-
-	find_functions(f, ARRAY_SIZE(f));
-	TEST_ASSERT(f[0].start && f[1].start, "no kvm_set_cr4() in /proc/kallsyms");
-	snprintf(filter, size,
-		 "(caller >= %#lx && caller < %#lx) || (caller >= %#lx && caller < %#lx)",
-		 f[0].start, f[0].end, f[1].start, f[1].end);
-}
+/* The compiler is free to inline the former into the latter. */
+#define CALLER_SETS_CR4			"caller.function == kvm_post_set_cr4 || " \
+					"caller.function == kvm_set_cr4"
 
 static void expect_hits(const char *event, const char *filter,
 			enum mmu_root_path_id path, uint64_t expected)
@@ -365,13 +318,11 @@ static void expect_hits(const char *event, const char *filter,
 TEST(tracepoints_tell_the_details)
 {
 	bool tdp = kvm_is_tdp_enabled();
-	char filter[256];
 	uint64_t nr_smm;
 
 	mmu_roots_require();
-	caller_filter(filter, sizeof(filter));
-	expect_hits("kvm_mmu_reset", filter, PATH_CR4_SMEP, NR_OPS);
-	expect_hits("kvm_mmu_reset", filter, PATH_EFER_NX, 0);
+	expect_hits("kvm_mmu_reset", CALLER_SETS_CR4, PATH_CR4_SMEP, NR_OPS);
+	expect_hits("kvm_mmu_reset", CALLER_SETS_CR4, PATH_EFER_NX, 0);
 	expect_hits("kvm_mmu_reset", "vcpu_id==0", PATH_EFER_NX, NR_OPS);
 	expect_hits("kvm_mmu_reset", SMM_IS_LEFT, PATH_EFER_NX, 0);
 
