@@ -27,7 +27,7 @@ for file in runner/*.[ch] report/*.[ch] mutants/*.[ch] tests/bad/*.c tests/fuzz/
 	[ $ret -eq 0 ] || sed 's/^/# /' "$tmp/log" "$tmp/err"
 done
 
-for file in scripts/*.sh beds/*.sh beds/*/run beds/init tests/host/* tests/*.t tests/*.sh .ci/run; do
+for file in scripts/*.sh beds/*.sh beds/*/run beds/init tests/host/* tests/*.t tests/vmx/*.t tests/*.sh .ci/run; do
 	shellcheck -s sh -x -P scripts -P tests "$file" >"$tmp/log" 2>&1
 	ret=$?
 	result $ret "shellcheck: $file"
