@@ -343,12 +343,8 @@ TEST_F(nested_state, restored_in_place)
 
 	vcpu = create_l1_sync(name, variant->nested_paging);
 	mmu_root_nested_open(&roots, vcpu->vm, name, NR_L1_L2_ROOTS);
-	/* The first restoration syncs what is shadowed, and drops what nobody accessed. */
-	for (i = 0; i < NR_WARM_UP_OPS; i++) {
-		if (i)
-			vcpu_nested_state_set(vcpu, mmu_root_nested_state_get(vcpu));
+	for (i = 0; i < NR_WARM_UP_OPS; i++)
 		mmu_root_nested_run(vcpu, &roots, &warm);
-	}
 
 	for (i = 0; i < NR_OPS; i++) {
 		vcpu_nested_state_set(vcpu, mmu_root_nested_state_get(vcpu));
