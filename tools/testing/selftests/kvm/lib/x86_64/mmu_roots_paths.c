@@ -277,9 +277,9 @@ bool mmu_root_smm_is_emulated(void)
  *
  * SVM intercepts writes of CR0 that change more than CR0.TS and CR0.MP, or all of
  * them if CR0 isn't what the CPU has, as without nested paging with CR0.WP clear, see
- * svm_set_cr0(); and all of CR4, see init_vmcb().  VMX exits if a bit changes that the host owns: with EPT the
- * guest owns CR0.WP and CR4.PGE, see vmx_l1_guest_owned_cr0_bits() and
- * set_cr4_guest_host_mask().
+ * svm_set_cr0(); and all of CR4, see init_vmcb().  VMX exits if a bit changes that the
+ * host owns: with EPT the guest owns CR0.WP and CR4.PGE, see
+ * vmx_l1_guest_owned_cr0_bits() and set_cr4_guest_host_mask().
  *
  * Return: true if each operation is an exit.
  */
