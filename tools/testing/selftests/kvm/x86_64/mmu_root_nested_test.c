@@ -309,7 +309,7 @@ FIXTURE_VARIANT_ADD(path, smi_nested_paging) {
 	.vmx_tdp = { .resets = 4, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
 };
 
-static const struct mmu_root_nested_counts *counts_of(const FIXTURE_VARIANT(path) *variant)
+static const struct mmu_root_nested_counts *counts_of(const FIXTURE_VARIANT(path) * variant)
 {
 	if (host_cpu_is_intel && variant->vmx_tdp.roots)
 		return mmu_root_nested_pick(&variant->vmx_tdp, &variant->vmx_shadow);
