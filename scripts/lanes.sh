@@ -164,7 +164,7 @@ lane_prepare() {
 # lane_key BED TESTS: of all that a result depends on, beside the kernel and its modules.
 lane_key() {
 	(cd "$top" && {
-		echo "$*"
+		echo "$*${FILTER:+ $FILTER}"
 		set | grep -e '^lane_' | grep -v -e '^lane_about' -e '^lane_sets' -e '^lane_beds' -e '^lane_prepared'
 		hash_files runner/*.[ch] beds/init beds/*.sh beds/*/run scripts/lane.sh scripts/payload.sh \
 			scripts/initramfs.sh

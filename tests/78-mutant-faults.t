@@ -11,7 +11,7 @@ tree=$(scripts/tree.sh) && tests=$(scripts/tests.sh "$tree") && scripts/tools.sh
 # A copy of the repository, to add a mutant to.
 repo=$tmp/repo
 mkdir -p "$repo" "$tmp/found"
-cp -r scripts beds mutants patches runner "$repo"
+cp -r scripts beds configs mutants patches runner "$repo"
 
 # killer: a kernel that panics as soon as a guest is to run
 make_killer()
