@@ -4,7 +4,7 @@
 . tests/host/lib.sh
 
 modprobe kvm_amd || bail_out "no KVM"
-mkdir -p /root/.cache/kvm-mmu-roots/host
+mkdir -p "$journal_dir"
 remember
 RELOAD=1 bed --timeout 60
 refused "no debugfs" "debugfs is not mounted on /sys/kernel/debug and cannot be: boot a kernel that has it"

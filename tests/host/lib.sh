@@ -6,6 +6,9 @@
 # Payloads; the filter is that of lane.conf.
 payload=/payload/patched
 
+# Where beds/host keeps its journal, see beds/host/state.sh.
+journal_dir=${XDG_CACHE_HOME:-$HOME/.cache}/kvm-mmu-roots/host
+
 # bed ARGUMENT...: an attempt of the host bed
 bed()
 {
@@ -25,7 +28,7 @@ state()
 		/proc/sys/vm/overcommit_memory /sys/devices/system/node/node*/hugepages/*/nr_hugepages \
 		/sys/kernel/mm/transparent_hugepage/enabled /sys/kernel/mm/ksm/run
 	stat -c '%n %a %u %g' /dev/kvm 2>&1
-	ls /root/.cache/kvm-mmu-roots/host 2>/dev/null
+	ls "$journal_dir" 2>/dev/null
 }
 
 remember()

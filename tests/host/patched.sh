@@ -102,8 +102,8 @@ test_refusals()
 }
 
 modprobe kvm_amd || bail_out "no KVM"
-mkdir -p /root/.cache/kvm-mmu-roots/host
-chmod 755 /root
+mkdir -p "$journal_dir"
+chmod 755 "$HOME"
 remember
 test_as_it_is
 test_packed

@@ -109,7 +109,7 @@ test_interruptions()
 	start_and_wait
 	kill -KILL $run
 	ended "SIGKILL" 137
-	is_patched && [ -s /root/.cache/kvm-mmu-roots/host/journal ]
+	is_patched && [ -s "$journal_dir/journal" ]
 	result $? "SIGKILL: leaves patched modules, and a journal"
 	attempt env RELOAD=1 beds/host/run --check
 	says "the next start puts things back" 0 "a run was interrupted: putting back what it changed"
@@ -124,15 +124,15 @@ test_interruptions()
 	soon is_stock
 	kill -KILL $!
 	wait $! 2>/dev/null
-	[ -s /root/.cache/kvm-mmu-roots/host/journal ]
+	[ -s "$journal_dir/journal" ]
 	result $? "SIGKILL without KVM, and again while putting back: the journal is still there"
 	attempt beds/host/run --restore
 	says "SIGKILL without KVM, and again while putting back" 0 "a run was interrupted: putting back what it changed"
 	unchanged "SIGKILL without KVM, and again while putting back"
 
-	mkdir -p /root/.cache/kvm-mmu-roots/host
+	mkdir -p "$journal_dir"
 	{ echo "boot 00000000-0000-0000-0000-000000000000"; echo "param kvm.halt_poll_ns 1"; } \
-		>/root/.cache/kvm-mmu-roots/host/journal
+		>"$journal_dir/journal"
 	attempt beds/host/run --restore
 	says "a journal of before a reboot" 0 "rebooted since a run was interrupted: nothing to put back"
 	unchanged "a journal of before a reboot"
@@ -189,7 +189,7 @@ test_not_installed()
 modprobe kvm_amd || bail_out "no KVM"
 echo 3 >/proc/sys/vm/nr_hugepages
 echo 2 >/proc/sys/kernel/kptr_restrict
-mkdir -p /root/.cache/kvm-mmu-roots/host
+mkdir -p "$journal_dir"
 remember
 test_reload
 test_failures
