@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,16 +69,25 @@ static bool kill_session_once(pid_t session)
 	return found;
 }
 
+/* Whoever outlives its parent is our child, see child_init(). */
+static bool have_children(void)
+{
+	pid_t pid;
+
+	do
+		pid = waitpid(-1, NULL, WNOHANG);
+	while (pid > 0);
+	return !pid;
+}
+
 static void kill_session(pid_t session)
 {
 	/* Bounded, as a process in uninterruptible sleep does not go away. */
 	int tries = 100;
 
-	while (tries-- && kill_session_once(session)) {
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
+	/* Looking at all processes costs more than many a test. */
+	while (tries-- && have_children() && kill_session_once(session))
 		usleep(10000);
-	}
 }
 
 static void on_signal(int sig)
@@ -144,11 +154,18 @@ static bool drain(int fd, struct output *out)
 static void supervise(pid_t pid, int fd, unsigned long start, unsigned int timeout_s,
 		      struct output *out, struct ending *end)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	/* Without it, before Linux 5.3, the next sample is the time to look. */
+	int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd pfds[] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = pidfd, .events = POLLIN },
+	};
 
 	for (;;) {
-		poll(&pfd, 1, samples_wait_ms());
-		drain(fd, out);
+		poll(pfds, ARRAY_SIZE(pfds), samples_wait_ms());
+		/* At its end, poll() would not wait anymore, while VMs are destroyed. */
+		if (drain(fd, out))
+			pfds[0].fd = -1;
 		samples_take(now_ms() - start);
 		end->flooded = out->total > OUTPUT_MAX;
 		/*
@@ -156,15 +173,16 @@ static void supervise(pid_t pid, int fd, unsigned long start, unsigned int timeo
 		 * open must not keep the runner waiting.
 		 */
 		if (waitpid(pid, &end->status, WNOHANG) == pid)
-			return;
+			break;
 
 		end->timed_out = now_ms() - start > timeout_s * 1000ul;
 		if (end->timed_out || end->flooded) {
 			kill(pid, SIGKILL);
 			waitpid(pid, &end->status, 0);
-			return;
+			break;
 		}
 	}
+	close(pidfd);
 }
 
 /**

@@ -23,8 +23,8 @@ static const char * const names[] = {
 #define NR_NAMES	ARRAY_SIZE(names)
 /* When there are more, each second one goes, and the next come half as often. */
 #define MAX_SAMPLES	100
-/* Less than a storm takes; reading takes a fiftieth of it, even if emulated. */
-#define INTERVAL_MS	20
+/* Less than a storm takes; reading takes a hundredth of it, even if emulated. */
+#define INTERVAL_MS	50
 
 struct sample {
 	unsigned long ms;

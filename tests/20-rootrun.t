@@ -81,6 +81,25 @@ test_pathologies()
 	result $? "the run tells the levels of the host's page tables"
 }
 
+# cpu_ms: into $ms the time of CPUs that this shell's children took until now; not for $(),
+# which has children of its own
+cpu_ms()
+{
+	times >"$tmp/times"
+	ms=$(sed -n 2p "$tmp/times" | tr 'ms' '  ' | awk '{ printf "%d", (($1 + $3) * 60 + $2 + $4) * 1000 }')
+}
+
+# Processes end long after their output, when they have VMs to destroy.
+test_end_of_output()
+{
+	cpu_ms
+	before=$ms
+	pathology silent pass ""
+	cpu_ms
+	[ $((ms - before)) -lt 500 ]
+	result $? "rootrun does not spin for the second that a silent test takes"
+}
+
 # What KVM counts while a test runs, from a folder of the test's own.
 test_samples()
 {
@@ -303,6 +322,7 @@ base=$(scripts/kernel.sh) || bail_out "no kernel source"
 }
 
 test_pathologies
+test_end_of_output
 test_samples
 test_harness
 test_many_cases

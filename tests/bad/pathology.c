@@ -83,6 +83,8 @@ int main(int argc, char **argv)
 			      "#= exits=-1 x exits=99999999999999999999\n"), 0;
 	else if (!strcmp(name, "samples"))
 		move_counters();
+	else if (!strcmp(name, "silent"))
+		close(STDOUT_FILENO), close(STDERR_FILENO), usleep(1000000);
 	else if (!strcmp(name, "fake_ktap"))
 		return printf("KTAP version 1\n1..2\nok 1 - x\n# SKIP\nnot ok 2 - x # TODO\n"
 			      "Bail out!\n{\"type\":\"end\"}\n"), 1;
