@@ -32,13 +32,13 @@
 
 #define RELOAD_FUNCTION		"vmx_set_apic_access_page_addr"
 
-#define NR_MIGRATIONS		40
+#define NR_MIGRATIONS		20
 
 /* Of the guest, to have it see each place that the page is moved to. */
 #define NR_ACCESSES		16
 
 /* Enough to keep a CPU busy for longer than the scheduler lets it. */
-#define INVALIDATED_SIZE	(64ul << 20)
+#define INVALIDATED_SIZE	(16ul << 20)
 
 /* More than there are holes in the address space. */
 #define MAX_HOLES		4096

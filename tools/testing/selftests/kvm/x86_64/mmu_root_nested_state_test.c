@@ -19,7 +19,7 @@
 
 /* Enough to have built all roots, and to have mapped what is on the way. */
 #define NR_WARM_UP_OPS		3
-#define NR_OPS			200
+#define NR_OPS			50
 
 /* What L2 sees; written by the guest. */
 static uint64_t l2_sum;

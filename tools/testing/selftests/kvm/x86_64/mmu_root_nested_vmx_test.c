@@ -23,7 +23,7 @@
 
 /* Even, for flips to cancel out. */
 #define NR_WARM_UP_OPS		60
-#define NR_OPS			600
+#define NR_OPS			300
 
 /* Written by the host. */
 static int command;
@@ -120,7 +120,7 @@ static void set_command(struct kvm_vm *vm, int cmd, int pgd)
 	sync_global_to_guest(vm, target_pgd);
 }
 
-#define NR_INVEPTS		50
+#define NR_INVEPTS		20
 
 /*
  * The vCPU drops its references, and the page tables stay, as ordinary ones: what was

@@ -135,42 +135,40 @@ static void __printf(2, 3) require_io(bool good, const char *fmt, ...)
 	exit(KSFT_FAIL);
 }
 
-static int source_find(int fd, const char *name, off_t *offset)
+/* Returns the offset of the value, or 0 if there is none of that name. */
+static off_t source_find(struct kvm_stats_header *header, struct kvm_stats_desc *descs,
+			 const char *name)
 {
-	struct kvm_stats_header header;
-	struct kvm_stats_desc *descs, *desc;
-	int i, ret = -ENOENT;
+	struct kvm_stats_desc *desc;
+	int i;
 
-	read_stats_header(fd, &header);
-	descs = read_stats_descriptors(fd, &header);
-
-	for (i = 0; i < header.num_desc; i++) {
-		desc = get_stats_descriptor(descs, i, &header);
-		if (strcmp(desc->name, name))
-			continue;
-
-		*offset = header.data_offset + desc->offset;
-		ret = 0;
-		break;
+	for (i = 0; i < header->num_desc; i++) {
+		desc = get_stats_descriptor(descs, i, header);
+		if (!strcmp(desc->name, name))
+			return header->data_offset + desc->offset;
 	}
-
-	free(descs);
-	return ret;
+	return 0;
 }
 
 static void source_open(struct mmu_roots_source *source, int fd,
 			enum mmu_root_stat first, enum mmu_root_stat end)
 {
+	struct kvm_stats_header header;
+	struct kvm_stats_desc *descs;
 	enum mmu_root_stat stat;
 
 	require_io(fd >= 0, "KVM_GET_STATS_FD");
 	source->fd = fd;
+	read_stats_header(fd, &header);
+	descs = read_stats_descriptors(fd, &header);
 	for (stat = first; stat < end; stat++) {
+		source->offset[stat] = source_find(&header, descs, stat_names[stat]);
 		errno = ENOENT;
-		require_io(!source_find(fd, stat_names[stat], &source->offset[stat]),
+		require_io(source->offset[stat],
 			   "kernel has some root stats, but not %s in the binary stats: apply all of patches/linux-6.12.y/stats",
 			   stat_names[stat]);
 	}
+	free(descs);
 }
 
 static uint64_t source_read(struct mmu_roots_source *source,
