@@ -23,6 +23,8 @@ usage() {
 	usage: beds/$bed/run --payload FOLDER --kernel FILE --results FILE --console FILE
 	           [--name NAME] [--append WORDS] [--smp N] [--memory MIB]
 	           [--timeout SECONDS] [--stall SECONDS] [--icount] [--parallel] [--tell]
+	       beds/$bed/run --check
+	       beds/$bed/run --machine [OPTION...]
 	Boots KERNEL, which runs the tests of PAYLOAD and powers off, in $bed_about.
 	  --payload FOLDER modules, tests and what to do with them, see scripts/payload.sh
 	  --initrd FILE    an initramfs, instead of one that is made of PAYLOAD
@@ -38,6 +40,8 @@ usage() {
 	  --icount         the TSC counts instructions: slower, but it repeats
 	  --tell           tell of cases that fail or are skipped as it happens
 	  --check          only say whether this bed works on this machine
+	  --machine        only print what OPTIONS make of the guest: with the same machine
+	                   and kernel, configurations can share a boot
 	Exit status: 0 the guest ended its results and powered off; 1 it did not;
 	2 bad usage, or the bed does not work on this machine; 124 deadline passed.
 	END
@@ -72,7 +76,7 @@ need_memory() {
 # --help or --check is all that is wanted.  Calls the bed's check_machine.
 bed_options() {
 	kernel='' payload='' initrd='' results='' console='' name=$bed append='' smp=1 memory=1024
-	timeout=$bed_timeout stall='' icount='' parallel='' tell='' check=''
+	timeout=$bed_timeout stall='' icount='' parallel='' tell='' only=''
 	while [ $# -gt 0 ]; do
 		option=$1
 		shift
@@ -81,7 +85,7 @@ bed_options() {
 		--icount) icount=1; continue ;;
 		--parallel) parallel=1; continue ;;
 		--tell) tell=1; continue ;;
-		--check) check=1; continue ;;
+		--check | --machine) only=${option#--}; continue ;;
 		esac
 		[ $# -gt 0 ] || bed_die "$option: no such option, or its value is missing: see --help"
 		case $option in
@@ -101,16 +105,29 @@ bed_options() {
 		shift
 	done
 
+	if [ "$only" = machine ]; then
+		bed_machine
+		exit 0
+	fi
 	check_machine
-	[ -z "$check" ] || exit 0
+	[ -z "$only" ] || exit 0
 	readable --kernel "$kernel"
 	[ -n "$payload" ] || readable --initrd "$initrd"
-	[ -z "$payload" ] || readable --payload "$payload/lane.conf"
+	[ -z "$payload" ] || has_lanes
 	[ -n "$results" ] || bed_die "--results is missing"
 	[ -n "$console" ] || bed_die "--console is missing"
 	[ "$memory" -ge "$LEAST_MEMORY_MIB" ] ||
 		bed_die "--memory: Debian's kernel needs $LEAST_MEMORY_MIB MiB at least"
 	[ -z "$payload" ] || make_initrd
+}
+
+has_lanes() {
+	[ -d "$payload/lanes" ] || bed_die "--payload: '$payload' has no lanes: scripts/payload.sh makes one"
+}
+
+# What --machine prints; a bed may redefine it.
+bed_machine() {
+	echo "smp=$smp memory=$memory${parallel:+ parallel}${icount:+ icount} $append"
 }
 
 # The kernel is where tree.sh has it, beside what it was built from.
@@ -224,9 +241,20 @@ rebooted() {
 	false
 }
 
+# How often rootrun is to be done: in each lane, with each set of modules, if there are
+# any.  Of an initramfs that others have made, all that began.
+planned_ends() {
+	if [ -n "$payload" ]; then
+		set -- "$payload"/modules/*
+		echo $(($# * $(ls "$payload/lanes" | wc -l)))
+	else
+		count run
+	fi
+}
+
 is_complete() {
 	ended=$(count end)
-	[ "${ended:-0}" -gt 0 ] && [ "$ended" = "$(count run)" ]
+	[ "${ended:-0}" -gt 0 ] && [ "$ended" = "$(planned_ends)" ]
 }
 
 begin_to_wait() {

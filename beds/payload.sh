@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # What a bed does with a payload, whether in the first process of a guest or on
-# the host: sourced by beds/init and beds/host/run, after the payload's lane.conf.
+# the host: sourced by beds/init and beds/host/run, beside lanes/LANE.conf.
 #
 # $payload is the folder, $modules the set of modules in use.
 

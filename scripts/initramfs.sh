@@ -17,7 +17,7 @@ at_exit "rm -rf '$dir'"
 
 mkdir -p "$dir/bin" "$dir/dev" "$dir/proc" "$dir/sys" "$dir/tmp" "$dir/tests"
 cp "$top/beds/init" "$dir/init"
-cp "$top/beds/payload.sh" "$payload/lane.conf" "$dir/"
+cp -rL "$top/beds/payload.sh" "$payload/lanes" "$dir/"
 cp /bin/busybox "$payload/rootrun" "$dir/bin/"
 for set in "$payload"/modules/*; do
 	mkdir -p "$dir/modules/$(basename "$set")"

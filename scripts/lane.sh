@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Boot a bed once and run tests in it: lane.sh CONFIG TREE MODULES TESTS OUT [NAME]
+# Boot a bed once and run tests in it:
+# lane.sh CONFIG[+CONFIG...] TREE MODULES TESTS OUT [NAME]
+# Configurations that share a boot have to agree on the machine, see lane_boots.
 # TREE has boot/vmlinuz, MODULES the modules to load, TESTS the test programs.
 # MODULES may be a folder of such folders: each is loaded, tested and unloaded, and
 # in the results a line "modules" with its name is before its lines.
-# Leaves OUT/LANE.jsonl and OUT/LANE.console; the exit status is that of the bed.
+# Leaves OUT/CONFIG.jsonl and OUT/CONFIG.console; the exit status is that of the bed.
 #
 # FILTER limits the cases, ROOTRUN_ARGS replaces the lane's options of rootrun,
 # BEFORE_TESTS is shell code that the guest runs first, BED_ARGS is added to the
@@ -13,14 +15,46 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
-lane=$1 tree=$2 modules=$3 tests=$4 out=$5 name=${6:-$1}
+boot=$1 tree=$2 modules=$3 tests=$4 out=$5 name=${6:-$1}
 bed=${BED:-qemu-svm}
 
-lane_define "$lane"
-payload=$out/$lane.payload
+# Lanes that share a boot have their results one after the other.  If it died, its last
+# line may be cut short, and stays so.
+split_results() {
+	[ -s "$results" ] || return 0
+	end='\n'
+	[ -z "$(tail -c 1 "$results")" ] || end=''
+	awk -v dir="$out" -v end="$end" '
+		/^{"type":"run"/ {
+			if (file)
+				printf "\n" >file
+			match($0, /"lane":"[^"]*"/)
+			file = dir "/" substr($0, RSTART + 8, RLENGTH - 9) ".jsonl"
+			begun = 0
+		}
+		file { printf "%s%s", begun++ ? "\n" : "", $0 >file }
+		END { if (file) printf "%s", end >file }' "$results"
+	for lane in $lanes; do
+		ln -f "$console" "$out/$lane.console"
+	done
+	rm -f "$results" "$console"
+}
+
+lanes=$(echo "$boot" | tr + ' ')
+results=$out/$boot.jsonl
+console=$out/$boot.console
+# Not what reads results: it would take them for those of one lane.
+if [ "$lanes" != "$boot" ]; then
+	results=$out/$boot.boot
+	at_exit split_results
+fi
+payload=$out/$boot.payload
 at_exit "rm -rf '$payload'"
-lane_payload "$bed" "$lane" "$modules" "$tests" "$payload"
+for lane in $lanes; do
+	lane_define "$lane"
+	lane_payload "$bed" "$lane" "$modules" "$tests" "$payload"
+done
 
 run "$top/beds/$bed/run" --name "$bed/$name" --payload "$payload" \
-	--kernel "$tree/boot/vmlinuz" --results "$out/$lane.jsonl" --console "$out/$lane.console" \
+	--kernel "$tree/boot/vmlinuz" --results "$results" --console "$console" \
 	${lane_append:+--append "$lane_append"} $lane_bed ${TELL:-} ${BED_ARGS:-}

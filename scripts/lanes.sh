@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# What a lane is: one boot of a bed with one configuration, see configs/README.md.
+# What a lane is: a configuration in a bed, see configs/README.md.
 # Sourced after lib.sh.
 
 CONFIG_SETS='default full'
@@ -112,15 +112,32 @@ lane_programs() {
 	set +f
 }
 
+# lane_boots BED CONFIG...: which share a boot, a line for each: those on the same
+# machine, but in as many boots as there are CPUs.
+lane_boots() {
+	boots_bed=$1
+	shift
+	for config in "$@"; do
+		lane_define "$config"
+		machine=$("$top/beds/$boots_bed/run" --machine --name "$config" --append "$lane_append" $lane_bed) ||
+			exit
+		printf '%s\t%s %s\n' "$config" "$machine" "$lane_kernel"
+	done | awk -F '\t' -v jobs="$JOBS" '
+		{ boot = $2 FS (nr[$2]++ % jobs) }
+		!(boot in configs) { order[++n] = boot }
+		{ configs[boot] = configs[boot] (configs[boot] ? "+" : "") $1 }
+		END { for (i = 1; i <= n; i++) print configs[order[i]] }'
+}
+
 # lane_payload BED CONFIG MODULES TESTS OUT: what a bed needs to run the defined
-# configuration, in the folder OUT, see payload.sh.
+# configuration, in the folder OUT, beside what is there, see payload.sh.
 lane_payload() {
 	programs=$(lane_programs "$4")
 	[ -n "$programs" ] || die "lane $2 has no test: add one that matches: $lane_tests"
 	case ${FILTER:-} in
 	*\'*) die "FILTER has a quote, which no case has: $FILTER" ;;
 	esac
-	"$top/scripts/payload.sh" "$5" "$3" "$4" "$BUILD/rootrun" <<-END
+	"$top/scripts/payload.sh" "$5" "$2" "$3" "$4" "$BUILD/rootrun" <<-END
 	BED='$1'
 	LANE='$2'
 	UNIT='$lane_unit'

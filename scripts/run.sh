@@ -56,17 +56,28 @@ out=$BUILD/results/$(date +%Y%m%d-%H%M%S)-$$
 mkdir -p "$out"
 for lane in $plan; do
 	bed=${lane%/*} config=${lane#*/}
-	mkdir -p "$out/$bed"
 	lane_prepare "$config" "$(echo "$targets" | sed -n "s/^$bed //p")"
 	passed="${passed:-} $(lane_passed "$bed")"
-	echo "BED=$bed TELL=--tell $top/scripts/lane.sh $config $tree $tree/modules $tests/bin $out/$bed"
-done >"$out/lanes"
+done
+for bed in $beds; do
+	mkdir -p "$out/$bed"
+	boots=$(lane_boots "$bed" $(echo "$plan" | tr ' ' '\n' | sed -n "s|^$bed/||p")) || exit
+	for boot in $boots; do
+		lane_prepare "${boot%%+*}" "$(echo "$targets" | sed -n "s/^$bed //p")"
+		echo "BED=$bed TELL=--tell $top/scripts/lane.sh $boot $tree $tree/modules $tests/bin $out/$bed"
+	done
+done >"$out/boots"
 rerun_command >"$out/rerun"
-say "running $(wc -l <"$out/lanes") lanes in bed $beds; results go to $out"
+say "running $(echo "$plan" | wc -w) lanes in $(wc -l <"$out/boots") boots in bed $beds; results go to $out"
 # The report judges, from what was planned and what was done.  A bed that died
 # has said why, and its lane lacks results.
-run xargs -a "$out/lanes" -P $((JOBS * BOOTS_PER_CPU)) -L 1 \
+run xargs -a "$out/boots" -P $((JOBS * BOOTS_PER_CPU)) -L 1 \
 	setpriv --pdeathsig TERM -- env || bed_failed=1
+for lane in $plan; do
+	[ -s "$out/$lane.jsonl" ] && continue
+	say "lane $lane has no results"
+	bed_failed=1
+done
 files=$(results_in "$out")
 ln -sfn "$(basename "$out")" "$BUILD/results/latest"
 say "finished in $(($(now) - begin)) s"

@@ -58,6 +58,27 @@ test_guests()
 	says "a guest that never gets to init" 1 "died before its tests were done: Kernel panic - not syncing: VFS: Unable to mount root fs"
 }
 
+# Two lanes in a boot: each has its results, and those of the first survive the second.
+test_shared_boot()
+{
+	attempt env BUILD="$tmp/build" JOBS=1 CONFIG="shadow suite" FILTER='*null_exit*' scripts/run.sh
+	says "two lanes in a boot" 0 "running 2 lanes in 1 boots"
+	for lane in shadow:npt=0 suite:TDP; do
+		file=$tmp/build/results/latest/qemu-svm/${lane%:*}.jsonl
+		[ "$(jq -r 'select(.lane == "'${lane%:*}'") | .mmu' "$file")" = "${lane#*:}" ] &&
+			[ "$(jq -s 'map(select(.type == "end")) | length' "$file")" -eq 1 ]
+		result $? "two lanes in a boot: ${lane%:*} on its MMU, with its results"
+	done
+
+	# shellcheck disable=SC2016 # expanded in the guest
+	attempt env BUILD="$tmp/build" JOBS=1 CONFIG="shadow suite" FILTER='*null_exit*' \
+		BEFORE_TESTS='[ "$LANE" != suite ] || echo c >/proc/sysrq-trigger' scripts/run.sh
+	says "a guest that panics in its second lane" 1 "lane qemu-svm/suite has no results"
+	says "a guest that panics in its second lane keeps the first" 1 "^1 cases: 1 passed, 0 failed"
+	says "a guest that panics in its second lane: why" 1 "shadow.suite: the guest died before its tests were done: Kernel panic"
+	rm -rf "$tmp/build"
+}
+
 # A run of its own, in a session of its own, so that a signal hits all of it.  What
 # a shell runs in the background ignores SIGINT, unless told otherwise.
 start_run()
@@ -162,6 +183,7 @@ test_two_at_once()
 }
 
 test_guests
+test_shared_boot
 test_interruptions
 test_kills
 test_two_at_once

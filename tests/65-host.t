@@ -56,13 +56,13 @@ install_modules()
 	depmod -b "$root" "$release"
 }
 
-# payload NAME MODULES FILTER LINE...: the lines are of lane.conf, and change those of
+# payload NAME MODULES FILTER LINE...: the lines are of NAME.conf, and change those of
 # all payloads
 payload()
 {
 	name=$1 modules=$2 filter=$3
 	shift 3
-	mkdir -p "$tmp/payload"
+	rm -rf "${tmp:?}/payload/$name"
 	{
 		cat <<-END
 		BED=host LANE=$name UNIT=instructions
@@ -71,7 +71,7 @@ payload()
 		ROOTRUN_ARGS='--no-skip --filter $filter'
 		END
 		printf '%s\n' "$@"
-	} | scripts/payload.sh "$tmp/payload/$name" "$modules" "$tests/bin" "$BUILD/rootrun"
+	} | scripts/payload.sh "$tmp/payload/$name" "$name" "$modules" "$tests/bin" "$BUILD/rootrun"
 }
 
 # Of a guest in seconds, should it hang; it takes one or two minutes.

@@ -3,7 +3,7 @@
 
 . tests/tap.sh
 
-# Payloads; the filter is that of lane.conf.
+# Payloads; the filter is that of NAME.conf.
 payload=/payload/patched
 
 # Where beds/host keeps its journal, see beds/host/state.sh.

@@ -86,7 +86,7 @@ test_refusals()
 	bed --timeout soon
 	refused "a timeout that is none" "--timeout takes a number, not 'soon'"
 	payload=/nowhere bed
-	refused "a payload that is none" "--payload: cannot read"
+	refused "a payload that is none" "--payload: '.*' has no lanes"
 
 	payload=/payload/params
 	export RELOAD=1
