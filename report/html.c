@@ -435,7 +435,7 @@ static bool begins_costs(const struct report *rep, const struct row *row)
 	STAILQ_FOREACH(other, &rep->rows, next) {
 		if (other == row)
 			return row->unit;
-		if (other->unit && row->unit && !strcmp(other->mmu, row->mmu) &&
+		if (other->unit && row->unit && !strcmp(other->first->mmu, row->first->mmu) &&
 		    !strcmp(other->unit, row->unit))
 			return false;
 	}
@@ -453,8 +453,8 @@ static void write_costs(struct document *doc, const struct report *rep)
 		if (!any)
 			section(doc, "costs", "Costs");
 		any = true;
-		write_plot(doc, format("%s: the cheapest operation of each path, in %s", row->mmu,
-				       row->unit), plot_costs(rep, row));
+		write_plot(doc, format("%s: the cheapest operation of each path, in %s",
+				       row->first->mmu, row->unit), plot_costs(rep, row));
 	}
 }
 

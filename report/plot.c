@@ -117,7 +117,8 @@ static const char *label_of(const char *name)
 
 static bool has_cost(const struct row *row, const struct row *like)
 {
-	return row->unit && !strcmp(row->mmu, like->mmu) && !strcmp(row->unit, like->unit);
+	return row->unit && !strcmp(row->first->mmu, like->first->mmu) &&
+	       !strcmp(row->unit, like->unit);
 }
 
 static json_int_t null_exit(const struct report *rep, const struct row *like)

@@ -102,7 +102,8 @@ enum column {
 };
 
 /**
- * struct row - What was counted and measured on a path with an MMU
+ * struct row - What was counted and measured on a path with an MMU of a bed
+ * @first: the first file that names the path, which has the bed and the MMU
  * @counted: which counts there are
  * @unit: of the cost; NULL for as long as none was measured
  * @other_unit: a file that measured in another unit
@@ -110,7 +111,7 @@ enum column {
  */
 struct row {
 	STAILQ_ENTRY(row) next;
-	const char *mmu;
+	const struct results *first;
 	const char *path;
 	bool counted[NR_COUNTS];
 	unsigned long long counts[NR_COUNTS];

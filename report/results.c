@@ -463,6 +463,21 @@ static void reconcile_end(struct results *res)
 			       said, seen);
 }
 
+/* Beds that differ in their CPU have MMUs of the same name. */
+static void tell_beds_apart(struct report *rep)
+{
+	const struct results *first = STAILQ_FIRST(&rep->files);
+	struct results *res;
+	bool differ = false;
+
+	STAILQ_FOREACH(res, &rep->files, next)
+		differ |= strcmp(res->bed, first->bed);
+	if (!differ)
+		return;
+	STAILQ_FOREACH(res, &rep->files, next)
+		res->mmu = format("%s %s", res->bed, res->mmu);
+}
+
 /**
  * reconcile() - Find out what is missing or in excess
  * @rep: the report, all files read; receives verdicts and totals
@@ -478,6 +493,7 @@ void reconcile(struct report *rep)
 		reconcile_end(res);
 		rep->failed_files += !!res->failure;
 	}
+	tell_beds_apart(rep);
 }
 
 /**

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rows of the table, a row a path and MMU: what was counted and measured on it
- * in all lanes with that MMU.
+ * Rows of the table, a row a path and MMU of a bed: what was counted and measured on
+ * it in all lanes with that MMU.
  */
 #define _GNU_SOURCE
 #include <stdarg.h>
@@ -12,6 +12,12 @@ const char * const count_keys[NR_COUNTS] = {
 	"ops", "resets", "loads", "alloc", "reuse",
 };
 
+/* The same name is another MMU on another CPU. */
+static bool same_mmu(const struct results *a, const struct results *b)
+{
+	return !strcmp(a->mmu, b->mmu) && !strcmp(a->bed, b->bed);
+}
+
 /* Rows of one MMU stay together, in the order of their appearance. */
 static struct row *get_row(struct report *rep, const struct results *res,
 			   const char *path)
@@ -19,14 +25,14 @@ static struct row *get_row(struct report *rep, const struct results *res,
 	struct row *row, *last = NULL;
 
 	STAILQ_FOREACH(row, &rep->rows, next) {
-		if (strcmp(row->mmu, res->mmu))
+		if (!same_mmu(row->first, res))
 			continue;
 		if (!strcmp(row->path, path))
 			return row;
 		last = row;
 	}
 	row = zalloc(sizeof(*row));
-	row->mmu = res->mmu;
+	row->first = res;
 	row->path = path;
 	if (last)
 		STAILQ_INSERT_AFTER(&rep->rows, last, row, next);
@@ -177,7 +183,7 @@ static void fill_row(struct row *row, const char *unit)
 
 	for (i = 0; i < NR_COLUMNS; i++)
 		row->cells[i] = "-";
-	row->cells[COL_MMU] = row->mmu;
+	row->cells[COL_MMU] = row->first->mmu;
 	row->cells[COL_PATH] = row->path;
 	for (i = 0; i < NR_COUNTS; i++) {
 		if (row->counted[i])

@@ -68,7 +68,7 @@ void print_table(struct report *rep)
 	STAILQ_FOREACH(row, &rep->rows, next) {
 		if (row->other_unit)
 			printf("NOTE %s %s: the cost in %s measured by %s/%s is not in the table\n",
-			       row->mmu, row->path, row->other_unit->unit,
+			       row->first->mmu, row->path, row->other_unit->unit,
 			       row->other_unit->bed, row->other_unit->lane);
 	}
 }

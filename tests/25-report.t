@@ -102,6 +102,13 @@ test_good()
 	verdict "a cost left out for its unit is told" 0 \
 		"NOTE TDP/5 CR4.SMEP: the cost in instructions measured by qemu-svm/icount is not in the table" \
 		good.jsonl other-unit.jsonl
+	sed 's/"bed":"qemu-svm"/"bed":"bochs-vmx"/' $data/again.jsonl >"$tmp/other-bed.jsonl"
+	verdict "an MMU of one bed is not that of another" 0 \
+		"qemu-svm TDP/5   CR4.SMEP        1000    1000        1000      0    1000       9298  7849 CR4.PGE   1.18  ok" \
+		good.jsonl "$tmp/other-bed.jsonl"
+	verdict "the MMUs of both beds are in the table" 0 \
+		"bochs-vmx TDP/5  CR4.SMEP         500     500         500      1     499       8000  4000 CR4.PGE   2.00  ok" \
+		good.jsonl "$tmp/other-bed.jsonl"
 	verdict "no row" 0 "1 cases: 1 passed, 0 failed, 0 skipped" \
 		no-rows.jsonl
 	absent "no row, no table" "verdict"
