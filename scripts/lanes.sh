@@ -79,6 +79,15 @@ lane_is_possible() {
 	return 1
 }
 
+# lane_is_allowed BED: whether the defined configuration may be run there unasked: on this
+# machine's own KVM, with the parameters that it has.
+lane_is_allowed() {
+	[ "$1" != host ] || [ "${RELOAD:-}" = 1 ] || [ -z "$lane_kvm$lane_kvm_amd$lane_kvm_intel" ] || {
+		say "  configuration $config is left out: it loads modules with other parameters, which takes RELOAD=1"
+		return 1
+	}
+}
+
 # lanes_in BED WORD...: the configurations that are meant by names and sets, those
 # of a set if the bed can do them.
 lanes_in() {
@@ -91,7 +100,9 @@ lanes_in() {
 			for config in $lanes_all; do
 				lane_define "$config"
 				case " $lane_sets " in
-				*" $word "*) ! lane_is_possible "$lanes_bed" || echo "$config" ;;
+				*" $word "*)
+					lane_is_possible "$lanes_bed" && lane_is_allowed "$lanes_bed" && echo "$config"
+					;;
 				esac
 			done
 			;;

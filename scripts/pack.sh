@@ -6,7 +6,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
-lanes=$(lanes_in host ${CONFIG:-default}) || exit
+lanes=$(RELOAD=1 && lanes_in host ${CONFIG:-default}) || exit
 "$top/scripts/deps.sh" build
 need_space "$BUILD" 200
 "$top/scripts/tools.sh"
