@@ -199,8 +199,8 @@ lane_key() {
 	} | sha256sum | cut -c1-16)
 }
 
-# lane_passed BED: the file that says that the prepared lane has passed, all of it and
-# as it is; dies with the tree.
+# lane_passed BED: the file that has the results of the prepared lane if it has passed as
+# it is; dies with the tree.
 lane_passed() {
 	echo "$tree/passed-$(lane_key "$1" "$tests/bin")"
 }

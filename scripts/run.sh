@@ -1,6 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # The main job: build, boot, stress, and print the table of reset paths.
+#
+# REUSE=1 is for checks that are made again and again: of a lane that has passed, with
+# the same kernel, tests and bed, the results are taken for those of this run.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
@@ -56,22 +59,29 @@ out=$BUILD/results/$(date +%Y%m%d-%H%M%S)-$$
 mkdir -p "$out"
 for lane in $plan; do
 	bed=${lane%/*} config=${lane#*/}
+	mkdir -p "$out/$bed"
 	lane_prepare "$config" "$(echo "$targets" | sed -n "s/^$bed //p")"
-	passed="${passed:-} $(lane_passed "$bed")"
+	passed=$(lane_passed "$bed")
+	echo "$lane $passed" >>"$out/passed"
+	if [ -n "${REUSE:-}" ] && [ -s "$passed" ]; then
+		say "  lane $lane has passed as it is: reusing its results"
+		cp "$passed" "$out/$lane.jsonl"
+	else
+		to_run="${to_run:-} $lane"
+	fi
 done
 for bed in $beds; do
-	mkdir -p "$out/$bed"
-	boots=$(lane_boots "$bed" $(echo "$plan" | tr ' ' '\n' | sed -n "s|^$bed/||p")) || exit
+	boots=$(lane_boots "$bed" $(echo "${to_run:-}" | tr ' ' '\n' | sed -n "s|^$bed/||p")) || exit
 	for boot in $boots; do
 		lane_prepare "${boot%%+*}" "$(echo "$targets" | sed -n "s/^$bed //p")"
 		echo "BED=$bed TELL=--tell $top/scripts/lane.sh $boot $tree $tree/modules $tests/bin $out/$bed"
 	done
 done >"$out/boots"
 rerun_command >"$out/rerun"
-say "running $(echo "$plan" | wc -w) lanes in $(wc -l <"$out/boots") boots in bed $beds; results go to $out"
+say "running $(echo "${to_run:-}" | wc -w) lanes in $(wc -l <"$out/boots") boots in bed $beds; results go to $out"
 # The report judges, from what was planned and what was done.  A bed that died
 # has said why, and its lane lacks results.
-run xargs -a "$out/boots" -P $((JOBS * BOOTS_PER_CPU)) -L 1 \
+run xargs -r -a "$out/boots" -P $((JOBS * BOOTS_PER_CPU)) -L 1 \
 	setpriv --pdeathsig TERM -- env || bed_failed=1
 for lane in $plan; do
 	[ -s "$out/$lane.jsonl" ] && continue
@@ -90,5 +100,9 @@ status=0
 "$top/scripts/report.sh" "$out" || status=$?
 [ -z "${bed_failed:-}" ] || [ "$status" -ne 0 ] || status=1
 # Mutants need to know.
-[ "$status" -ne 0 ] || [ -n "${FILTER:-}${ROOTRUN_ARGS:-}${BEFORE_TESTS:-}${BED_ARGS:-}" ] || touch $passed
+[ "$status" -ne 0 ] || [ -n "${ROOTRUN_ARGS:-}${BEFORE_TESTS:-}${BED_ARGS:-}" ] ||
+	while read -r lane passed; do
+		cp "$out/$lane.jsonl" "$passed.$$"
+		mv "$passed.$$" "$passed"
+	done <"$out/passed"
 exit "$status"

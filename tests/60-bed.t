@@ -79,6 +79,21 @@ test_shared_boot()
 	rm -rf "$tmp/build"
 }
 
+# What has passed need not pass again, if that is wanted; what has not, does.
+test_reuse()
+{
+	# A filter of its own, for nobody else to have run it.
+	set -- env BUILD="$tmp/build" CONFIG=suite FILTER="*null_exit.exact_count[s$$]" REUSE=1
+	attempt "$@" BEFORE_TESTS='rm -f /dev/kvm' scripts/run.sh
+	says "REUSE=1: a run that fails" 1 "running 1 lanes in 1 boots"
+	attempt "$@" scripts/run.sh
+	says "REUSE=1: it is run again" 0 "running 1 lanes in 1 boots"
+	attempt "$@" scripts/run.sh
+	says "REUSE=1: what has passed is not" 0 "running 0 lanes in 0 boots"
+	says "REUSE=1: but its results are there" 0 "^1 cases: 1 passed, 0 failed"
+	rm -rf "$tmp/build"
+}
+
 # A run of its own, in a session of its own, so that a signal hits all of it.  What
 # a shell runs in the background ignores SIGINT, unless told otherwise.
 start_run()
@@ -184,6 +199,7 @@ test_two_at_once()
 
 test_guests
 test_shared_boot
+test_reuse
 test_interruptions
 test_kills
 test_two_at_once

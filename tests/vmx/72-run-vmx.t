@@ -3,4 +3,4 @@
 #
 # The default MMU on an emulated Intel CPU: every case is a test point.
 
-exec env BED=bochs-vmx CONFIG=suite REPORT_ARGS=--tap scripts/run.sh
+exec env REUSE=1 BED=bochs-vmx CONFIG=suite REPORT_ARGS=--tap scripts/run.sh
