@@ -105,6 +105,9 @@ int place_nodes(void);
 const char *place_on_node(const char *arg);
 const char *place_on_cpus(const char *arg);
 
+/* hold.c */
+void hold_tracepoints(const char *pattern);
+
 /* samples.c */
 void samples_open(const char *path);
 void samples_begin(void);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "rootrun.h"
@@ -23,8 +24,10 @@ static const char * const names[] = {
 #define NR_NAMES	ARRAY_SIZE(names)
 /* When there are more, each second one goes, and the next come half as often. */
 #define MAX_SAMPLES	100
-/* Less than a storm takes; reading takes a hundredth of it, even if emulated. */
+/* Less than a storm takes. */
 #define INTERVAL_MS	50
+/* How many times as long as to read them; an emulator may need some milliseconds. */
+#define INTERVAL_READS	50
 
 struct sample {
 	unsigned long ms;
@@ -65,6 +68,19 @@ int samples_wait_ms(void)
 	return interval_ms;
 }
 
+static unsigned long now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000ul + now.tv_nsec / 1000;
+}
+
+static unsigned long max(unsigned long a, unsigned long b)
+{
+	return a > b ? a : b;
+}
+
 static long long read_counter(const char *name)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -98,6 +114,7 @@ static void thin_out(void)
  */
 void samples_take(unsigned long ms)
 {
+	unsigned long begin;
 	struct sample *s;
 	unsigned int i;
 
@@ -105,12 +122,12 @@ void samples_take(unsigned long ms)
 		return;
 	if (nr_samples == MAX_SAMPLES)
 		thin_out();
-	next_ms = ms + interval_ms;
-
 	s = &samples[nr_samples];
 	s->ms = ms;
+	begin = now_us();
 	for (i = 0; i < NR_NAMES; i++)
 		s->values[i] = read_counter(names[i]);
+	next_ms = ms + max(interval_ms, INTERVAL_READS * (now_us() - begin) / 1000);
 	if (!nr_samples || memcmp(s->values, s[-1].values, sizeof(s->values)))
 		nr_samples++;
 }

@@ -56,7 +56,7 @@ lane_define() {
 	lane_about='' lane_sets='' lane_beds='' lane_kernel='' lane_append=''
 	lane_kvm='' lane_kvm_amd='' lane_kvm_intel='' lane_bed=''
 	lane_tests='-name mmu_root_*_test ! -name mmu_root_perf_test'
-	lane_unit=cycles lane_rootrun=--no-skip
+	lane_unit=cycles lane_rootrun='--no-skip --hold kvmmmu/kvm_mmu_r*'
 	config_file=$CONFIGS/$1.conf
 	[ -r "$config_file" ] ||
 		die "no such configuration: $1: there are $(config_names | tr '\n' ' ')and the sets $CONFIG_SETS"
