@@ -18,7 +18,10 @@ kconfig_names() {
 # configure_small TREE LOG [NAME]: what becomes visible by what we want stays off,
 # too: allnoconfig.  Kconfig drops silently what cannot be had.
 configure_small() {
-	cat $(kconfig_files "${3:-}") >"$1/.config.wanted"
+	# What is said last counts.
+	awk -F = '
+		/^CONFIG_/ { line[$1] = $0 }
+		END { for (option in line) print line[option] }' $(kconfig_files "${3:-}") >"$1/.config.wanted"
 	step "$2" "configuring a small kernel" "$top/scripts/kmake.sh" "$1" "" \
 		KCONFIG_ALLCONFIG="$1/.config.wanted" allnoconfig
 	grep -E '^CONFIG_[^=]*=("|y|m)' "$1/.config.wanted" | while read -r option; do

@@ -37,11 +37,33 @@ newest_pair() {
 		}' | sort -V | tail -n 1
 }
 
+# Of what a search would see.
+packages_state() {
+	{
+		echo "${DEBIAN_VERSION:-}"
+		command -v apt-cache
+		ls -lR --time-style=full-iso /var/lib/apt/lists /etc/apt/apt.conf* /etc/apt/sources.list* \
+			/etc/apt/preferences*
+	} 2>/dev/null | sha256sum | cut -c1-16
+}
+
+# A search takes seconds, and finds the same until apt's lists change.
+kept_pair() {
+	found=$CACHE/base/pair-$(packages_state)
+	[ ! -s "$found" ] || {
+		cat "$found"
+		return
+	}
+	newest_pair >"$found.$$"
+	cat "$found.$$"
+	mv "$found.$$" "$found"
+}
+
 resolve() {
-	pair=$(newest_pair)
+	pair=$(kept_pair)
 	if [ -z "$pair" ] && [ "${DEPS:-1}" != 0 ]; then
 		apt-get -qq update >/dev/null 2>&1 || :
-		pair=$(newest_pair)
+		pair=$(kept_pair)
 	fi
 	[ -n "$pair" ] && return
 	die "no matching pair of $SOURCE_PACKAGE and linux-image-6.12.*-amd64${DEBIAN_VERSION:+ in version $DEBIAN_VERSION}:" \
@@ -120,6 +142,7 @@ prepare() {
 	touch "$base/done"
 }
 
+need_space "$CACHE/base" 1
 resolve
 set -- $pair
 version=$1 image=$2 headers=$3

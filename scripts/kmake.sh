@@ -14,6 +14,6 @@ shift 2
 compiler=$(sed -n 's/^CONFIG_CC_VERSION_TEXT="\([^ ]*\) .*/\1/p' "$tree/.config" 2>/dev/null || :)
 command -v "${compiler:-none}" >/dev/null || compiler=gcc
 
-export CCACHE_DIR="$CACHE/ccache" CCACHE_BASEDIR="$tree" CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=2G
+ccache_for "$tree"
 exec make -C "$tree" -j"$JOBS" ARCH=x86 ${release:+KERNELRELEASE="$release"} \
 	CC="ccache $compiler" RUSTC=false KCFLAGS=-g0 "$@"

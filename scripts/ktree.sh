@@ -79,7 +79,7 @@ build_modules() {
 
 # What the bed and the modules cannot do without.
 NEEDED_OPTIONS='MODULES=y VIRTIO_CONSOLE=y VIRTIO_PCI=y DEBUG_FS=y SERIAL_8250_CONSOLE=y
-	BLK_DEV_INITRD=y KVM=m KVM_AMD=m KVM_INTEL=m'
+	BLK_DEV_INITRD=y KVM=m KVM_AMD=m'
 
 configure() {
 	if [ -n "${KCONFIG:-}" ]; then
@@ -89,7 +89,10 @@ configure() {
 	else
 		configure_small "$tree/linux" "$tree/config.log" "$config"
 	fi
-	for option in $NEEDED_OPTIONS; do
+	needed=$NEEDED_OPTIONS
+	# Named ones are for emulated AMD CPUs only.
+	[ -n "$config" ] || needed="$needed KVM_INTEL=m"
+	for option in $needed; do
 		grep -q "^CONFIG_$option" "$tree/linux/.config" ||
 			die "the configuration lacks CONFIG_$option: give one that has it with KCONFIG="
 	done
@@ -154,9 +157,7 @@ build() {
 		build_kernel
 	fi
 	rm -rf "$tree/copy"
-	[ "${KERNEL_TARGET:-}" = none ] || for module in kvm kvm-amd kvm-intel; do
-		strip -d -o "$tree/modules/$module.ko" "$tree/linux/arch/x86/kvm/$module.ko"
-	done
+	[ "${KERNEL_TARGET:-}" = none ] || strip_modules "$tree/linux/arch/x86/kvm" "$tree/modules"
 	touch "$tree/done"
 }
 

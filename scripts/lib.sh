@@ -148,6 +148,21 @@ step() {
 	die "failed: $step_what; all of its output: $step_log"
 }
 
+# ccache_for TREE: what was built in a tree is found for another.  CCACHE_DEPEND has
+# makefiles' lists of headers tell what to look at; to preprocess each file for that
+# adds a third to a first build.
+ccache_for() {
+	export CCACHE_DIR="$CACHE/ccache" CCACHE_BASEDIR="$1" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1 \
+		CCACHE_MAXSIZE=2G
+}
+
+# strip_modules FROM TO: what was built, as the guest needs it.
+strip_modules() {
+	for strip_module in "$1"/*.ko; do
+		strip -d -o "$2/$(basename "$strip_module")" "$strip_module"
+	done
+}
+
 # decompress FILE: what a module is, in whichever way it is stored.
 decompress() {
 	case $1 in

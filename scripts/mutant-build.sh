@@ -29,9 +29,7 @@ build() {
 	step "$modules.log" "building mutant $name" "$top/scripts/kmake.sh" \
 		"$work/linux" "$(cat "$tree/release")" M=arch/x86/kvm modules
 	cp "$tree/modules"/*.ko "$modules/"
-	for module in kvm kvm-amd kvm-intel; do
-		strip -d -o "$modules/$module.ko" "$work/linux/arch/x86/kvm/$module.ko"
-	done
+	strip_modules "$work/linux/arch/x86/kvm" "$modules"
 	patch -d "$work/linux" -p1 -s -R <"$patch"
 	touch "$work/clean" "$modules/done"
 }

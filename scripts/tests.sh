@@ -36,9 +36,8 @@ prepare() {
 make_tests() {
 	log=$1 what=$2
 	shift 2
-	step "$log" "$what" env LDFLAGS=-static \
-		CCACHE_DIR="$CACHE/ccache" CCACHE_BASEDIR="$dir" CCACHE_NOHASHDIR=1 \
-		make -C "$dir/kernel/$SELFTESTS/kvm" -j"$JOBS" CC='ccache gcc' \
+	ccache_for "$dir"
+	step "$log" "$what" env LDFLAGS=-static make -C "$dir/kernel/$SELFTESTS/kvm" -j"$JOBS" CC='ccache gcc' \
 		OUTPUT="$dir/kernel/$SELFTESTS/kvm" "$@"
 }
 

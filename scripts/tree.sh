@@ -19,9 +19,7 @@ build() {
 	step "$tree/modules.log" "building KVM's modules" "$top/scripts/kmake.sh" \
 		"$tree/linux" "$(cat "$base/release")" M=arch/x86/kvm modules
 	cp -r "$base/modules" "$base/boot" "$base/release" "$tree/"
-	for module in kvm kvm-amd kvm-intel; do
-		strip -d -o "$tree/modules/$module.ko" "$tree/linux/arch/x86/kvm/$module.ko"
-	done
+	strip_modules "$tree/linux/arch/x86/kvm" "$tree/modules"
 	touch "$tree/done"
 }
 
