@@ -61,22 +61,39 @@ test_guests()
 # Two lanes in a boot: each has its results, and those of the first survive the second.
 test_shared_boot()
 {
-	attempt env BUILD="$tmp/build" JOBS=1 CONFIG="shadow suite" FILTER='*null_exit*' scripts/run.sh
-	says "two lanes in a boot" 0 "running 2 lanes in 1 boots"
+	mkdir "$tmp/shared"
+	attempt env FILTER='*null_exit*' scripts/lane.sh shadow+suite "$tree" "$tree/modules" "$tests/bin" "$tmp/shared"
+	says "two lanes in a boot" 0 "shadow.suite: 2 cases, done"
 	for lane in shadow:npt=0 suite:TDP; do
-		file=$tmp/build/results/latest/qemu-svm/${lane%:*}.jsonl
+		file=$tmp/shared/${lane%:*}.jsonl
 		[ "$(jq -r 'select(.lane == "'${lane%:*}'") | .mmu' "$file")" = "${lane#*:}" ] &&
 			[ "$(jq -s 'map(select(.type == "end")) | length' "$file")" -eq 1 ]
 		result $? "two lanes in a boot: ${lane%:*} on its MMU, with its results"
 	done
+	rm "$tmp/shared"/*
 
 	# shellcheck disable=SC2016 # expanded in the guest
-	attempt env BUILD="$tmp/build" JOBS=1 CONFIG="shadow suite" FILTER='*null_exit*' \
-		BEFORE_TESTS='[ "$LANE" != suite ] || echo c >/proc/sysrq-trigger' scripts/run.sh
-	says "a guest that panics in its second lane" 1 "lane qemu-svm/suite has no results"
-	says "a guest that panics in its second lane keeps the first" 1 "^1 cases: 1 passed, 0 failed"
-	says "a guest that panics in its second lane: why" 1 "shadow.suite: the guest died before its tests were done: Kernel panic"
-	rm -rf "$tmp/build"
+	attempt env FILTER='*null_exit*' BEFORE_TESTS='[ "$LANE" != suite ] || echo c >/proc/sysrq-trigger' \
+		scripts/lane.sh shadow+suite "$tree" "$tree/modules" "$tests/bin" "$tmp/shared"
+	says "a guest that panics in its second lane" 1 "shadow.suite: the guest died before its tests were done: Kernel panic"
+	[ "$(jq -r 'select(.type == "end") | .passed' "$tmp/shared/shadow.jsonl")" -eq 1 ] &&
+		[ ! -s "$tmp/shared/suite.jsonl" ]
+	result $? "a guest that panics in its second lane keeps the first"
+	rm -rf "$tmp/shared"
+}
+
+# A test that tells how often KVM's module is used: by its vendor module, and by each of the
+# four tracepoints.
+test_hold()
+{
+	mkdir "$tmp/tests"
+	# shellcheck disable=SC2016 # expanded in the guest
+	printf '#!/bin/sh\necho "kvm is used $(cat /sys/module/kvm/refcnt) times"\n' >"$tmp/tests/mmu_root_refs_test"
+	chmod +x "$tmp/tests/mmu_root_refs_test"
+	attempt scripts/lane.sh suite "$tree" "$tree/modules" "$tmp/tests" "$tmp"
+	jq -r 'select(.type == "case") | .log' "$tmp/suite.jsonl" | grep -qx 'kvm is used 5 times'
+	result $? "tracepoints are in use between cases"
+	rm -rf "$tmp/tests"
 }
 
 # What has passed need not pass again, if that is wanted; what has not, does.
@@ -199,6 +216,7 @@ test_two_at_once()
 
 test_guests
 test_shared_boot
+test_hold
 test_reuse
 test_interruptions
 test_kills
