@@ -11,8 +11,8 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
-# More than the longest deadline of a case.
-STALL_S=240
+# More than the longest deadline of a case, and than a boot in Bochs beside other tests.
+STALL_S=600
 
 lane=$1 tree=$2 tests=$3 out=$4
 shift 4
