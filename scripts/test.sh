@@ -29,6 +29,13 @@ show() {
 	finish "$tail_pid" || :
 }
 
+# A session of its own, to end it all: a shell that is told to ends when what it waits
+# for has ended.
+start_prove() {
+	start nice -n "$1" setsid prove --verbose --timer $2 >"$3" 2>&1
+	at_exit "pkill -TERM -s $pid || :"
+}
+
 count() {
 	cat "$out" "$aside" | grep -Ec "$1" || :
 }
@@ -40,11 +47,11 @@ tests_aside=$(echo "$tests" | grep -e /vmx/ -e /80-mutants || :)
 tests=$(echo "$tests" | grep -v -e /vmx/ -e /80-mutants || :)
 if [ -n "$tests_aside" ]; then
 	say "beside the others, and shown after them:" $tests_aside
-	start nice -n 5 prove --verbose --timer $tests_aside >"$aside" 2>&1
+	start_prove 5 "$tests_aside" "$aside"
 	aside_pid=$pid
 fi
 if [ -n "$tests" ]; then
-	start prove --verbose --timer $tests >"$out" 2>&1
+	start_prove 0 "$tests" "$out"
 	show "$pid" "$out"
 fi
 [ -z "$tests_aside" ] || show "$aside_pid" "$aside"
