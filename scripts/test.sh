@@ -15,46 +15,53 @@ case ${TESTS:-race} in
 esac
 "$top/scripts/tools.sh"
 
-out=$(mktemp "$BUILD/test.XXXXXX")
-aside=$(mktemp "$BUILD/test.XXXXXX")
-at_exit "rm -f '$out' '$aside'"
+out=$(mktemp -d "$BUILD/test.XXXXXX")
+at_exit "rm -rf '$out'"
+
+# start_stream NAME NICE TEST...: one test after the other.  In a session of its own, to
+# end it all: a shell that is told to ends when what it waits for has ended.
+start_stream() {
+	stream=$1 niceness=$2
+	shift 2
+	[ $# -gt 0 ] || return 0
+	start nice -n "$niceness" setsid prove --verbose --timer "$@" >"$out/$stream" 2>&1
+	at_exit "pkill -TERM -s $pid || :"
+	eval "pid_of_$stream=\$pid"
+}
 
 # prove tells if a test has died, or has not done what it planned; what it shows
 # of each test point is what is counted.
 status=0
 show() {
-	start tail -n +1 -f --pid="$1" "$2"
+	eval "stream_pid=\${pid_of_$1:-}"
+	[ -n "$stream_pid" ] || return 0
+	start tail -n +1 -f --pid="$stream_pid" "$out/$1"
 	tail_pid=$pid
-	finish "$1" || status=1
+	finish "$stream_pid" || status=1
 	finish "$tail_pid" || :
 }
 
-# A session of its own, to end it all: a shell that is told to ends when what it waits
-# for has ended.
-start_prove() {
-	start nice -n "$1" setsid prove --verbose --timer $2 >"$3" 2>&1
-	at_exit "pkill -TERM -s $pid || :"
-}
-
 count() {
-	cat "$out" "$aside" | grep -Ec "$1" || :
+	cat "$out"/* | grep -Ec "$1" || :
 }
 
-# What takes long goes beside the rest, which has deadlines of seconds, and so its turn
-# first.  Bochs goes first of what takes long, as it uses one CPU.
+# Most of the time is that of builds and of mutants, which go beside the rest: that has
+# deadlines of seconds, and so its turn first.  Bochs, which uses one CPU, goes before
+# other mutants.
 tests=$(printf '%s\n' ${TESTS:-tests/vmx/*.t tests/*.t})
-tests_aside=$(echo "$tests" | grep -e /vmx/ -e /80-mutants || :)
-tests=$(echo "$tests" | grep -v -e /vmx/ -e /80-mutants || :)
-if [ -n "$tests_aside" ]; then
-	say "beside the others, and shown after them:" $tests_aside
-	start_prove 5 "$tests_aside" "$aside"
-	aside_pid=$pid
-fi
-if [ -n "$tests" ]; then
-	start_prove 0 "$tests" "$out"
-	show "$pid" "$out"
-fi
-[ -z "$tests_aside" ] || show "$aside_pid" "$aside"
+builds=$(echo "$tests" | grep -e /40- -e /50- || :)
+mutants=$(echo "$tests" | grep -e /vmx/ -e /80- || :)
+rest=$(echo "$tests" | grep -v -e /40- -e /50- -e /vmx/ -e /80- || :)
+say "running three streams of tests, and showing one after the other:"
+say "  " $rest
+say "  " $builds
+say "  " $mutants
+start_stream mutants 5 $mutants
+start_stream builds 5 $builds
+start_stream rest 0 $rest
+show rest
+show builds
+show mutants
 
 skipped=$(count '^ok [0-9]+ .*# SKIP')
 passed=$(($(count '^ok [0-9]+') - skipped))
