@@ -80,11 +80,11 @@ static struct cost summarize(void)
 	return (struct cost){ .min = samples[0], .median = samples[NR_SAMPLES / 2] };
 }
 
-static int open_instruction_counter(void)
+static int open_counter(uint64_t event)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_HARDWARE,
-		.config = PERF_COUNT_HW_INSTRUCTIONS,
+		.config = event,
 		.size = sizeof(attr),
 		.exclude_user = 1,
 		.exclude_guest = 1,
@@ -93,23 +93,39 @@ static int open_instruction_counter(void)
 	return syscall(__NR_perf_event_open, &attr, 0, -1, -1, 0);
 }
 
-/* KVM's own instructions for one operation, where the host has a PMU. */
+static uint64_t read_counter(int fd)
+{
+	uint64_t val;
+
+	TEST_ASSERT(read(fd, &val, sizeof(val)) == sizeof(val), "read a counter of the PMU");
+	return val;
+}
+
+/* KVM's own instructions and cycles for one operation, where the host has a PMU. */
 static void report_pmu(struct kvm_vcpu *vcpu, const char *name)
 {
-	int fd = open_instruction_counter();
-	uint64_t before, after;
+	static const struct {
+		uint64_t event;
+		const char *name;
+	} counters[] = {
+		{ PERF_COUNT_HW_INSTRUCTIONS, "instructions" },
+		{ PERF_COUNT_HW_CPU_CYCLES, "cycles" },
+	};
+	uint64_t before;
 	struct ucall uc;
+	int i, fd;
 
-	if (fd < 0)
-		return;
+	for (i = 0; i < ARRAY_SIZE(counters); i++) {
+		fd = open_counter(counters[i].event);
+		if (fd < 0)
+			continue;
 
-	if (read(fd, &before, sizeof(before)) == sizeof(before)) {
+		before = read_counter(fd);
 		mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
-		if (read(fd, &after, sizeof(after)) == sizeof(after))
-			printf("#@ kind=pmu path=%s host_instructions_per_op=%lu\n",
-			       name, (after - before) / NR_SAMPLES);
+		printf("#@ kind=pmu path=%s host_%s_per_op=%lu\n", name, counters[i].name,
+		       (read_counter(fd) - before) / NR_SAMPLES);
+		close(fd);
 	}
-	close(fd);
 }
 
 static struct cost measure(enum mmu_root_path_id path, uint64_t mmu_reset_every)
