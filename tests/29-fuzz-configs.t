@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Configurations with garbage in them: they are understood, or one line says what is
+# wrong.  None of it is executed.
+
+FUZZ_FILES=${FUZZ_FILES:-500}
+
+. tests/tap.sh
+
+seed=${SEED:-$$}
+echo "# SEED=$seed repeats these files"
+mkdir "$tmp/configs" "$tmp/work"
+
+# Some bytes of real ones are lost, others come in, and what a shell would act on.
+perl -e '
+	my ($seed, $nr, $dir, @files) = @ARGV;
+	my @spice = ("\$(touch executed)", "`touch executed`", "; touch executed;", "\n|| touch executed",
+		"'\''", "\"", "=", "\0", "\n", "#", " ", "\\");
+	my @texts = map { local (@ARGV, $/) = $_; <> } @files;
+	srand($seed);
+	for my $i (1 .. $nr) {
+		my $text = $texts[rand @texts];
+		for (0 .. rand 4) {
+			my $at = int rand(length($text) + 1);
+			my $what = int rand 3;
+			substr($text, $at, 0) = $spice[rand @spice] if $what == 0;
+			substr($text, $at, 0) = chr(int rand 256) if $what == 1;
+			substr($text, $at, int rand 8) = "" if $what == 2;
+		}
+		open(my $f, ">", "$dir/fuzz$i.conf") or die;
+		print $f $text;
+	}' "$seed" "$FUZZ_FILES" "$tmp/configs" configs/*.conf
+
+# Prints what is wrong with how each file is taken.
+cat >"$tmp/take" <<'END'
+top=$1 lanes=$2 nr=$3
+. "$top/scripts/lib.sh"
+. "$lanes"
+for i in $(seq "$nr"); do
+	status=0
+	(trap - EXIT && lane_define "fuzz$i") >out 2>err || status=$?
+	case $status-$(grep -c '' err)-$(head -c 7 err) in
+	0-0- | 2-1-error:*) ;;
+	*) echo "fuzz$i: status $status: $(head -n 3 err)" ;;
+	esac
+	echo "$status" >>statuses
+done
+END
+take()
+{
+	rm -f "$tmp/work"/*
+	(cd "$tmp/work" && CONFIGS="$tmp/configs" sh "$tmp/take" "$top" "$1" "$FUZZ_FILES") >"$tmp/wrong" 2>&1
+}
+
+top=$PWD
+take "$top/scripts/lanes.sh"
+[ ! -s "$tmp/wrong" ]
+result $? "$FUZZ_FILES files: each is understood, or one line says what is wrong"
+head -n 10 "$tmp/wrong" | sed 's/^/# /'
+[ "$(wc -l <"$tmp/work/statuses")" -eq "$FUZZ_FILES" ] && [ "$(sort -u "$tmp/work/statuses" | tr -d '\n')" = 02 ]
+result $? "some are the one, some the other"
+[ ! -e "$tmp/work/executed" ]
+result $? "none of it is executed"
+
+# What is not seen there would not be seen at all: a value that a shell looks at twice.
+# shellcheck disable=SC2016 # of the script
+sed 's/=\\\$config_value"/=$config_value"/' scripts/lanes.sh >"$tmp/lanes.sh"
+if cmp -s scripts/lanes.sh "$tmp/lanes.sh"; then
+	bail_out "scripts/lanes.sh sets no variable by eval"
+fi
+take "$tmp/lanes.sh"
+[ -s "$tmp/wrong" ] && [ -e "$tmp/work/executed" ]
+result $? "a parser that executes them is found out"
+plan_done
