@@ -10,7 +10,7 @@ FUZZ_FILES=${FUZZ_FILES:-500}
 
 seed=${SEED:-$$}
 echo "# SEED=$seed repeats these files"
-mkdir "$tmp/configs" "$tmp/work"
+mkdir "$tmp/configs" "$tmp/taken"
 
 # Some bytes of real ones are lost, others come in, and what a shell would act on.
 perl -e '
@@ -49,8 +49,8 @@ done
 END
 take()
 {
-	rm -f "$tmp/work"/*
-	(cd "$tmp/work" && CONFIGS="$tmp/configs" sh "$tmp/take" "$top" "$1" "$FUZZ_FILES") >"$tmp/wrong" 2>&1
+	rm -f "$tmp/taken"/*
+	(cd "$tmp/taken" && CONFIGS="$tmp/configs" sh "$tmp/take" "$top" "$1" "$FUZZ_FILES") >"$tmp/wrong" 2>&1
 }
 
 top=$PWD
@@ -58,9 +58,9 @@ take "$top/scripts/lanes.sh"
 [ ! -s "$tmp/wrong" ]
 result $? "$FUZZ_FILES files: each is understood, or one line says what is wrong"
 head -n 10 "$tmp/wrong" | sed 's/^/# /'
-[ "$(wc -l <"$tmp/work/statuses")" -eq "$FUZZ_FILES" ] && [ "$(sort -u "$tmp/work/statuses" | tr -d '\n')" = 02 ]
+[ "$(wc -l <"$tmp/taken/statuses")" -eq "$FUZZ_FILES" ] && [ "$(sort -u "$tmp/taken/statuses" | tr -d '\n')" = 02 ]
 result $? "some are the one, some the other"
-[ ! -e "$tmp/work/executed" ]
+[ ! -e "$tmp/taken/executed" ]
 result $? "none of it is executed"
 
 # What is not seen there would not be seen at all: a value that a shell looks at twice.
@@ -70,6 +70,6 @@ if cmp -s scripts/lanes.sh "$tmp/lanes.sh"; then
 	bail_out "scripts/lanes.sh sets no variable by eval"
 fi
 take "$tmp/lanes.sh"
-[ -s "$tmp/wrong" ] && [ -e "$tmp/work/executed" ]
+[ -s "$tmp/wrong" ] && [ -e "$tmp/taken/executed" ]
 result $? "a parser that executes them is found out"
 plan_done
