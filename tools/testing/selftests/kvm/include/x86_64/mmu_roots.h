@@ -112,7 +112,6 @@ struct mmu_roots {
 
 	/* private: */
 	char debugfs[64];
-	int debugfs_dir;
 	struct mmu_roots_source vm_source;
 	struct mmu_roots_source vcpu_source[MMU_ROOTS_MAX_VCPUS];
 	int nr_vcpus;

@@ -22,8 +22,6 @@
 #include "mmu_roots.h"
 
 #define KVM_DEBUGFS	"/sys/kernel/debug/kvm"
-/* All stats of a VM or vCPU, histograms included, are a third of it. */
-#define MMU_ROOTS_STATS_SIZE	16384
 #define KPROBE_PMU_TYPE	"/sys/bus/event_source/devices/kprobe/type"
 #define KVMMMU_EVENTS	"/sys/kernel/tracing/events/kvmmmu"
 
@@ -173,27 +171,14 @@ static void source_open(struct mmu_roots_source *source, int fd,
 	free(descs);
 }
 
-/* Reads @nr stats, from @first on, with one system call: they are close together. */
-static void source_read(struct mmu_roots_source *source, enum mmu_root_stat first,
-			int nr, uint64_t *vals)
+static uint64_t source_read(struct mmu_roots_source *source,
+			    enum mmu_root_stat stat)
 {
-	const off_t *offset = &source->offset[first];
-	off_t start = offset[0], end = offset[0];
-	char data[MMU_ROOTS_STATS_SIZE];
-	int i;
+	uint64_t val;
 
-	for (i = 1; i < nr; i++) {
-		start = min(start, offset[i]);
-		end = max(end, offset[i]);
-	}
-	end += sizeof(*vals);
-
-	errno = E2BIG;
-	require_io(end - start <= (off_t)sizeof(data) &&
-		   pread(source->fd, data, end - start, start) == end - start,
-		   "read %s and others from the binary stats", stat_names[first]);
-	for (i = 0; i < nr; i++)
-		memcpy(&vals[i], data + offset[i] - start, sizeof(*vals));
+	require_io(pread(source->fd, &val, sizeof(val), source->offset[stat]) == sizeof(val),
+		   "read %s from the binary stats", stat_names[stat]);
+	return val;
 }
 
 /**
@@ -403,7 +388,6 @@ void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name
 			    __vcpu_ioctl(vcpu, KVM_GET_STATS_FD, NULL),
 			    NR_MMU_ROOT_VM_STATS, NR_MMU_ROOT_STATS);
 
-	roots->debugfs_dir = open(roots->debugfs, O_RDONLY | O_DIRECTORY);
 	mmu_roots_read(roots, &roots->birth);
 	open_events(roots);
 }
@@ -419,10 +403,12 @@ void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name
 int mmu_roots_read_debugfs(struct mmu_roots *roots, const char *name,
 			   uint64_t *val)
 {
-	int fd = openat(roots->debugfs_dir, name, O_RDONLY);
-	char buf[32] = "";
+	char path[128], buf[32] = "";
 	ssize_t n;
+	int fd;
 
+	snprintf(path, sizeof(path), "%s/%s", roots->debugfs, name);
+	fd = open(path, O_RDONLY);
 	if (fd < 0)
 		return -errno;
 
@@ -446,10 +432,12 @@ int mmu_roots_read_debugfs(struct mmu_roots *roots, const char *name,
 int mmu_roots_write_debugfs(struct mmu_roots *roots, const char *name,
 			    const char *val)
 {
-	int fd = openat(roots->debugfs_dir, name, O_WRONLY);
+	char path[128];
 	ssize_t n;
-	int err;
+	int fd, err;
 
+	snprintf(path, sizeof(path), "%s/%s", roots->debugfs, name);
+	fd = open(path, O_WRONLY);
 	if (fd < 0)
 		return -errno;
 
@@ -526,17 +514,21 @@ static void check_laws(struct mmu_roots *roots,
  */
 void mmu_roots_read(struct mmu_roots *roots, struct mmu_roots_snapshot *snap)
 {
-	int i, j;
+	enum mmu_root_stat stat;
+	int i;
 
 	memset(snap, 0, sizeof(*snap));
 
-	source_read(&roots->vm_source, 0, NR_MMU_ROOT_VM_STATS, snap->stat);
+	for (stat = 0; stat < NR_MMU_ROOT_VM_STATS; stat++)
+		snap->stat[stat] = source_read(&roots->vm_source, stat);
 
-	for (i = 0; i < roots->nr_vcpus; i++) {
-		source_read(&roots->vcpu_source[i], NR_MMU_ROOT_VM_STATS,
-			    NR_MMU_ROOT_VCPU_STATS, snap->vcpu[i]);
-		for (j = 0; j < NR_MMU_ROOT_VCPU_STATS; j++)
-			snap->stat[NR_MMU_ROOT_VM_STATS + j] += snap->vcpu[i][j];
+	for (stat = NR_MMU_ROOT_VM_STATS; stat < NR_MMU_ROOT_STATS; stat++) {
+		for (i = 0; i < roots->nr_vcpus; i++) {
+			uint64_t val = source_read(&roots->vcpu_source[i], stat);
+
+			snap->vcpu[i][stat - NR_MMU_ROOT_VM_STATS] = val;
+			snap->stat[stat] += val;
+		}
 	}
 
 	for (i = 0; roots->tracing && i < NR_MMU_ROOT_EVENTS; i++)
@@ -598,7 +590,6 @@ void mmu_roots_vm_free(struct mmu_roots *roots)
 
 	mmu_roots_read(roots, &last);
 	print_counters(roots);
-	close(roots->debugfs_dir);
 
 	/* Stats file descriptors hold a reference to the VM. */
 	close(roots->vm_source.fd);
