@@ -11,12 +11,12 @@
 EXIT_DIED=1
 EXIT_DEADLINE=124
 
-LEAST_MEMORY_MIB=256
-# For the kernel's command line: what takes a tenth of a boot, or more, and that no test
-# needs.  lsm=: security modules look at each counter that is read.  rcu_expedited: who
-# creates and destroys VMs waits for RCU half of the time.  The others test or load
+# For the kernel's command line: without what takes time and no test needs.  lsm=: security
+# modules look at each counter that is read.  rcu_expedited: who creates and destroys VMs
+# waits for RCU half of the time.  The others, each a thirtieth of a boot, test or load
 # cryptography.
 QUICK='rcupdate.rcu_expedited=1 lsm= cryptomgr.notests initcall_blacklist=jent_mod_init,crypto_kdf108_init,load_system_certificate_list'
+LEAST_MEMORY_MIB=256
 # For the emulator itself, beside the guest's memory.
 OVERHEAD_MIB=512
 CONSOLE_LINES=20
