@@ -31,12 +31,17 @@ kept() {
 	echo "$dir/$1/$key-$(cksum <"$dir/sets/$1/tests" | tr ' ' -)/$lane.jsonl"
 }
 
+# wanted_tests NAME: of ours, those that are to catch it; all of the kernel's own.
+wanted_tests() {
+	[ "$lane" = upstream ] || sed -n '/^diff --git/q; s/^Tests: //p' "$(patch_of "$1")"
+}
+
 # set_up NAME MODULES: what the guest gets, with the tests that are to be run.
 set_up() {
 	ln -s "$2" "$dir/$1"
 	mkdir -p "$dir/sets/$1"
 	ln -s "$2"/*.ko "$dir/sets/$1/"
-	sed -n '/^diff --git/q; s/^Tests: //p' "$(patch_of "$1")" >"$dir/sets/$1/tests"
+	wanted_tests "$1" >"$dir/sets/$1/tests"
 }
 
 is_complete() {

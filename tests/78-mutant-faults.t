@@ -55,4 +55,13 @@ attempt env BUILD="${BUILD:-$PWD/build}" FILTER="*_test init.exact_count[s$$]" \
 	"$repo/scripts/mutant-batch.sh" suite "$tree" "$tests/bin" "$tmp/found" "$3"
 [ "$status" -eq 0 ] && finished init-without-reset && [ ! -s "$tmp/err" ]
 result $? "what was seen of a mutant is not run again"
+
+# Whichever of ours the mutant is for.
+mkdir "$tmp/theirs"
+printf '#!/bin/sh\necho "not ours"\n' >"$tmp/theirs/their_test"
+chmod +x "$tmp/theirs/their_test"
+attempt env BUILD="${BUILD:-$PWD/build}" \
+	"$repo/scripts/mutant-batch.sh" upstream "$tree" "$tmp/theirs" "$tmp/found" "$3"
+grep -q '"test":"their_test".*"status":"pass"' "$(cat "$tmp/found/upstream.init-without-reset")"
+result $? "all of the kernel's own tests are run on it"
 plan_done
