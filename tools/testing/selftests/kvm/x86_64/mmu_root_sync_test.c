@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whether a guest sees what it has written to its page tables.
+ *
+ * With shadow paging KVM lets a guest write to its page tables without an exit, and
+ * catches up when the guest makes the CPU forget translations.  A reset of the MMU
+ * is such a moment: kvm_mmu_load() synchronizes the root, whether it is new or was
+ * found again.  A reset that is made cheaper must not lose that; no counter would
+ * tell.
+ *
+ * The guest has a window onto one of two pages of its data.  It writes another page
+ * to the window's entry, does what invalidates the translation, and reads.
+ */
+#include <stdio.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "mmu_roots.h"
+#include "mmu_roots_paths.h"
+
+#define NR_TURNS	100
+#define NR_PAGES	2
+
+/* Mapped by the same page table as the data. */
+#define WINDOW_GVA	(MMU_ROOT_DATA_GVA + MMU_ROOT_DATA_PAGES * PAGE_SIZE)
+/* Where the guest has that page table. */
+#define TABLE_GVA	0x50000000ul
+#define WINDOW_INDEX	(WINDOW_GVA >> PAGE_SHIFT & 0x1ff)
+
+/* What maps the pages of the data, and a copy of the PGD. */
+static uint64_t entries[NR_PAGES];
+static uint64_t other_pgd;
+
+static void set_cr3(uint64_t val)
+{
+	asm volatile("mov %0, %%cr3" : : "r" (val) : "memory");
+}
+
+static void op_invlpg(void)
+{
+	asm volatile("invlpg (%0)" : : "r" (WINDOW_GVA) : "memory");
+}
+
+static void op_cr3(void)
+{
+	set_cr3(get_cr3());
+}
+
+static void op_other_pgd(void)
+{
+	uint64_t cr3 = get_cr3();
+
+	set_cr3(other_pgd);
+	set_cr3(cr3);
+}
+
+static void op_cr4_pge(void)
+{
+	set_cr4(get_cr4() ^ X86_CR4_PGE);
+}
+
+static void op_clear_smep(void)
+{
+	set_cr4(get_cr4() & ~X86_CR4_SMEP);
+}
+
+static void op_set_smep(void)
+{
+	set_cr4(get_cr4() | X86_CR4_SMEP);
+}
+
+static bool has_smep(void)
+{
+	return kvm_cpu_has(X86_FEATURE_SMEP);
+}
+
+FIXTURE(sync) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+/*
+ * @name: what the guest does
+ * @prepare: before it writes to its page table; NULL if there is nothing to do
+ * @invalidate: and after that
+ * @supported: whether KVM can do it on this host; NULL if always
+ *
+ * Those of Intel SDM, "Operations that Invalidate TLBs and Paging-Structure Caches".
+ */
+FIXTURE_VARIANT(sync) {
+	const char *name;
+	void (*prepare)(void);
+	void (*invalidate)(void);
+	bool (*supported)(void);
+};
+
+FIXTURE_VARIANT_ADD(sync, invlpg) {
+	.name = "INVLPG", .invalidate = op_invlpg,
+};
+
+FIXTURE_VARIANT_ADD(sync, cr3) {
+	.name = "CR3", .invalidate = op_cr3,
+};
+
+/* There and back, to a root that KVM has kept in prev_roots[]. */
+FIXTURE_VARIANT_ADD(sync, another_pgd) {
+	.name = "another PGD", .invalidate = op_other_pgd,
+};
+
+FIXTURE_VARIANT_ADD(sync, cr4_pge) {
+	.name = "CR4.PGE", .invalidate = op_cr4_pge,
+};
+
+/* Only setting it invalidates. */
+FIXTURE_VARIANT_ADD(sync, cr4_smep) {
+	.name = "CR4.SMEP", .prepare = op_clear_smep, .invalidate = op_set_smep,
+	.supported = has_smep,
+};
+
+static void guest_code(void (*prepare)(void), void (*invalidate)(void))
+{
+	uint64_t *data = (uint64_t *)MMU_ROOT_DATA_GVA;
+	uint64_t *window = (uint64_t *)WINDOW_GVA;
+	uint64_t *table = (uint64_t *)TABLE_GVA;
+	uint64_t i, page, seen;
+
+	guest_path_init(PATH_NULL_EXIT);
+	for (i = 0; i < NR_TURNS; i++) {
+		page = i % NR_PAGES;
+		if (prepare)
+			prepare();
+		WRITE_ONCE(table[WINDOW_INDEX], entries[page]);
+		invalidate();
+		seen = READ_ONCE(*window);
+		__GUEST_ASSERT(seen == data[page * (PAGE_SIZE / sizeof(*data))],
+			       "turn %lu: the window does not show page %lu", i, page);
+	}
+	GUEST_DONE();
+}
+
+/* Before the guest runs, i.e. behind KVM's back. */
+static void open_window(struct kvm_vm *vm)
+{
+	uint64_t *entry;
+	int i;
+
+	for (i = 0; i < NR_PAGES; i++) {
+		entry = vm_get_page_table_entry(vm, MMU_ROOT_DATA_GVA + i * PAGE_SIZE);
+		entries[i] = *entry;
+	}
+	virt_pg_map(vm, WINDOW_GVA, PTE_GET_PA(entries[0]));
+	virt_pg_map(vm, TABLE_GVA, addr_hva2gpa(vm, entry) & PAGE_MASK);
+
+	other_pgd = vm_alloc_page_table(vm);
+	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+	sync_global_to_guest(vm, entries);
+	sync_global_to_guest(vm, other_pgd);
+}
+
+FIXTURE_SETUP(sync)
+{
+	struct kvm_vm *vm;
+
+	__TEST_REQUIRE(!variant->supported || variant->supported(),
+		       "KVM does not support %s on this host", variant->name);
+	vm = mmu_root_path_vm_create(&self->vcpu, guest_code);
+	open_window(vm);
+	vcpu_args_set(self->vcpu, 2, variant->prepare, variant->invalidate);
+	mmu_roots_open(&self->roots, vm, variant->name);
+}
+
+FIXTURE_TEARDOWN(sync)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(sync, page_tables_are_as_written)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+}
+
+TEST_HARNESS_MAIN
