@@ -42,6 +42,12 @@ make_tests() {
 		OUTPUT="$dir/kernel/$SELFTESTS/kvm" "$@"
 }
 
+# It clears what each VM is made of, a byte at a time: a quarter of what a case executes.
+build_memset() {
+	make_tests "$dir/string.log" "building the selftests' memset()" EXTRA_CFLAGS="$FAST" \
+		"$dir/kernel/$SELFTESTS/kvm/lib/string_override.o"
+}
+
 build() {
 	tests=$(cd "$dir/kernel/$SELFTESTS/kvm" && ls x86_64/mmu_root_*_test.c)
 	[ -n "$tests" ] || die "no tests: $OVERLAY/kvm/x86_64/mmu_root_*_test.c"
@@ -49,10 +55,7 @@ build() {
 	for test in $tests; do
 		targets="$targets $dir/kernel/$SELFTESTS/kvm/${test%.c}"
 	done
-	# Its memset() clears what each VM is made of, a byte at a time: a quarter of what a
-	# case executes.
-	make_tests "$dir/string.log" "building the selftests' memset()" EXTRA_CFLAGS="$FAST" \
-		"$dir/kernel/$SELFTESTS/kvm/lib/string_override.o"
+	build_memset
 	make_tests "$dir/tests.log" "building the selftests" $targets
 	for target in $targets; do
 		strip -o "$dir/bin/$(basename "$target")" "$target"
@@ -62,6 +65,7 @@ build() {
 
 # Programs of the kernel's, but not those that scripts drive.
 build_upstream() {
+	build_memset
 	make_tests "$dir/upstream.log" "building the kernel's own selftests" all
 	rm -rf "$dir/upstream"
 	mkdir -p "$dir/upstream"
