@@ -24,6 +24,7 @@ start_stream() {
 	stream=$1 niceness=$2
 	shift 2
 	[ $# -gt 0 ] || return 0
+	say "  $stream: $*"
 	start nice -n "$niceness" setsid prove --verbose --timer "$@" >"$out/$stream" 2>&1
 	at_exit "pkill -TERM -s $pid || :"
 	eval "pid_of_$stream=\$pid"
@@ -52,10 +53,7 @@ tests=$(printf '%s\n' ${TESTS:-tests/vmx/*.t tests/*.t})
 builds=$(echo "$tests" | grep -e /40- -e /50- || :)
 mutants=$(echo "$tests" | grep -e /vmx/ -e /80- || :)
 rest=$(echo "$tests" | grep -v -e /40- -e /50- -e /vmx/ -e /80- || :)
-say "running three streams of tests, and showing one after the other:"
-say "  " $rest
-say "  " $builds
-say "  " $mutants
+say "running tests in streams, and showing one after the other:"
 start_stream mutants 5 $mutants
 start_stream builds 5 $builds
 start_stream rest 0 $rest
