@@ -16,6 +16,9 @@ EXIT_DEADLINE=124
 # waits for RCU half of the time.  The others, each a thirtieth of a boot, test or load
 # cryptography.
 QUICK='rcupdate.rcu_expedited=1 lsm= cryptomgr.notests initcall_blacklist=jent_mod_init,crypto_kdf108_init,load_system_certificate_list'
+# Two nodes, to migrate memory between, which nobody else does: NUMA balancing has memory
+# faulted in again.
+NODES='numa=fake=2 numa_balancing=disable'
 LEAST_MEMORY_MIB=256
 # For the emulator itself, beside the guest's memory.
 OVERHEAD_MIB=512

@@ -83,7 +83,7 @@ boot()
 	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -1) >"$tmp/$1.initrd"
 	beds/qemu-svm/run --name "host-$1" --kernel "$debian/boot/vmlinuz" --initrd "$tmp/$1.initrd" \
 		--results "$tmp/$1.results" --console "$tmp/$1.console" --memory 1024 --timeout $DEADLINE \
-		--append "part=$1 numa=fake=2 ${2:-}" 2>"$tmp/$1.log" &
+		--append "part=$1 ${2:-}" 2>"$tmp/$1.log" &
 	beds="$beds $!"
 	eval "bed_$1=$!"
 }
