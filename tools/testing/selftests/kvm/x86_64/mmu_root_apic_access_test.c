@@ -126,7 +126,7 @@ static void require_apic_access_page(void)
 static void require_nodes(void)
 {
 	mmu_roots_require_applicable(numa_available() >= 0 && numa_num_configured_nodes() > 1,
-				     "the machine has one NUMA node: boot with numa=fake=2");
+				     "needs two NUMA nodes, as with numa=fake=2");
 }
 
 /* Also those of threads that are created later. */

@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that the host takes from under a guest whose roots stay: KVM is told by the
+ * MMU notifier, and has to unmap the pages from all roots, those that no vCPU uses
+ * included, see kvm_unmap_gfn_range().  A root that is kept to be found again is good
+ * for nothing if it maps what was there before.
+ *
+ * Each time the pages are others afterwards, with other content: the guest has to see
+ * that, and nobody may have reset, loaded, or built anything for it.
+ */
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <numa.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "mmu_roots.h"
+#include "mmu_roots_nested.h"
+#include "mmu_roots_paths.h"
+
+/* Beyond everything that the library and mmu_root_path_vm_create() map. */
+#define SPARE_SLOT		3
+#define SPARE_GPA		0x50000000ul
+#define SPARE_GVA		SPARE_GPA
+#define NR_PAGES		16
+
+/* What SMM reads, and where it leaves that: in a page that has been written before. */
+#define SMM_PAGE_OFFSET		0x3000
+#define SMM_SEEN_OFFSET		(MMU_ROOT_SMI_COUNT_OFFSET + 8)
+
+/* A page begins with its number plus one of these, the first time and the second. */
+#define TAG			0x1000
+#define NEXT_TAG		0x2000
+
+/* Of replacements, while the guest reads. */
+#define NR_TURNS		100
+#define TIMEOUT_S		120
+
+/* By keep_pages(): a round number for a pipe, and fewer than anybody may have in one. */
+#define MAX_KEPT		128
+
+static const uint8_t handler_reads[] = {
+	0x2e, 0x66, 0xa1, SMM_PAGE_OFFSET & 0xff, SMM_PAGE_OFFSET >> 8,
+						/* movl %cs:SMM_PAGE_OFFSET, %eax */
+	0x2e, 0x66, 0xa3, SMM_SEEN_OFFSET & 0xff, SMM_SEEN_OFFSET >> 8,
+						/* movl %eax, %cs:SMM_SEEN_OFFSET */
+	0x0f, 0xaa,				/* rsm */
+};
+
+/* What the pages began with; written by the guest. */
+static uint64_t seen[NR_PAGES];
+
+static void guest_read_pages(void)
+{
+	uint64_t i;
+
+	for (i = 0; i < NR_PAGES; i++)
+		seen[i] = READ_ONCE(*(uint64_t *)(SPARE_GVA + i * PAGE_SIZE));
+}
+
+static void look(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	for (;;) {
+		guest_read_pages();
+		GUEST_SYNC(0);
+	}
+}
+
+/* With shadow paging this is another root. */
+static void look_with_smep(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	for (;;) {
+		mmu_root_paths[PATH_CR4_SMEP].guest_op();
+		guest_read_pages();
+		mmu_root_paths[PATH_CR4_SMEP].guest_op();
+		GUEST_SYNC(0);
+	}
+}
+
+static void look_in_smm(void)
+{
+	guest_path_init(PATH_SMM);
+	for (;;) {
+		mmu_root_paths[PATH_SMM].guest_op();
+		GUEST_SYNC(0);
+	}
+}
+
+static void l2_code(void)
+{
+	for (;;) {
+		guest_read_pages();
+		guest_l2_call();
+	}
+}
+
+static void look_in_l2(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_code, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		guest_l2_run_to_call(0, 0);
+		GUEST_SYNC(0);
+	}
+}
+
+static void *map_memory(size_t size, int flags, int fd)
+{
+	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	TEST_ASSERT(hva != MAP_FAILED, "mmap() %zu bytes", size);
+	return hva;
+}
+
+static void write_tags(void *hva, uint64_t nr_pages, uint64_t tag)
+{
+	uint64_t i;
+
+	for (i = 0; i < nr_pages; i++)
+		*(uint64_t *)(hva + i * PAGE_SIZE) = tag + i;
+}
+
+/*
+ * Keep the pages that go from being the ones that come: who still maps them would see
+ * the new content.  They stay until the process ends.
+ */
+static void keep_pages(void *hva, size_t size)
+{
+	struct iovec iov = { .iov_base = hva, .iov_len = size };
+	static int fds[2];
+
+	if (!fds[1])
+		TEST_ASSERT(!pipe(fds) && fcntl(fds[1], F_SETPIPE_SZ, MAX_KEPT * PAGE_SIZE) > 0,
+			    "a pipe for %d pages", MAX_KEPT);
+	TEST_ASSERT(vmsplice(fds[1], &iov, 1, SPLICE_F_NONBLOCK) == size, "vmsplice()");
+}
+
+/* Shares all memory that is not written to, until it is killed. */
+static pid_t child;
+
+static void drop_pages(void *hva, size_t size)
+{
+	TEST_ASSERT(!madvise(hva, size, MADV_DONTNEED), "MADV_DONTNEED");
+}
+
+static void punch_hole(void *hva, size_t size)
+{
+	TEST_ASSERT(!madvise(hva, size, MADV_REMOVE), "MADV_REMOVE");
+}
+
+static void move_other_memory(void *hva, size_t size)
+{
+	void *other = map_memory(size, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	TEST_ASSERT(mremap(other, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, hva) == hva,
+		    "mremap()");
+}
+
+/* The child has the pages from then on: who writes to them gets copies. */
+static void fork_child(void *hva, size_t size)
+{
+	pid_t parent = getpid();
+
+	child = fork();
+	TEST_ASSERT(child >= 0, "fork()");
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == parent)
+			pause();
+		_exit(0);
+	}
+}
+
+static void migrate_pages_to_other_node(void *hva, size_t size)
+{
+	void *page[NR_PAGES];
+	int status[NR_PAGES], node[NR_PAGES], i;
+
+	for (i = 0; i < NR_PAGES; i++)
+		page[i] = hva + i * PAGE_SIZE;
+	TEST_ASSERT(!numa_move_pages(0, NR_PAGES, page, NULL, status, 0), "numa_move_pages()");
+	for (i = 0; i < NR_PAGES; i++)
+		node[i] = !status[i];
+	/* It returns how many it could not move, and tells in status[] why. */
+	TEST_ASSERT(numa_move_pages(0, NR_PAGES, page, node, status, MPOL_MF_MOVE) >= 0,
+		    "numa_move_pages()");
+	for (i = 0; i < NR_PAGES; i++)
+		TEST_ASSERT(status[i] == node[i], "page %d is on node %d, not %d",
+			    i, status[i], node[i]);
+}
+
+static bool has_two_nodes(void)
+{
+	return numa_available() >= 0 && numa_node_size64(0, NULL) > 0 &&
+	       numa_node_size64(1, NULL) > 0;
+}
+
+FIXTURE(notifier) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	void *hva;
+	uint64_t nr_pages;
+};
+
+/*
+ * @name: the path
+ * @guest_code: has the pages read, by whichever root
+ * @take_away: what the host does to the pages
+ * @shared: they are of a file
+ * @whole_mm: it happens to all memory of the host's process
+ * @smm: it is SMM that reads
+ * @nested: it is L2 that reads
+ * @nested_paging: L1 uses nested paging
+ */
+FIXTURE_VARIANT(notifier) {
+	const char *name;
+	void (*guest_code)(void);
+	void (*take_away)(void *hva, size_t size);
+	bool shared;
+	bool whole_mm;
+	bool smm;
+	bool nested;
+	bool nested_paging;
+};
+
+FIXTURE_VARIANT_ADD(notifier, dropped) {
+	.name = "DONTNEED", .guest_code = look, .take_away = drop_pages,
+};
+
+FIXTURE_VARIANT_ADD(notifier, punched) {
+	.name = "punched-hole", .guest_code = look, .take_away = punch_hole, .shared = true,
+};
+
+FIXTURE_VARIANT_ADD(notifier, replaced) {
+	.name = "mremap", .guest_code = look, .take_away = move_other_memory,
+};
+
+FIXTURE_VARIANT_ADD(notifier, copied) {
+	.name = "fork", .guest_code = look, .take_away = fork_child, .whole_mm = true,
+};
+
+FIXTURE_VARIANT_ADD(notifier, migrated) {
+	.name = "migration", .guest_code = look, .take_away = migrate_pages_to_other_node,
+};
+
+/* The others are about roots that are not in use meanwhile; this one with shadow paging. */
+FIXTURE_VARIANT_ADD(notifier, dropped_of_other_role) {
+	.name = "DONTNEED-role", .guest_code = look_with_smep, .take_away = drop_pages,
+};
+
+FIXTURE_VARIANT_ADD(notifier, dropped_of_smm) {
+	.name = "DONTNEED-SMM", .guest_code = look_in_smm, .take_away = drop_pages,
+	.smm = true,
+};
+
+FIXTURE_VARIANT_ADD(notifier, dropped_of_l2) {
+	.name = "DONTNEED-L2", .guest_code = look_in_l2, .take_away = drop_pages,
+	.nested = true,
+};
+
+FIXTURE_VARIANT_ADD(notifier, dropped_of_l2_npt_or_ept) {
+	.name = "DONTNEED-L2+NPT", .guest_code = look_in_l2, .take_away = drop_pages,
+	.nested = true, .nested_paging = true,
+};
+
+static void *add_spare_slot(struct kvm_vm *vm, bool shared)
+{
+	size_t size = NR_PAGES * PAGE_SIZE;
+	int fd = shared ? memfd_create("spare", 0) : -1;
+	void *hva;
+
+	TEST_ASSERT(!shared || !ftruncate(fd, size), "memfd_create()");
+	hva = map_memory(size, shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, fd);
+	if (shared)
+		close(fd);
+	/* Pages that are counted, and moved, one by one; without THP there are no others. */
+	madvise(hva, size, MADV_NOHUGEPAGE);
+	vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, size, hva);
+	virt_map(vm, SPARE_GVA, SPARE_GPA, NR_PAGES);
+	return hva;
+}
+
+FIXTURE_SETUP(notifier)
+{
+	const char *name = mmu_root_nested_name(variant->name);
+	struct kvm_vm *vm;
+
+	printf("#@ path=%s\n", name);
+	if (variant->smm)
+		mmu_root_path_require(PATH_SMM);
+	if (variant->nested)
+		mmu_root_nested_require(variant->nested_paging);
+	if (variant->guest_code == look_with_smep)
+		mmu_root_path_require(PATH_CR4_SMEP);
+	mmu_roots_require_applicable(variant->take_away != migrate_pages_to_other_node ||
+				     has_two_nodes(),
+				     "needs memory on NUMA nodes 0 and 1, as with numa=fake=2");
+
+	vm = mmu_root_path_vm_create(&self->vcpu, variant->guest_code);
+	self->nr_pages = variant->smm ? 1 : NR_PAGES;
+	self->hva = variant->smm ? mmu_root_path_smram(true) + SMM_PAGE_OFFSET :
+				   add_spare_slot(vm, variant->shared);
+	if (variant->smm)
+		mmu_root_path_set_smi_handler(handler_reads, sizeof(handler_reads));
+	if (variant->nested)
+		mmu_root_nested_create(self->vcpu, variant->nested_paging, 1);
+	if (variant->nested)
+		mmu_root_nested_open(&self->roots, vm, name, NR_L1_L2_ROOTS);
+	else
+		mmu_roots_open(&self->roots, vm, name);
+}
+
+FIXTURE_TEARDOWN(notifier)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* Have the guest look, and check what it sees. */
+static void expect_tags(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t tag,
+			bool smm, struct mmu_roots_snapshot *after)
+{
+	uint64_t i;
+
+	mmu_root_path_sync(vcpu);
+	if (smm)
+		seen[0] = *(uint32_t *)(mmu_root_path_smram(true) + SMM_SEEN_OFFSET);
+	else
+		sync_global_from_guest(vcpu->vm, seen);
+	for (i = 0; i < (smm ? 1 : NR_PAGES); i++)
+		mmu_roots_check(roots, seen[i] == tag + i,
+				"the guest sees %#lx in page %lu, expected %#lx",
+				seen[i], i, tag + i);
+	mmu_roots_read(roots, after);
+}
+
+static void expect_untouched(struct mmu_roots *roots,
+			     const struct mmu_roots_snapshot *before,
+			     const struct mmu_roots_snapshot *after)
+{
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_INVALIDATE, 0);
+	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_FREE, 0);
+}
+
+/* A look after the change costs what one costs without. */
+static void expect_same_growth(struct mmu_roots *roots,
+			       const struct mmu_roots_snapshot *snap, enum mmu_root_stat stat)
+{
+	mmu_roots_expect_growth(roots, &snap[2], &snap[3], stat,
+				snap[1].stat[stat] - snap[0].stat[stat]);
+}
+
+TEST_F(notifier, pages_are_seen_as_they_are)
+{
+	/* What KVM emulates, it reads without mapping it. */
+	bool mapped = !variant->smm || !mmu_root_smm_is_emulated();
+	struct mmu_roots_snapshot snap[4];
+	struct mmu_roots *roots = &self->roots;
+
+	write_tags(self->hva, self->nr_pages, TAG);
+	expect_tags(roots, self->vcpu, TAG, variant->smm, &snap[0]);
+	expect_tags(roots, self->vcpu, TAG, variant->smm, &snap[1]);
+
+	/* Memory with such a reference cannot be migrated. */
+	if (variant->take_away != migrate_pages_to_other_node)
+		keep_pages(self->hva, self->nr_pages * PAGE_SIZE);
+	variant->take_away(self->hva, self->nr_pages * PAGE_SIZE);
+	write_tags(self->hva, self->nr_pages, NEXT_TAG);
+	mmu_roots_read(roots, &snap[2]);
+	expect_untouched(roots, &snap[1], &snap[2]);
+	mmu_roots_expect_growth(roots, &snap[1], &snap[2], MMU_RESET, 0);
+	mmu_roots_expect_growth(roots, &snap[1], &snap[2], MMU_ROOT_LOAD, 0);
+	if (!variant->whole_mm)
+		mmu_roots_expect_growth(roots, &snap[1], &snap[2], PAGES_4K,
+					mapped ? -self->nr_pages : 0);
+
+	expect_tags(roots, self->vcpu, NEXT_TAG, variant->smm, &snap[3]);
+	if (child) {
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+	mmu_roots_report(roots->name, 1, &snap[2], &snap[3]);
+	expect_untouched(roots, &snap[2], &snap[3]);
+	expect_same_growth(roots, snap, MMU_RESET);
+	expect_same_growth(roots, snap, MMU_ROOT_LOAD);
+	expect_same_growth(roots, snap, MMU_ROOT_REUSE);
+	expect_same_growth(roots, snap, MMU_ROOT_CACHE_HIT);
+	expect_same_growth(roots, snap, MMU_ROOT_CACHE_MISS);
+	if (!variant->whole_mm)
+		mmu_roots_expect_growth(roots, &snap[1], &snap[3], PAGES_4K, 0);
+}
+
+/*
+ * The first page begins with the number of its replacement.  @started is never behind
+ * it, @published never ahead; both are in a page that stays, and written by the host.
+ */
+static uint64_t started;
+static uint64_t published;
+
+/* How often the guest has read; written by the guest. */
+static uint64_t nr_reads;
+
+static void guest_read_numbers(void)
+{
+	uint64_t least, number, most;
+
+	guest_path_init(PATH_NULL_EXIT);
+	GUEST_SYNC(0);
+	do {
+		least = READ_ONCE(published);
+		number = READ_ONCE(*(uint64_t *)SPARE_GVA);
+		most = READ_ONCE(started);
+		/* Between two pages there is one of zeroes. */
+		__GUEST_ASSERT((number >= least && number <= most) ||
+			       (!number && least < most),
+			       "the guest sees %lu, expected %lu to %lu", number, least, most);
+		WRITE_ONCE(nr_reads, nr_reads + 1);
+	} while (least < NR_TURNS);
+	GUEST_SYNC(number);
+}
+
+struct replacer {
+	struct kvm_vm *vm;
+	void *hva;
+};
+
+static void *replace_pages(void *arg)
+{
+	struct replacer *replacer = arg;
+	uint64_t *start = addr_gva2hva(replacer->vm, (uintptr_t)&started);
+	uint64_t *publish = addr_gva2hva(replacer->vm, (uintptr_t)&published);
+	uint64_t *reads = addr_gva2hva(replacer->vm, (uintptr_t)&nr_reads);
+	uint64_t turn, before;
+
+	for (turn = 1; turn <= NR_TURNS; turn++) {
+		before = READ_ONCE(*reads);
+		/*
+		 * One page that the guest has mapped, i.e. read at least once from when
+		 * it was there, and one that it is about to.
+		 */
+		while (turn % 2 && READ_ONCE(*reads) < before + 2)
+			sched_yield();
+		keep_pages(replacer->hva, PAGE_SIZE);
+		WRITE_ONCE(*start, turn);
+		drop_pages(replacer->hva, PAGE_SIZE);
+		WRITE_ONCE(*(uint64_t *)replacer->hva, turn);
+		WRITE_ONCE(*publish, turn);
+	}
+	return NULL;
+}
+
+FIXTURE(running) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct replacer replacer;
+};
+
+FIXTURE_SETUP(running)
+{
+	printf("#@ path=DONTNEED-running\n");
+	self->replacer.vm = mmu_root_path_vm_create(&self->vcpu, guest_read_numbers);
+	self->replacer.hva = add_spare_slot(self->vcpu->vm, false);
+	write_tags(self->replacer.hva, NR_PAGES, 0);
+	mmu_roots_open(&self->roots, self->vcpu->vm, "DONTNEED-running");
+}
+
+FIXTURE_TEARDOWN(running)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* Each turn may have to wait until the scheduler lets the vCPU run. */
+TEST_F_TIMEOUT(running, sees_what_the_host_wrote, TIMEOUT_S)
+{
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots *roots = &self->roots;
+	pthread_t thread;
+	struct ucall uc;
+
+	mmu_root_path_sync(self->vcpu);
+	mmu_roots_read(roots, &before);
+
+	TEST_ASSERT(!pthread_create(&thread, NULL, replace_pages, &self->replacer), "thread");
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	pthread_join(thread, NULL);
+	mmu_roots_read(roots, &after);
+
+	mmu_roots_report("DONTNEED-running", NR_TURNS, &before, &after);
+	mmu_roots_check(roots, uc.args[1] == NR_TURNS, "the guest sees %lu at last, expected %u",
+			uc.args[1], NR_TURNS);
+	expect_untouched(roots, &before, &after);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 0);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_LOAD, 0);
+}
+
+TEST_HARNESS_MAIN
