@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What only VMX has of nested virtualization: INVEPT, which names the roots that it
- * ends, and VM-Entries that fail.
+ * What only VMX has of nested virtualization: INVEPT and INVVPID, which end roots,
+ * and VM-Entries that fail.
  *
  * The counts are derived in docs/nested.md of kvm-mmu-roots.
  */
@@ -147,6 +147,61 @@ TEST_F(invept, drops_what_it_names)
 	mmu_root_nested_expect_storm(roots, &warm, &storm, &c, NR_INVEPTS);
 	for (i = 0; i < NR_PGDS; i++)
 		mmu_root_nested_expect_visits(roots, i, 2 + 1 + NR_INVEPTS);
+}
+
+#define NR_INVVPIDS		20
+
+/* As many as root_mmu can hold beside as many of L1's own. */
+#define NR_INVVPID_PGDS		2
+
+/* Visit both roots of L1 after INVVPID, and then both of L2. */
+static void l1_invvpid(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		guest_l2_invvpid();
+		guest_l2_write_cr3(1);
+		guest_l2_write_cr3(0);
+		for (l2_pgd = 0; l2_pgd < NR_INVVPID_PGDS; l2_pgd++)
+			guest_l2_run_to_call(0, l2_pgd);
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+/*
+ * With shadow paging it is L2's translations that INVVPID is about, i.e. L2's roots in
+ * root_mmu, all of them, and none of L1's: see handle_invvpid().  With EPT KVM has the
+ * CPU forget translations, and roots do not matter.
+ */
+TEST(invvpid_drops_the_roots_of_l2)
+{
+	const struct mmu_root_nested_counts tdp = { .hits = 4, .roots = 2 }, shadow = {
+		.loads = 2, .reuse = 2, .hits = 4, .misses = 2, .roots = 4,
+	};
+	const struct mmu_root_nested_counts *c = mmu_root_nested_pick(&tdp, &shadow);
+	struct mmu_roots_snapshot warm, storm;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	int i;
+
+	printf("#@ path=INVVPID\n");
+	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
+	__TEST_REQUIRE(get_kvm_intel_param_bool("vpid"),
+		       "KVM offers no INVVPID: module parameter vpid=1 of kvm_intel");
+	mmu_root_nested_require(false);
+	mmu_root_path_vm_create(&vcpu, l1_invvpid);
+	mmu_root_nested_create(vcpu, false, NR_INVVPID_PGDS);
+	mmu_root_nested_open(&roots, vcpu->vm, "INVVPID", c->roots);
+
+	for (i = 0; i < 2; i++)
+		mmu_root_nested_run(vcpu, &roots, &warm);
+	for (i = 0; i < NR_INVVPIDS; i++)
+		mmu_root_nested_run(vcpu, &roots, &storm);
+	mmu_root_nested_expect_storm(&roots, &warm, &storm, c, NR_INVVPIDS);
+	for (i = 0; i < NR_INVVPID_PGDS; i++)
+		mmu_root_nested_expect_visits(&roots, i, 2 + NR_INVVPIDS);
+	mmu_roots_vm_free(&roots);
 }
 
 /* Ways for L1 to have the entry to L2 fail. */

@@ -10,6 +10,8 @@
  *
  * The guest has a window onto one of two pages of its data.  It writes another page
  * to the window's entry, does what invalidates the translation, and reads.
+ *
+ * And whether KVM keeps roots, or not, that INVPCID may be about.
  */
 #include <stdio.h>
 
@@ -181,6 +183,105 @@ TEST_F(sync, page_tables_are_as_written)
 	struct ucall uc;
 
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+}
+
+/*
+ * With shadow paging, PCIDs are a part of what prev_roots[] are found by, though not
+ * of what they are: KVM forgets those with the PCID that INVPCID names, and no other,
+ * see kvm_invalidate_pcid().  With two-dimensional paging it is left to the CPU: a
+ * control, where KVM has to count nothing.
+ */
+#define HOME_PCID		1
+#define OTHER_PCID		2
+#define UNUSED_PCID		3
+#define NR_INVPCIDS		20
+
+/* CR3: keep the translations of the PCID, Intel SDM, "MOV-Move to/from Control Registers". */
+#define CR3_NOFLUSH		BIT_ULL(63)
+
+/* Intel SDM, "INVPCID". */
+#define INVPCID_SINGLE_CONTEXT	1
+
+static void guest_invpcid(uint64_t pcid)
+{
+	struct {
+		uint64_t pcid;
+		uint64_t address;
+	} operand = { .pcid = pcid };
+
+	asm volatile("invpcid %[operand], %[type]"
+		     : : [operand] "m" (operand), [type] "r" (INVPCID_SINGLE_CONTEXT + 0ul)
+		     : "memory");
+}
+
+static void guest_pcid_code(uint64_t pcid)
+{
+	uint64_t pgd;
+
+	guest_path_init(PATH_NULL_EXIT);
+	pgd = get_cr3();
+	set_cr4(get_cr4() | X86_CR4_PCIDE);
+	for (;;) {
+		set_cr3(pgd | OTHER_PCID | CR3_NOFLUSH);
+		set_cr3(pgd | HOME_PCID | CR3_NOFLUSH);
+		guest_invpcid(pcid);
+		GUEST_SYNC(0);
+	}
+}
+
+FIXTURE(invpcid) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+/*
+ * @pcid: what INVPCID names
+ * @shadow: the counts of a round with shadow paging, which has one root by two PCIDs
+ */
+FIXTURE_VARIANT(invpcid) {
+	uint64_t pcid;
+	struct mmu_root_counts shadow;
+};
+
+FIXTURE_VARIANT_ADD(invpcid, other) {
+	OTHER_PCID, { .loads = 1, .found = 1, .hits = 1, .misses = 1 },
+};
+
+FIXTURE_VARIANT_ADD(invpcid, unused) { UNUSED_PCID, { .hits = 2 } };
+
+FIXTURE_SETUP(invpcid)
+{
+	printf("#@ path=INVPCID\n");
+	mmu_root_path_require(PATH_CR4_PCIDE);
+	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_INVPCID), "KVM does not offer INVPCID");
+	mmu_root_path_vm_create(&self->vcpu, guest_pcid_code);
+	vcpu_args_set(self->vcpu, 1, variant->pcid);
+	mmu_roots_open(&self->roots, self->vcpu->vm, "INVPCID");
+}
+
+FIXTURE_TEARDOWN(invpcid)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(invpcid, drops_what_it_names)
+{
+	const struct mmu_root_counts none = {};
+	struct mmu_roots_snapshot warm, storm;
+	struct mmu_roots *roots = &self->roots;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		mmu_root_path_sync(self->vcpu);
+	mmu_roots_read(roots, &warm);
+	for (i = 0; i < NR_INVPCIDS; i++)
+		mmu_root_path_sync(self->vcpu);
+	mmu_roots_read(roots, &storm);
+
+	mmu_roots_report("INVPCID", NR_INVPCIDS, &warm, &storm);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, 1);
+	mmu_roots_expect_storm(roots, &warm, &storm,
+			       kvm_is_tdp_enabled() ? &none : &variant->shadow, NR_INVPCIDS);
 }
 
 TEST_HARNESS_MAIN

@@ -113,6 +113,7 @@ void guest_l2_run_to_call(int l2, int pgd);
 void guest_l2_call(void);
 uint64_t guest_l2_pgd(int pgd);
 bool guest_l2_invept(uint64_t type, uint64_t pgd);
+void guest_l2_invvpid(void);
 uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clear);
 void guest_l2_visit(int pgd);
 void guest_l2_write_cr3(int nr);

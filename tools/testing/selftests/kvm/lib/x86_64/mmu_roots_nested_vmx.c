@@ -23,6 +23,9 @@
 /* Of struct vmcs12 in arch/x86/kvm/vmx/vmcs12.h, which is ABI. */
 #define VMCS12_EPT_POINTER	120
 
+/* Intel SDM, "INVVPID". */
+#define INVVPID_ALL_CONTEXTS	2
+
 /* Of the basic exit reason. */
 #define EXIT_REASON_MASK	0xffff
 
@@ -151,6 +154,24 @@ uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clea
 	GUEST_ASSERT(!vmread(field, &old));
 	GUEST_ASSERT(!vmwrite(field, (old & ~clear) | set));
 	return old;
+}
+
+/**
+ * guest_l2_invvpid() - Have L1 execute INVVPID for all contexts
+ */
+void guest_l2_invvpid(void)
+{
+	struct {
+		uint64_t vpid;
+		uint64_t address;
+	} operand = {};
+	bool failed;
+
+	asm volatile("invvpid %[operand], %[type]; setna %[failed]"
+		     : [failed] "=rm" (failed)
+		     : [operand] "m" (operand), [type] "r" (INVVPID_ALL_CONTEXTS + 0ul)
+		     : "cc", "memory");
+	__GUEST_ASSERT(!failed, "INVVPID fails");
 }
 
 /**
