@@ -30,47 +30,34 @@
 /* Physical address of a copy of the guest's PGD. */
 static uint64_t other_pgd;
 
-static void flip_sregs(struct kvm_vcpu *vcpu, uint64_t cr0, uint64_t cr3, uint64_t cr4,
-		       uint64_t efer)
-{
-	struct kvm_sregs sregs;
-
-	vcpu_sregs_get(vcpu, &sregs);
-	sregs.cr0 ^= cr0;
-	sregs.cr3 ^= cr3;
-	sregs.cr4 ^= cr4;
-	sregs.efer ^= efer;
-	vcpu_sregs_set(vcpu, &sregs);
-}
-
 static void sregs_same(struct kvm_vcpu *vcpu)
 {
-	flip_sregs(vcpu, 0, 0, 0, 0);
+	mmu_root_sregs_flip(vcpu, 0, 0, 0, 0);
 }
 
 static void sregs_cr0_wp(struct kvm_vcpu *vcpu)
 {
-	flip_sregs(vcpu, X86_CR0_WP, 0, 0, 0);
+	mmu_root_sregs_flip(vcpu, X86_CR0_WP, 0, 0, 0);
 }
 
 static void sregs_cr3(struct kvm_vcpu *vcpu)
 {
-	flip_sregs(vcpu, 0, vcpu->vm->pgd ^ other_pgd, 0, 0);
+	mmu_root_sregs_flip(vcpu, 0, vcpu->vm->pgd ^ other_pgd, 0, 0);
 }
 
 static void sregs_cr4_pge(struct kvm_vcpu *vcpu)
 {
-	flip_sregs(vcpu, 0, 0, X86_CR4_PGE, 0);
+	mmu_root_sregs_flip(vcpu, 0, 0, X86_CR4_PGE, 0);
 }
 
 static void sregs_cr4_smep(struct kvm_vcpu *vcpu)
 {
-	flip_sregs(vcpu, 0, 0, X86_CR4_SMEP, 0);
+	mmu_root_sregs_flip(vcpu, 0, 0, X86_CR4_SMEP, 0);
 }
 
 static void sregs_efer_nx(struct kvm_vcpu *vcpu)
 {
-	flip_sregs(vcpu, 0, 0, 0, EFER_NX);
+	mmu_root_sregs_flip(vcpu, 0, 0, 0, EFER_NX);
 }
 
 static void flip_sregs2(struct kvm_vcpu *vcpu, uint64_t cr4)
@@ -172,6 +159,7 @@ FIXTURE(host) {
  * @op: the operation, on a vCPU that isn't running
  * @supported: whether KVM can do it on this host; NULL if always
  * @resets: resets of one operation; it costs one load if there is any
+ * @flushes: TLB flushes of two operations
  * @shadow_roots: roots that the path visits with shadow paging
  */
 FIXTURE_VARIANT(host) {
@@ -179,6 +167,7 @@ FIXTURE_VARIANT(host) {
 	void (*op)(struct kvm_vcpu *vcpu);
 	bool (*supported)(void);
 	uint64_t resets;
+	uint64_t flushes;
 	uint64_t shadow_roots;
 };
 
@@ -188,23 +177,23 @@ FIXTURE_VARIANT_ADD(host, sregs_same) {
 
 /* Userspace's writes reset on any change, be it of a role bit or not. */
 FIXTURE_VARIANT_ADD(host, sregs_cr0_wp) {
-	"SREGS-CR0.WP", sregs_cr0_wp, .resets = 1, .shadow_roots = 2,
+	"SREGS-CR0.WP", sregs_cr0_wp, .resets = 1, .flushes = 2, .shadow_roots = 2,
 };
 
 FIXTURE_VARIANT_ADD(host, sregs_cr3) {
-	"SREGS-CR3", sregs_cr3, .resets = 1, .shadow_roots = 2,
+	"SREGS-CR3", sregs_cr3, .resets = 1, .flushes = 2, .shadow_roots = 2,
 };
 
 FIXTURE_VARIANT_ADD(host, sregs_cr4_pge) {
-	"SREGS-CR4.PGE", sregs_cr4_pge, .resets = 1, .shadow_roots = 1,
+	"SREGS-CR4.PGE", sregs_cr4_pge, .resets = 1, .flushes = 2, .shadow_roots = 1,
 };
 
 FIXTURE_VARIANT_ADD(host, sregs_cr4_smep) {
-	"SREGS-CR4.SMEP", sregs_cr4_smep, has_smep, .resets = 1, .shadow_roots = 2,
+	"SREGS-CR4.SMEP", sregs_cr4_smep, has_smep, .resets = 1, .flushes = 2, .shadow_roots = 2,
 };
 
 FIXTURE_VARIANT_ADD(host, sregs_efer_nx) {
-	"SREGS-EFER.NX", sregs_efer_nx, .resets = 1, .shadow_roots = 1,
+	"SREGS-EFER.NX", sregs_efer_nx, .resets = 1, .flushes = 2, .shadow_roots = 1,
 };
 
 FIXTURE_VARIANT_ADD(host, sregs2_same) {
@@ -212,7 +201,7 @@ FIXTURE_VARIANT_ADD(host, sregs2_same) {
 };
 
 FIXTURE_VARIANT_ADD(host, sregs2_cr4_smep) {
-	"SREGS2-CR4.SMEP", sregs2_cr4_smep, has_sregs2, .resets = 1, .shadow_roots = 2,
+	"SREGS2-CR4.SMEP", sregs2_cr4_smep, has_sregs2, .resets = 1, .flushes = 2, .shadow_roots = 2,
 };
 
 FIXTURE_VARIANT_ADD(host, sync_regs_same) {
@@ -220,7 +209,7 @@ FIXTURE_VARIANT_ADD(host, sync_regs_same) {
 };
 
 FIXTURE_VARIANT_ADD(host, sync_regs_cr4_smep) {
-	"sync-regs-CR4.SMEP", sync_regs_cr4_smep, has_sync_regs, .resets = 1, .shadow_roots = 2,
+	"sync-regs-CR4.SMEP", sync_regs_cr4_smep, has_sync_regs, .resets = 1, .flushes = 2, .shadow_roots = 2,
 };
 
 FIXTURE_VARIANT_ADD(host, msr_efer_same) {
@@ -247,6 +236,7 @@ FIXTURE_SETUP(host)
 	printf("#@ path=%s\n", variant->name);
 	__TEST_REQUIRE(!variant->supported || variant->supported(),
 		       "KVM does not support %s on this host", variant->name);
+	mmu_roots_pin();
 	vm = mmu_root_path_vm_create(&self->vcpu, guest_touch_and_sync);
 	other_pgd = vm_alloc_page_table(vm);
 	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
@@ -265,6 +255,7 @@ TEST_F(host, exact_counts)
 		.resets = variant->resets,
 		.loads = !!variant->resets,
 		.found = !!variant->resets,
+		.flushes = variant->flushes,
 	};
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
@@ -308,6 +299,7 @@ FIXTURE_SETUP(pdptrs)
 {
 	printf("#@ path=%s\n", variant->name);
 	TEST_REQUIRE(has_sregs2());
+	mmu_roots_pin();
 	mmu_root_path_vm_create(&self->vcpu, NULL);
 	mmu_root_mode_install(self->vcpu);
 	mmu_root_mode_enter(self->vcpu, MODE_PAE);
@@ -351,7 +343,7 @@ TEST_F(pdptrs, exact_counts)
 	bool cpu_reads = kvm_is_tdp_enabled() && host_cpu_is_amd;
 	bool tdp = kvm_is_tdp_enabled(), mirrored;
 	struct mmu_root_counts counts = {
-		.resets = 1, .loads = 1, .found = tdp ? 1 : NR_PDPTES,
+		.resets = 1, .loads = 1, .found = tdp ? 1 : NR_PDPTES, .flushes = 2,
 	};
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
@@ -409,6 +401,7 @@ TEST(changed_cpuid_after_run_is_refused)
 	int ret;
 
 	printf("#@ path=CPUID-changed\n");
+	mmu_roots_pin();
 	mmu_root_path_vm_create(&vcpu, guest_touch_and_sync);
 	mmu_roots_open(&roots, vcpu->vm, "CPUID-changed");
 	mmu_root_path_sync(vcpu);

@@ -58,11 +58,11 @@ FIXTURE_VARIANT(mode) {
 };
 
 /* A role bit changes twice, and nothing else. */
-#define TDP_RESET	{ .resets = 2, .loads = 2, .found = 2, .roots = 1 }
+#define TDP_RESET(f)	{ .resets = 2, .loads = 2, .found = 2, .roots = 1, .flushes = 2 * (f) }
 #define TDP_NO_RESET	{ .roots = 1 }
-#define UNPAGED_RESET	{						\
+#define UNPAGED_RESET(f)	{					\
 	.resets = 2, .loads = 2, .found = 2 * NR_PAE_ROOTS,		\
-	.roots = NR_PAE_ROOTS,						\
+	.roots = NR_PAE_ROOTS, .flushes = 2 * (f),			\
 }
 
 /* The role of page tables without paging has none of the guest's bits. */
@@ -71,17 +71,17 @@ FIXTURE_VARIANT(mode) {
 /* The roots with paging and those without take turns. */
 #define TURNS_32BIT	{						\
 	.resets = 2, .loads = 2, .found = 2 * NR_PAE_ROOTS,		\
-	.roots = 2 * NR_PAE_ROOTS,					\
+	.roots = 2 * NR_PAE_ROOTS, .flushes = 2,			\
 }
 
 #define TURNS_PAE	{						\
 	.resets = 2, .loads = 2, .found = NR_PDPTES + NR_PAE_ROOTS,	\
-	.roots = NR_PDPTES + NR_PAE_ROOTS,				\
+	.roots = NR_PDPTES + NR_PAE_ROOTS, .flushes = 2,		\
 }
 
 #define TURNS_LONG	{						\
 	.resets = 2, .loads = 2, .found = 1 + NR_PAE_ROOTS,		\
-	.roots = 1 + NR_PAE_ROOTS,					\
+	.roots = 1 + NR_PAE_ROOTS, .flushes = 2,			\
 }
 
 static bool cpu_has_la57(void)
@@ -101,24 +101,24 @@ static bool has_smep(void)
 
 FIXTURE_VARIANT_ADD(mode, unpaged_cr4_pse) {
 	.name = "CR4.PSE", .mode = MODE_UNPAGED, .op = MODE_OP_CR4, .mask = X86_CR4_PSE,
-	.tdp = TDP_RESET, .shadow = UNPAGED_RESET,
+	.tdp = TDP_RESET(0), .shadow = UNPAGED_RESET(0),
 };
 
 FIXTURE_VARIANT_ADD(mode, unpaged_cr4_pae) {
 	.name = "CR4.PAE", .mode = MODE_UNPAGED, .op = MODE_OP_CR4, .mask = X86_CR4_PAE,
-	.tdp = TDP_RESET, .shadow = UNPAGED_RESET,
+	.tdp = TDP_RESET(2), .shadow = UNPAGED_RESET(2),
 };
 
 FIXTURE_VARIANT_ADD(mode, unpaged_cr4_la57) {
 	.name = "CR4.LA57", .mode = MODE_UNPAGED, .op = MODE_OP_CR4, .mask = X86_CR4_LA57,
 	.supported = has_la57, .feature = "LA57", .cpu_has = cpu_has_la57,
-	.tdp = TDP_RESET, .shadow = UNPAGED_RESET,
+	.tdp = TDP_RESET(0), .shadow = UNPAGED_RESET(0),
 };
 
 FIXTURE_VARIANT_ADD(mode, unpaged_cr4_smep) {
 	.name = "CR4.SMEP-unpaged", .mode = MODE_UNPAGED, .op = MODE_OP_CR4,
 	.mask = X86_CR4_SMEP, .supported = has_smep,
-	.tdp = TDP_RESET, .shadow = UNPAGED_RESET,
+	.tdp = TDP_RESET(1), .shadow = UNPAGED_RESET(1),
 };
 
 FIXTURE_VARIANT_ADD(mode, unpaged_cr0_wp) {
@@ -128,39 +128,39 @@ FIXTURE_VARIANT_ADD(mode, unpaged_cr0_wp) {
 
 FIXTURE_VARIANT_ADD(mode, unpaged_efer_lme) {
 	.name = "EFER.LME", .mode = MODE_UNPAGED_PAE, .op = MODE_OP_EFER, .mask = EFER_LME,
-	.tdp = TDP_RESET, .shadow = UNPAGED_RESET,
+	.tdp = TDP_RESET(0), .shadow = UNPAGED_RESET(0),
 };
 
 FIXTURE_VARIANT_ADD(mode, unpaged_efer_nx) {
 	.name = "EFER.NX-unpaged", .mode = MODE_UNPAGED, .op = MODE_OP_EFER, .mask = EFER_NX,
-	.tdp = TDP_RESET, .shadow = UNPAGED_RESET,
+	.tdp = TDP_RESET(0), .shadow = UNPAGED_RESET(0),
 };
 
 FIXTURE_VARIANT_ADD(mode, cr4_pse_32bit) {
 	.name = "CR4.PSE-32bit", .mode = MODE_32BIT, .op = MODE_OP_CR4, .mask = X86_CR4_PSE,
-	.tdp = TDP_RESET, .shadow = UNPAGED_RESET,
+	.tdp = TDP_RESET(0), .shadow = UNPAGED_RESET(0),
 };
 
 FIXTURE_VARIANT_ADD(mode, cr0_pg_32bit) {
 	.name = "CR0.PG-32bit", .mode = MODE_32BIT, .op = MODE_OP_CR0, .mask = X86_CR0_PG,
-	.tdp = TDP_RESET, .shadow = TURNS_32BIT,
+	.tdp = TDP_RESET(1), .shadow = TURNS_32BIT,
 };
 
 FIXTURE_VARIANT_ADD(mode, cr0_pg_pae) {
 	.name = "CR0.PG-PAE", .mode = MODE_PAE, .op = MODE_OP_CR0, .mask = X86_CR0_PG,
-	.tdp = TDP_RESET, .shadow = TURNS_PAE,
+	.tdp = TDP_RESET(1), .shadow = TURNS_PAE,
 };
 
 FIXTURE_VARIANT_ADD(mode, cr0_pg_long) {
 	.name = "CR0.PG-long", .mode = MODE_COMPAT, .op = MODE_OP_CR0, .mask = X86_CR0_PG,
-	.tdp = TDP_RESET, .shadow = TURNS_LONG,
+	.tdp = TDP_RESET(1), .shadow = TURNS_LONG,
 };
 
 /* KVM reloads PDPTRs, and with shadow paging the roots that follow from them. */
 FIXTURE_VARIANT_ADD(mode, pdptrs) {
 	.name = "CR3-PDPTRs", .mode = MODE_PAE, .op = MODE_OP_PDPTE,
 	.tdp = TDP_NO_RESET,
-	.shadow = { .loads = 2, .found = 2 * NR_PDPTES, .roots = NR_PDPTES + 1 },
+	.shadow = { .loads = 2, .found = 2 * NR_PDPTES, .roots = NR_PDPTES + 1, .flushes = 4 },
 };
 
 FIXTURE_SETUP(mode)
@@ -170,6 +170,7 @@ FIXTURE_SETUP(mode)
 				     "the CPU has no %s", variant->feature);
 	__TEST_REQUIRE(!variant->supported || variant->supported(),
 		       "KVM does not support %s on this host", variant->name);
+	mmu_roots_pin();
 	mmu_root_path_vm_create(&self->vcpu, NULL);
 	mmu_root_mode_install(self->vcpu);
 	mmu_root_mode_enter(self->vcpu, variant->mode);

@@ -107,8 +107,8 @@ FIXTURE_VARIANT(init) {
 	const char *name;
 	bool nested_paging;
 	bool intercepted;
-	struct mmu_root_nested_counts tdp;
-	struct mmu_root_nested_counts shadow;
+	struct mmu_root_counts tdp;
+	struct mmu_root_counts shadow;
 };
 
 /*
@@ -117,25 +117,25 @@ FIXTURE_VARIANT(init) {
  */
 FIXTURE_VARIANT_ADD(init, in_l2) {
 	.name = "INIT-in-L2",
-	.tdp = { .resets = 4, .loads = 5, .reuse = 5, .misses = 1, .roots = 2 },
-	.shadow = { .resets = 4, .loads = 6, .reuse = 18, .misses = 2, .roots = 6 },
+	.tdp = { .resets = 4, .loads = 5, .found = 5, .misses = 1, .roots = 2, .flushes = 6 },
+	.shadow = { .resets = 4, .loads = 6, .found = 18, .misses = 2, .roots = 6, .flushes = 8 },
 };
 
 FIXTURE_VARIANT_ADD(init, in_l2_nested_paging) {
 	.name = "INIT-in-L2+NPT", .nested_paging = true,
-	.tdp = { .resets = 4, .loads = 5, .reuse = 5, .misses = 1, .roots = 2 },
+	.tdp = { .resets = 4, .loads = 5, .found = 5, .misses = 1, .roots = 2, .flushes = 6 },
 };
 
 /* INIT stays pending, and has each entry to L2 be left at once. */
 FIXTURE_VARIANT_ADD(init, exits_l2) {
 	.name = "INIT-exits-L2", .intercepted = true,
-	.tdp = { .hits = 2, .roots = 2 },
-	.shadow = { .hits = 2, .roots = 2 },
+	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
+	.shadow = { .hits = 2, .roots = 2, .flushes = 4 },
 };
 
 FIXTURE_VARIANT_ADD(init, exits_l2_nested_paging) {
 	.name = "INIT-exits-L2+NPT", .nested_paging = true, .intercepted = true,
-	.tdp = { .hits = 2, .roots = 2 },
+	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
 };
 
 FIXTURE_SETUP(init)
@@ -317,23 +317,24 @@ static struct kvm_vcpu *create_l1_sync(const char *path, bool nested_paging)
 
 /*
  * The vCPU has all roots, and switches to the one that is current.  VMX leaves L2
- * before, and drops all roots of guest_mmu, see vmx_leave_nested().
+ * before, and drops all roots of guest_mmu, see vmx_leave_nested(): it flushes for
+ * the exit, the entry, and VMCS02, which is a new one, see vmx_vcpu_load_vmcs().
  */
-static const struct mmu_root_nested_counts restore_svm = {
-	.hits = 1, .roots = NR_L1_L2_ROOTS,
+static const struct mmu_root_counts restore_svm = {
+	.hits = 1, .roots = NR_L1_L2_ROOTS, .flushes = 2,
 };
 
-static const struct mmu_root_nested_counts restore_vmx = {
-	.hits = 2, .roots = NR_L1_L2_ROOTS,
+static const struct mmu_root_counts restore_vmx = {
+	.hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 6,
 };
 
-static const struct mmu_root_nested_counts restore_vmx_ept = {
-	.loads = 1, .reuse = 1, .hits = 1, .misses = 1, .roots = NR_L1_L2_ROOTS,
+static const struct mmu_root_counts restore_vmx_ept = {
+	.loads = 1, .found = 1, .hits = 1, .misses = 1, .roots = NR_L1_L2_ROOTS, .flushes = 6,
 };
 
 TEST_F(nested_state, restored_in_place)
 {
-	const struct mmu_root_nested_counts *restore = !host_cpu_is_intel ? &restore_svm :
+	const struct mmu_root_counts *restore = !host_cpu_is_intel ? &restore_svm :
 		variant->nested_paging ? &restore_vmx_ept : &restore_vmx;
 	const char *name = mmu_root_nested_name(variant->name);
 	struct mmu_roots_snapshot warm, storm, left;
@@ -398,7 +399,7 @@ TEST_F(nested_state, restored_in_another_vm)
 	mmu_roots_expect_growth(&roots, &created, &loaded, MMU_ROOT_LOAD, 0);
 
 	mmu_root_nested_run(vcpu, &roots, &in_l2);
-	mmu_root_nested_report(name, 1, &created, &in_l2);
+	mmu_roots_report(name, 1, &created, &in_l2);
 	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_RESET, 0);
 	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_ROOT_LOAD, 1);
 	mmu_roots_expect_growth(&roots, &loaded, &in_l2, MMU_ROOT_ALLOC, 1);

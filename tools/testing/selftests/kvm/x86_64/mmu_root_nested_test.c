@@ -177,74 +177,74 @@ FIXTURE_VARIANT(path) {
 	bool nested_paging;
 	int nr_pgds;
 	bool (*supported)(void);
-	struct mmu_root_nested_counts tdp;
-	struct mmu_root_nested_counts shadow;
-	struct mmu_root_nested_counts vmx_tdp;
-	struct mmu_root_nested_counts vmx_shadow;
+	struct mmu_root_counts tdp;
+	struct mmu_root_counts shadow;
+	struct mmu_root_counts vmx_tdp;
+	struct mmu_root_counts vmx_shadow;
 };
 
-/* One PGD switch each way, between the roots of L1 and of guest mode. */
+/* One PGD switch and TLB flush each way, between the roots of L1 and of guest mode. */
 FIXTURE_VARIANT_ADD(path, enter) {
 	.name = "L1<->L2", .op = op_enter, .nr_pgds = 1,
-	.tdp = { .hits = 2, .roots = 2 },
-	.shadow = { .hits = 2, .roots = 2 },
+	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
+	.shadow = { .hits = 2, .roots = 2, .flushes = 4 },
 };
 
 /* The same in two MMUs, where the current root is the right one. */
 FIXTURE_VARIANT_ADD(path, enter_nested_paging) {
 	.name = "L1<->L2+NPT", .op = op_enter, .nested_paging = true, .nr_pgds = 1,
-	.tdp = { .hits = 2, .roots = 2 },
+	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
 };
 
 /* All CR3s are one root with two-dimensional paging. */
 FIXTURE_VARIANT_ADD(path, two_l2s) {
 	.name = "L1<->2xL2", .op = op_enter_another_l2, .nr_pgds = 2,
-	.tdp = { .hits = 2, .roots = 2 },
-	.shadow = { .hits = 2, .roots = 3 },
+	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
+	.shadow = { .hits = 2, .roots = 3, .flushes = 4 },
 };
 
 FIXTURE_VARIANT_ADD(path, two_l2s_nested_paging) {
 	.name = "L1<->2xL2+NPT", .op = op_enter_another_l2, .nested_paging = true, .nr_pgds = 2,
-	.tdp = { .hits = 2, .roots = 3 },
+	.tdp = { .hits = 2, .roots = 3, .flushes = 4 },
 	/* VMPTRLD drops all roots of guest_mmu, see nested_release_vmcs12(). */
-	.vmx_tdp = { .loads = 1, .reuse = 1, .hits = 1, .misses = 1, .roots = 3 },
+	.vmx_tdp = { .loads = 1, .found = 1, .hits = 1, .misses = 1, .roots = 3, .flushes = 4 },
 };
 
 /* root_mmu holds four roots, one of them L1's. */
 FIXTURE_VARIANT_ADD(path, cr3_3) {
 	.name = "CR3-3", .op = op_enter, .nr_pgds = 3,
-	.tdp = { .hits = 2, .roots = 2 },
-	.shadow = { .hits = 2, .roots = 4 },
+	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
+	.shadow = { .hits = 2, .roots = 4, .flushes = 4 },
 };
 
 FIXTURE_VARIANT_ADD(path, cr3_4) {
 	.name = "CR3-4", .op = op_enter, .nr_pgds = 4,
-	.tdp = { .hits = 2, .roots = 2 },
-	.shadow = { .loads = 1, .reuse = 1, .hits = 1, .misses = 1, .roots = 5 },
+	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
+	.shadow = { .loads = 1, .found = 1, .hits = 1, .misses = 1, .roots = 5, .flushes = 4 },
 };
 
 /* guest_mmu holds four roots, all of them L2's.  L1's is found in root_mmu. */
 FIXTURE_VARIANT_ADD(path, ncr3_4) {
 	.name = "nCR3-4", .op = op_enter, .nested_paging = true, .nr_pgds = 4,
-	.tdp = { .hits = 2, .roots = 5 },
+	.tdp = { .hits = 2, .roots = 5, .flushes = 4 },
 };
 
 FIXTURE_VARIANT_ADD(path, ncr3_5) {
 	.name = "nCR3-5", .op = op_enter, .nested_paging = true, .nr_pgds = 5,
-	.tdp = { .loads = 1, .reuse = 1, .hits = 1, .misses = 1, .roots = 6 },
+	.tdp = { .loads = 1, .found = 1, .hits = 1, .misses = 1, .roots = 6, .flushes = 4 },
 };
 
 /* KVM intercepts CR3 only for shadow paging. */
 FIXTURE_VARIANT_ADD(path, l2_cr3_4) {
 	.name = "L2-CR3-4", .op = op_l2_cr3, .in_l2 = true, .nr_pgds = 4,
 	.tdp = { .roots = 2 },
-	.shadow = { .hits = 1, .roots = 5 },
+	.shadow = { .hits = 1, .roots = 5, .flushes = 2 },
 };
 
 FIXTURE_VARIANT_ADD(path, l2_cr3_5) {
 	.name = "L2-CR3-5", .op = op_l2_cr3, .in_l2 = true, .nr_pgds = 5,
 	.tdp = { .roots = 2 },
-	.shadow = { .loads = 1, .reuse = 1, .misses = 1, .roots = 6 },
+	.shadow = { .loads = 1, .found = 1, .misses = 1, .roots = 6, .flushes = 2 },
 };
 
 FIXTURE_VARIANT_ADD(path, l2_cr3_nested_paging) {
@@ -261,28 +261,32 @@ FIXTURE_VARIANT_ADD(path, l2_cr3_nested_paging) {
 FIXTURE_VARIANT_ADD(path, reset_in_l1) {
 	.name = "CR4.SMEP,L1<->L2", .op = op_reset_and_enter, .nr_pgds = 1,
 	.supported = has_smep,
-	.tdp = { .resets = 1, .loads = 2, .reuse = 2, .hits = 1, .misses = 1, .roots = 2 },
-	.shadow = { .resets = 1, .loads = 2, .reuse = 2, .hits = 1, .misses = 1, .roots = 3 },
+	.tdp = { .resets = 1, .loads = 2, .found = 2, .hits = 1, .misses = 1, .roots = 2,
+		 .flushes = 5 },
+	.shadow = { .resets = 1, .loads = 2, .found = 2, .hits = 1, .misses = 1, .roots = 3,
+		    .flushes = 5 },
 };
 
 FIXTURE_VARIANT_ADD(path, reset_in_l1_nested_paging) {
 	.name = "CR4.SMEP,L1<->L2+NPT", .op = op_reset_and_enter, .nested_paging = true,
 	.nr_pgds = 1, .supported = has_smep,
-	.tdp = { .resets = 1, .loads = 2, .reuse = 2, .hits = 1, .misses = 1, .roots = 3 },
-	.vmx_tdp = { .resets = 1, .loads = 2, .reuse = 2, .hits = 1, .misses = 1, .roots = 2 },
+	.tdp = { .resets = 1, .loads = 2, .found = 2, .hits = 1, .misses = 1, .roots = 3,
+		 .flushes = 5 },
+	.vmx_tdp = { .resets = 1, .loads = 2, .found = 2, .hits = 1, .misses = 1, .roots = 2,
+		     .flushes = 5 },
 };
 
 FIXTURE_VARIANT_ADD(path, reset_in_l2) {
 	.name = "L2-CR4.SMEP", .op = op_l2_smep, .in_l2 = true, .nr_pgds = 1,
 	.supported = has_smep,
-	.tdp = { .resets = 1, .loads = 1, .reuse = 1, .roots = 2 },
-	.shadow = { .resets = 1, .loads = 1, .reuse = 1, .roots = 3 },
+	.tdp = { .resets = 1, .loads = 1, .found = 1, .roots = 2, .flushes = 1 },
+	.shadow = { .resets = 1, .loads = 1, .found = 1, .roots = 3, .flushes = 1 },
 };
 
 FIXTURE_VARIANT_ADD(path, reset_in_l2_nested_paging) {
 	.name = "L2-CR4.SMEP+NPT", .op = op_l2_smep, .in_l2 = true, .nested_paging = true,
 	.nr_pgds = 1, .supported = has_smep,
-	.tdp = { .resets = 1, .loads = 1, .reuse = 1, .roots = 2 },
+	.tdp = { .resets = 1, .loads = 1, .found = 1, .roots = 2, .flushes = 1 },
 };
 
 /*
@@ -292,24 +296,28 @@ FIXTURE_VARIANT_ADD(path, reset_in_l2_nested_paging) {
  *
  * VMX takes EFER.LMA and EFER.LME from L2's VMCS only: RSM sets EFER.NX afterwards,
  * which is one more reset.
+ *
+ * The exit is a flush, the entry another one.  L2's CR3 is loaded with TLB_FLUSH_GUEST
+ * with two-dimensional paging, else with TLB_FLUSH_CURRENT, see kvm_invalidate_pcid():
+ * one more where the entry asks for the other of the two, as of SVM and VMX.
  */
 FIXTURE_VARIANT_ADD(path, smi) {
 	.name = "SMI-in-L2", .op = op_l2_smi, .in_l2 = true, .nr_pgds = 1,
 	.supported = has_smm,
-	.tdp = { .resets = 3, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
-	.shadow = { .resets = 3, .loads = 2, .reuse = 5, .misses = 2, .roots = 6 },
-	.vmx_tdp = { .resets = 4, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
-	.vmx_shadow = { .resets = 4, .loads = 2, .reuse = 5, .misses = 2, .roots = 6 },
+	.tdp = { .resets = 3, .loads = 2, .found = 2, .misses = 2, .roots = 3, .flushes = 6 },
+	.shadow = { .resets = 3, .loads = 2, .found = 5, .misses = 2, .roots = 6, .flushes = 4 },
+	.vmx_tdp = { .resets = 4, .loads = 2, .found = 2, .misses = 2, .roots = 3, .flushes = 4 },
+	.vmx_shadow = { .resets = 4, .loads = 2, .found = 5, .misses = 2, .roots = 6, .flushes = 6 },
 };
 
 FIXTURE_VARIANT_ADD(path, smi_nested_paging) {
 	.name = "SMI-in-L2+NPT", .op = op_l2_smi, .in_l2 = true, .nested_paging = true,
 	.nr_pgds = 1, .supported = has_smm,
-	.tdp = { .resets = 3, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
-	.vmx_tdp = { .resets = 4, .loads = 2, .reuse = 2, .misses = 2, .roots = 3 },
+	.tdp = { .resets = 3, .loads = 2, .found = 2, .misses = 2, .roots = 3, .flushes = 6 },
+	.vmx_tdp = { .resets = 4, .loads = 2, .found = 2, .misses = 2, .roots = 3, .flushes = 4 },
 };
 
-static const struct mmu_root_nested_counts *counts_of(const FIXTURE_VARIANT(path) * variant)
+static const struct mmu_root_counts *counts_of(const FIXTURE_VARIANT(path) * variant)
 {
 	if (host_cpu_is_intel && variant->vmx_tdp.roots)
 		return mmu_root_nested_pick(&variant->vmx_tdp, &variant->vmx_shadow);
@@ -342,7 +350,7 @@ FIXTURE_TEARDOWN(path)
 
 TEST_F(path, exact_counts)
 {
-	const struct mmu_root_nested_counts *c;
+	const struct mmu_root_counts *c;
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
 	struct ucall uc;

@@ -128,10 +128,12 @@ static void set_command(struct kvm_vm *vm, int cmd, int pgd)
  */
 TEST_F(invept, drops_what_it_names)
 {
-	const struct mmu_root_nested_counts c = {
-		.loads = variant->nr_dropped, .reuse = variant->nr_dropped,
+	const struct mmu_root_counts c = {
+		.loads = variant->nr_dropped, .found = variant->nr_dropped,
 		.misses = variant->nr_dropped, .hits = 2 * NR_PGDS - variant->nr_dropped,
 		.roots = 1 + NR_PGDS,
+		/* Entries and exits; INVEPT itself is about no TLB of KVM's. */
+		.flushes = 2 * 2 * NR_PGDS,
 	};
 	struct mmu_roots_snapshot warm, storm;
 	struct mmu_roots *roots = &self->roots;
@@ -176,10 +178,13 @@ static void l1_invvpid(void)
  */
 TEST(invvpid_drops_the_roots_of_l2)
 {
-	const struct mmu_root_nested_counts tdp = { .hits = 4, .roots = 2 }, shadow = {
-		.loads = 2, .reuse = 2, .hits = 4, .misses = 2, .roots = 4,
+	const struct mmu_root_counts tdp = {
+		.hits = 4, .roots = 2, .flushes = 2 * 4,
+	}, shadow = {
+		/* L1's writes of CR3, too. */
+		.loads = 2, .found = 2, .hits = 4, .misses = 2, .roots = 4, .flushes = 2 * (4 + 2),
 	};
-	const struct mmu_root_nested_counts *c = mmu_root_nested_pick(&tdp, &shadow);
+	const struct mmu_root_counts *c = mmu_root_nested_pick(&tdp, &shadow);
 	struct mmu_roots_snapshot warm, storm;
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
@@ -301,20 +306,20 @@ FIXTURE_VARIANT(entry) {
 	const char *name;
 	bool nested_paging;
 	enum bad_entry bad;
-	struct mmu_root_nested_counts counts;
+	struct mmu_root_counts counts;
 };
 
 /*
  * nested_vmx_restore_host_state() resets: the roots of both are dropped, L1's is
  * looked for when it goes on, and L2's with the next entry.
  */
-#define UNWOUND		{ .resets = 1, .loads = 2, .reuse = 2, .misses = 1, .roots = 2 }
+#define UNWOUND		{ .resets = 1, .loads = 2, .found = 2, .misses = 1, .roots = 2, .flushes = 2 }
 
 /* Before the vCPU is in guest mode, nothing has happened to its MMU. */
 #define UNTOUCHED	{ .roots = 2 }
 
 /* An exit loads L1's PGD, which is the current one: load_vmcs12_host_state(). */
-#define EXITED		{ .hits = 1, .roots = 2 }
+#define EXITED		{ .hits = 1, .roots = 2, .flushes = 2 }
 
 FIXTURE_VARIANT_ADD(entry, refused_by_cpu) {
 	"VM-Entry-hw", false, BAD_APIC_PAGE, UNWOUND,

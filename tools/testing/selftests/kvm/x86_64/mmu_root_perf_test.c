@@ -213,7 +213,7 @@ TEST_F(cost, of_one_operation)
 
 	report(p->name, cost, control_name, control);
 	/* One reset; SMM does more than to reset the MMU six times. */
-	if (mmu_root_path_counts(variant->id)->resets == 1)
+	if (mmu_root_path_counts(variant->id).resets == 1)
 		check_ratio(p->name, cost, control);
 }
 

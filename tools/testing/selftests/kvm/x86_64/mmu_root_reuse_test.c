@@ -30,17 +30,17 @@
 
 /* INIT itself, then CR4.PAE, EFER.LME and CR0.PG; see docs/counters.md. */
 static const struct mmu_root_counts init_tdp = {
-	.resets = 4, .loads = 4, .found = 4, .roots = 1,
+	.resets = 4, .loads = 4, .found = 4, .roots = 1, .flushes = 4,
 };
 
 /* The same, and CR3, whose PGD is the current one. */
 static const struct mmu_root_counts init_tdp_restricted = {
-	.resets = 4, .loads = 4, .found = 4, .hits = 1, .roots = 1,
+	.resets = 4, .loads = 4, .found = 4, .hits = 1, .roots = 1, .flushes = 6,
 };
 
 /* The same, and CR3; all but the last of five loads have four PAE roots. */
 static const struct mmu_root_counts init_shadow = {
-	.resets = 4, .loads = 5, .found = 4 * 4 + 1, .misses = 1, .roots = 4 + 1,
+	.resets = 4, .loads = 5, .found = 4 * 4 + 1, .misses = 1, .roots = 4 + 1, .flushes = 6,
 };
 
 static void guest_code(enum mmu_root_path_id path)
@@ -91,6 +91,7 @@ FIXTURE_SETUP(path)
 
 	printf("#@ path=%s\n", name);
 	mmu_root_path_require(variant->id);
+	mmu_roots_pin();
 	mmu_root_path_vm_create(&self->vcpu, guest_code);
 	vcpu_args_set(self->vcpu, 1, variant->id);
 	mmu_roots_open(&self->roots, self->vcpu->vm, name);
@@ -115,7 +116,7 @@ static void check_exits(struct mmu_roots *roots, enum mmu_root_path_id path, uin
 
 TEST_F(path, exact_counts)
 {
-	const struct mmu_root_counts *counts = mmu_root_path_counts(variant->id);
+	struct mmu_root_counts counts = mmu_root_path_counts(variant->id);
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
 	struct ucall uc;
@@ -126,8 +127,8 @@ TEST_F(path, exact_counts)
 	mmu_roots_read(roots, &storm);
 
 	mmu_roots_report(mmu_root_paths[variant->id].name, NR_OPS, &warm, &storm);
-	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts->roots);
-	mmu_roots_expect_storm(roots, &warm, &storm, counts, NR_OPS);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts.roots);
+	mmu_roots_expect_storm(roots, &warm, &storm, &counts, NR_OPS);
 	check_exits(roots, variant->id, storm.stat[EXITS] - warm.stat[EXITS]);
 
 	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
@@ -156,7 +157,16 @@ TEST_F(path, exact_counts)
 #define USER_PAGE		(PREFIX_PAGE + 1)
 #define NX_PREFIX_PAGE		4
 #define NX_PAGE			(NX_PREFIX_PAGE + 1)
+/* PKRU.AD and PKRU.WD of protection key 0, which all pages have: Intel SDM. */
 #define PKRU_DENY_KEY_0		1
+#define PKRU_READ_ONLY_KEY_0	2
+
+/* Of a case: userspace flips the bit, by KVM_SET_SREGS. */
+#define BY_HOST			BIT(0)
+/* CR0.WP is set meanwhile: KVM has other roots for that with shadow paging. */
+#define WITH_WP			BIT(1)
+/* What CR0.WP decides is whether PKRU.WD is for the kernel, too. */
+#define BY_PKRU			BIT(2)
 
 /* kvm_asm_safe_fep() of the library lacks the prefix. */
 #define asm_safe_emulated(insn, inputs...)			\
@@ -204,11 +214,11 @@ static uint8_t fetch(uint64_t entry, uint64_t code)
 	return vector;
 }
 
-static uint64_t data_of(enum mmu_root_path_id path)
+static uint64_t data_of(enum mmu_root_path_id path, uint64_t flags)
 {
 	switch (path) {
 	case PATH_CR0_WP:
-		return gva_of(READ_ONLY_PAGE);
+		return gva_of(flags & BY_PKRU ? USER_PAGE : READ_ONLY_PAGE);
 	case PATH_EFER_NX:
 		return gva_of(NX_PAGE);
 	default:
@@ -216,10 +226,11 @@ static uint64_t data_of(enum mmu_root_path_id path)
 	}
 }
 
-static void guest_expect_data_fault(enum mmu_root_path_id path, bool expected, bool tdp)
+static void guest_expect_data_fault(enum mmu_root_path_id path, uint64_t flags,
+				    bool expected, bool tdp)
 {
 	uint8_t vector = expected ? PF_VECTOR : 0;
-	uint64_t data = data_of(path);
+	uint64_t data = data_of(path, flags);
 
 	if (path == PATH_CR0_WP) {
 		GUEST_ASSERT_EQ(kvm_asm_safe(WRITE_INSN, [addr] "r" (data)), vector);
@@ -254,19 +265,28 @@ static void guest_write_code(uint64_t page)
 	memcpy((void *)gva_of(page), code_bytes, sizeof(code_bytes));
 }
 
-static void guest_expect_fault(enum mmu_root_path_id path, bool expected, bool tdp)
+static void guest_expect_fault(enum mmu_root_path_id path, uint64_t flags, bool expected,
+			       bool tdp)
 {
 	if (path == PATH_CR4_SMEP)
 		guest_expect_fetch_fault(USER_PAGE, expected);
 	else
-		guest_expect_data_fault(path, expected, tdp);
+		guest_expect_data_fault(path, flags, expected, tdp);
 
 	/* Data can be read while EFER.NX is set, but not executed. */
 	if (path == PATH_EFER_NX && !expected)
 		guest_expect_fetch_fault(NX_PAGE, true);
 }
 
-static void guest_permission(enum mmu_root_path_id path, bool tdp)
+static void guest_flip(enum mmu_root_path_id path, uint64_t flags)
+{
+	if (flags & BY_HOST)
+		GUEST_SYNC(0);
+	else
+		mmu_root_paths[path].guest_op();
+}
+
+static void guest_permission(enum mmu_root_path_id path, uint64_t flags, bool tdp)
 {
 	const struct mmu_root_path *p = &mmu_root_paths[path];
 	int i;
@@ -280,13 +300,19 @@ static void guest_permission(enum mmu_root_path_id path, bool tdp)
 		wrpkru(PKRU_DENY_KEY_0);
 		p->guest_op();
 	}
+	if (flags & WITH_WP)
+		mmu_root_paths[PATH_CR0_WP].guest_op();
+	if (flags & BY_PKRU) {
+		mmu_root_paths[PATH_CR4_PKE].guest_op();
+		wrpkru(PKRU_READ_ONLY_KEY_0);
+	}
 	GUEST_SYNC(0);
 
 	for (i = 0; i < NR_FLIPS; i++) {
-		guest_expect_fault(path, false, tdp);
-		p->guest_op();
-		guest_expect_fault(path, true, tdp);
-		p->guest_op();
+		guest_expect_fault(path, flags, false, tdp);
+		guest_flip(path, flags);
+		guest_expect_fault(path, flags, true, tdp);
+		guest_flip(path, flags);
 	}
 	GUEST_DONE();
 }
@@ -298,6 +324,7 @@ FIXTURE(permission) {
 
 FIXTURE_VARIANT(permission) {
 	enum mmu_root_path_id id;
+	uint64_t flags;
 };
 
 FIXTURE_VARIANT_ADD(permission, cr0_wp) { .id = PATH_CR0_WP };
@@ -306,18 +333,29 @@ FIXTURE_VARIANT_ADD(permission, cr4_smap) { .id = PATH_CR4_SMAP };
 FIXTURE_VARIANT_ADD(permission, cr4_pke) { .id = PATH_CR4_PKE };
 FIXTURE_VARIANT_ADD(permission, efer_nx) { .id = PATH_EFER_NX };
 
+FIXTURE_VARIANT_ADD(permission, cr4_smep_with_wp) { PATH_CR4_SMEP, WITH_WP };
+FIXTURE_VARIANT_ADD(permission, cr4_smap_with_wp) { PATH_CR4_SMAP, WITH_WP };
+FIXTURE_VARIANT_ADD(permission, cr0_wp_by_pkru) { PATH_CR0_WP, BY_PKRU };
+
+FIXTURE_VARIANT_ADD(permission, cr0_wp_by_host) { PATH_CR0_WP, BY_HOST };
+FIXTURE_VARIANT_ADD(permission, cr4_smep_by_host) { PATH_CR4_SMEP, BY_HOST };
+FIXTURE_VARIANT_ADD(permission, cr4_smap_by_host) { PATH_CR4_SMAP, BY_HOST };
+FIXTURE_VARIANT_ADD(permission, efer_nx_by_host) { PATH_EFER_NX, BY_HOST };
+
 FIXTURE_SETUP(permission)
 {
 	const char *name = mmu_root_paths[variant->id].name;
 
 	printf("#@ path=%s\n", name);
 	mmu_root_path_require(variant->id);
+	if (variant->flags & BY_PKRU)
+		mmu_root_path_require(PATH_CR4_PKE);
 	mmu_roots_force_emulation();
 	mmu_root_path_vm_create(&self->vcpu, guest_permission);
 	mmu_root_path_pte(self->vcpu->vm, USER_PAGE, PTE_USER_MASK, 0, 0);
 	mmu_root_path_pte(self->vcpu->vm, READ_ONLY_PAGE, 0, 0, PTE_WRITABLE_MASK);
 	mmu_root_path_pte(self->vcpu->vm, NX_PAGE, 0, PTE_NX_MASK, 0);
-	vcpu_args_set(self->vcpu, 2, variant->id, kvm_is_tdp_enabled());
+	vcpu_args_set(self->vcpu, 3, variant->id, variant->flags, kvm_is_tdp_enabled());
 	mmu_roots_open(&self->roots, self->vcpu->vm, name);
 }
 
@@ -332,10 +370,14 @@ TEST_F(permission, enforced_by_cpu_and_emulator)
 	struct mmu_roots *roots = &self->roots;
 	uint64_t before = 0, after = 0;
 	struct ucall uc;
-	int ret;
+	int ret, i;
 
 	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
 	ret = mmu_roots_read_debugfs(roots, "insn_emulation", &before);
+	for (i = 0; variant->flags & BY_HOST && i < 2 * NR_FLIPS; i++) {
+		mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+		mmu_root_path_flip_by_host(self->vcpu, variant->id);
+	}
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
 	ret = ret ?: mmu_roots_read_debugfs(roots, "insn_emulation", &after);
 
@@ -390,6 +432,7 @@ FIXTURE_SETUP(forced)
 	printf("#@ path=%s counts=vary\n", variant->name);
 	__TEST_REQUIRE(mmu_reset_every_supported(),
 		       "no module parameter kvm.mmu_reset_every: apply patches/linux-6.12.y/stress");
+	mmu_roots_pin();
 	mmu_root_path_vm_create(&self->vcpu, guest_code);
 	vcpu_args_set(self->vcpu, 1, PATH_NULL_EXIT);
 	self->other = mmu_root_path_vcpu_add(self->vcpu->vm, OTHER_ID, guest_other);
@@ -526,6 +569,7 @@ FIXTURE_SETUP(init)
 	struct kvm_vm *vm;
 
 	printf("#@ path=INIT-SIPI-SIPI\n");
+	mmu_roots_pin();
 	vm = mmu_root_path_vm_create(&self->bsp, guest_restart_ap);
 	self->ap = mmu_root_path_vcpu_add(vm, MMU_ROOT_AP_ID, guest_ap);
 	vcpu_regs_get(self->ap, &regs);

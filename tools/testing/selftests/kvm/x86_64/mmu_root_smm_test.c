@@ -59,6 +59,7 @@ FIXTURE_SETUP(smm)
 {
 	printf("#@ path=KVM_SMI\n");
 	mmu_root_path_require(PATH_SMM);
+	mmu_roots_pin();
 	self->vm = mmu_root_path_vm_create(&self->vcpu, guest_touch_and_sync);
 	mmu_roots_open(&self->roots, self->vm, "KVM_SMI");
 }
@@ -71,7 +72,7 @@ FIXTURE_TEARDOWN(smm)
 
 TEST_F(smm, ioctl_costs_what_a_self_smi_costs)
 {
-	struct mmu_root_counts counts = *mmu_root_path_counts(PATH_SMM);
+	struct mmu_root_counts counts = mmu_root_path_counts(PATH_SMM);
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
 	int i;
@@ -214,7 +215,7 @@ TEST(asynchronous_smis)
 			"mmu_root_load grew by %lu, expected more than %lu, up to %lu",
 			loads, nr_smis, LOADS_PER_SMI * nr_smis);
 	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_ALLOC,
-				mmu_root_path_counts(PATH_SMM)->roots - 1);
+				mmu_root_path_counts(PATH_SMM).roots - 1);
 	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_INVALIDATE, 0);
 	mmu_roots_vm_free(&roots);
 }

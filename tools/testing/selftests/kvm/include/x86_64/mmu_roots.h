@@ -32,6 +32,7 @@ enum mmu_root_stat {
 	MMU_ROOT_CACHE_HIT,
 	MMU_ROOT_CACHE_MISS,
 	EXITS,
+	TLB_FLUSH,
 	PF_TAKEN,
 	PF_FIXED,
 	PF_EMULATE,
@@ -127,6 +128,7 @@ struct mmu_roots {
  * @hits: PGD switches served from the current root or prev_roots[]
  * @misses: PGD switches that were not
  * @roots: distinct root page tables that are visited, from the start on
+ * @flushes: TLB flushes of two operations, as some bits take one in one direction only
  */
 struct mmu_root_counts {
 	uint64_t resets;
@@ -135,6 +137,7 @@ struct mmu_root_counts {
 	uint64_t hits;
 	uint64_t misses;
 	uint64_t roots;
+	uint64_t flushes;
 };
 
 const char *mmu_root_stat_name(enum mmu_root_stat stat);
@@ -142,6 +145,7 @@ const char *mmu_root_stat_name(enum mmu_root_stat stat);
 enum mmu_root_mmu mmu_root_mmu(void);
 bool mmu_roots_supported(void);
 void mmu_roots_require(void);
+void mmu_roots_pin(void);
 void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name);
 void mmu_roots_read(struct mmu_roots *roots, struct mmu_roots_snapshot *snap);
 void mmu_roots_vm_free(struct mmu_roots *roots);

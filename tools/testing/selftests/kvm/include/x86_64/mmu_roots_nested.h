@@ -39,24 +39,6 @@ enum mmu_root_l2_exit {
 #define L1_INTERCEPTS_INIT	1
 
 /**
- * struct mmu_root_nested_counts - What one operation of a path costs
- * @resets: calls of kvm_mmu_reset_context()
- * @loads: root loads; none of them builds a root
- * @reuse: roots that these loads find
- * @hits: PGD switches that the cache serves
- * @misses: PGD switches that it doesn't serve
- * @roots: roots that are built before, in all
- */
-struct mmu_root_nested_counts {
-	uint64_t resets;
-	uint64_t loads;
-	uint64_t reuse;
-	uint64_t hits;
-	uint64_t misses;
-	uint64_t roots;
-};
-
-/**
  * struct mmu_root_nested_ops - What SVM and VMX do differently
  * @table_flags: flags of an entry of nested page tables that points to a table
  * @page_flags: flags of an entry that maps a page
@@ -88,22 +70,19 @@ bool mmu_root_npt_is_passthrough(void);
 void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pgds);
 void mmu_root_nested_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name,
 			  unsigned int nr_roots);
-const struct mmu_root_nested_counts *
-mmu_root_nested_pick(const struct mmu_root_nested_counts *tdp,
-		     const struct mmu_root_nested_counts *shadow);
+const struct mmu_root_counts *
+mmu_root_nested_pick(const struct mmu_root_counts *tdp,
+		     const struct mmu_root_counts *shadow);
 struct kvm_nested_state *mmu_root_nested_state_get(struct kvm_vcpu *vcpu);
 void mmu_root_nested_state_set_pgd(struct kvm_nested_state *state, int pgd);
 void mmu_root_nested_state_set_gif(struct kvm_vcpu *vcpu);
 
 void mmu_root_nested_run(struct kvm_vcpu *vcpu, struct mmu_roots *roots,
 			 struct mmu_roots_snapshot *snap);
-void mmu_root_nested_report(const char *path, uint64_t nr_ops,
-			    const struct mmu_roots_snapshot *before,
-			    const struct mmu_roots_snapshot *after);
 void mmu_root_nested_expect_storm(struct mmu_roots *roots,
 				  const struct mmu_roots_snapshot *before,
 				  const struct mmu_roots_snapshot *after,
-				  const struct mmu_root_nested_counts *counts,
+				  const struct mmu_root_counts *counts,
 				  uint64_t nr_ops);
 void mmu_root_nested_expect_visits(struct mmu_roots *roots, int pgd, uint64_t expected);
 

@@ -106,7 +106,7 @@ static const uint8_t mmu_root_fep[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
 
 #define MMU_ROOT_DATA_WORDS	(MMU_ROOT_DATA_PAGES * 4096 / sizeof(uint64_t))
 
-const struct mmu_root_counts *mmu_root_path_counts(enum mmu_root_path_id path);
+struct mmu_root_counts mmu_root_path_counts(enum mmu_root_path_id path);
 bool mmu_root_smm_is_emulated(void);
 bool mmu_root_unpaged_cr3_exits(void);
 bool mmu_root_path_exits(enum mmu_root_path_id path);
@@ -115,6 +115,10 @@ struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
 struct kvm_vcpu *mmu_root_path_vcpu_add(struct kvm_vm *vm, uint32_t id, void *guest_code);
 uint64_t mmu_root_path_checksum(struct kvm_vm *vm);
 uint64_t mmu_root_path_nr_smis(struct kvm_vm *vm);
+void mmu_root_path_keep_roots(struct kvm_vm *vm);
+void mmu_root_sregs_flip(struct kvm_vcpu *vcpu, uint64_t cr0, uint64_t cr3, uint64_t cr4,
+			 uint64_t efer);
+void mmu_root_path_flip_by_host(struct kvm_vcpu *vcpu, enum mmu_root_path_id path);
 void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size);
 void *mmu_root_path_smram(bool smm);
 void mmu_root_path_send_smi(struct kvm_vm *vm, uint32_t apic_id);

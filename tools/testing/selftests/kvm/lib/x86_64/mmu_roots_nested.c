@@ -228,11 +228,13 @@ void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pg
  * @nr_roots: most roots that the path has valid at once
  *
  * With nested paging the roots of L2 are indirect, and one for each PGD, i.e. not
- * what the laws are about by default.
+ * what the laws are about by default.  The calling thread stays on its CPU, see
+ * mmu_roots_pin().
  */
 void mmu_root_nested_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name,
 			  unsigned int nr_roots)
 {
+	mmu_roots_pin();
 	mmu_roots_open(roots, vm, name);
 	roots->max_valid_roots = nr_roots;
 	if (nested.nested_paging)
@@ -246,9 +248,9 @@ void mmu_root_nested_open(struct mmu_roots *roots, struct kvm_vm *vm, const char
  *
  * Return: one of them.
  */
-const struct mmu_root_nested_counts *
-mmu_root_nested_pick(const struct mmu_root_nested_counts *tdp,
-		     const struct mmu_root_nested_counts *shadow)
+const struct mmu_root_counts *
+mmu_root_nested_pick(const struct mmu_root_counts *tdp,
+		     const struct mmu_root_counts *shadow)
 {
 	return mmu_root_mmu() == MMU_ROOT_SHADOW_MMU ? shadow : tdp;
 }
@@ -273,25 +275,6 @@ void mmu_root_nested_run(struct kvm_vcpu *vcpu, struct mmu_roots *roots,
 }
 
 /**
- * mmu_root_nested_report() - Give a path its row in the table
- * @path: name of the path
- * @nr_ops: number of operations
- * @before: the snapshot before them
- * @after: the snapshot after them
- */
-void mmu_root_nested_report(const char *path, uint64_t nr_ops,
-			    const struct mmu_roots_snapshot *before,
-			    const struct mmu_roots_snapshot *after)
-{
-	printf("#@ kind=counts path=%s ops=%lu resets=%lu loads=%lu alloc=%lu reuse=%lu\n",
-	       path, nr_ops,
-	       after->stat[MMU_RESET] - before->stat[MMU_RESET],
-	       after->stat[MMU_ROOT_LOAD] - before->stat[MMU_ROOT_LOAD],
-	       after->stat[MMU_ROOT_ALLOC] - before->stat[MMU_ROOT_ALLOC],
-	       after->stat[MMU_ROOT_REUSE] - before->stat[MMU_ROOT_REUSE]);
-}
-
-/**
  * mmu_root_nested_expect_storm() - Check and report a storm on roots that survive
  * @roots: the watched VM, opened with the name of the path
  * @before: the snapshot before the storm, with everything built and mapped
@@ -302,19 +285,11 @@ void mmu_root_nested_report(const char *path, uint64_t nr_ops,
 void mmu_root_nested_expect_storm(struct mmu_roots *roots,
 				  const struct mmu_roots_snapshot *before,
 				  const struct mmu_roots_snapshot *after,
-				  const struct mmu_root_nested_counts *c, uint64_t nr_ops)
+				  const struct mmu_root_counts *c, uint64_t nr_ops)
 {
-	mmu_root_nested_report(roots->name, nr_ops, before, after);
+	mmu_roots_report(roots->name, nr_ops, before, after);
 	mmu_roots_expect_value(roots, before, MMU_ROOT_ALLOC, c->roots);
-	mmu_roots_expect_growth(roots, before, after, MMU_RESET, nr_ops * c->resets);
-	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_LOAD, nr_ops * c->loads);
-	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_ALLOC, 0);
-	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_REUSE, nr_ops * c->reuse);
-	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_INVALIDATE, 0);
-	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_FREE, 0);
-	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_CACHE_HIT, nr_ops * c->hits);
-	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_CACHE_MISS, nr_ops * c->misses);
-	mmu_roots_expect_no_refault(roots, before, after);
+	mmu_roots_expect_storm(roots, before, after, c, nr_ops);
 }
 
 /**

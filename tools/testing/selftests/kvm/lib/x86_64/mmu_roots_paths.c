@@ -173,85 +173,72 @@ static bool has_smm(void)
  * CR4.SMAP are part of the root's role, see kvm_calc_cpu_role(); the role of SMM,
  * without paging, has four PAE roots.
  */
-#define NO_RESET	{ .resets = 0, .loads = 0, .found = 0, .roots = 1 }
-#define ONE_ROOT	{ .resets = 1, .loads = 1, .found = 1, .roots = 1 }
-#define ONE_LOAD	{ .resets = 0, .loads = 1, .found = 1, .roots = 1 }
-#define TWO_ROOTS	{ .resets = 1, .loads = 1, .found = 1, .roots = 2 }
-#define SMM_ROOTS	{ .resets = 6, .loads = 2, .found = 2, .roots = 2 }
-#define SMM_PAE_ROOTS	{ .resets = 6, .loads = 2, .found = 5, .roots = 5 }
+#define NO_RESET(f)	{ .roots = 1, .flushes = (f) }
+#define ONE_ROOT(f)	{ .resets = 1, .loads = 1, .found = 1, .roots = 1, .flushes = (f) }
+#define ONE_LOAD(f)	{ .loads = 1, .found = 1, .roots = 1, .flushes = (f) }
+#define TWO_ROOTS(f)	{ .resets = 1, .loads = 1, .found = 1, .roots = 2, .flushes = (f) }
+#define SMM_ROOTS(f)	{ .resets = 6, .loads = 2, .found = 2, .roots = 2, .flushes = (f) }
+#define SMM_PAE_ROOTS(f) { .resets = 6, .loads = 2, .found = 5, .roots = 5, .flushes = (f) }
 
 const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS] = {
 	[PATH_NULL_EXIT] = {
-		.name = "null-exit", .tdp = NO_RESET, .shadow = NO_RESET,
+		.name = "null-exit", .tdp = NO_RESET(0), .shadow = NO_RESET(0),
 		.control = PATH_NULL_EXIT, .guest_op = op_null_exit,
 	},
 	[PATH_CR0_REWRITE] = {
-		.name = "CR0-rewrite", .tdp = NO_RESET, .shadow = NO_RESET,
+		.name = "CR0-rewrite", .tdp = NO_RESET(0), .shadow = NO_RESET(0),
 		.control = PATH_NULL_EXIT, .guest_op = op_cr0_rewrite,
 	},
 	[PATH_CR0_WP] = {
-		.name = "CR0.WP", .tdp = NO_RESET, .shadow = TWO_ROOTS,
+		.name = "CR0.WP", .tdp = NO_RESET(0), .shadow = TWO_ROOTS(0),
 		.control = PATH_NULL_EXIT, .guest_op = op_cr0_wp,
 	},
 	[PATH_CR4_REWRITE] = {
-		.name = "CR4-rewrite", .tdp = NO_RESET, .shadow = NO_RESET,
+		.name = "CR4-rewrite", .tdp = NO_RESET(0), .shadow = NO_RESET(0),
 		.control = PATH_NULL_EXIT, .guest_op = op_cr4_rewrite,
 	},
 	[PATH_CR4_PGE] = {
-		.name = "CR4.PGE", .tdp = NO_RESET, .shadow = NO_RESET,
+		.name = "CR4.PGE", .tdp = NO_RESET(2), .shadow = NO_RESET(2),
 		.control = PATH_CR4_REWRITE, .guest_op = op_cr4_pge,
 	},
 	/* No role bit, and no CPU lets the guest own it: the exit of its neighbours. */
 	[PATH_CR4_MCE] = {
-		.name = "CR4.MCE", .tdp = NO_RESET, .shadow = NO_RESET,
+		.name = "CR4.MCE", .tdp = NO_RESET(0), .shadow = NO_RESET(0),
 		.control = PATH_NULL_EXIT, .guest_op = op_cr4_mce,
 	},
 	[PATH_CR4_SMEP] = {
-		.name = "CR4.SMEP", .tdp = ONE_ROOT, .shadow = TWO_ROOTS,
+		.name = "CR4.SMEP", .tdp = ONE_ROOT(1), .shadow = TWO_ROOTS(1),
 		.control = PATH_CR4_MCE, .guest_op = op_cr4_smep, .supported = has_smep,
 	},
 	[PATH_CR4_SMAP] = {
-		.name = "CR4.SMAP", .tdp = ONE_ROOT, .shadow = TWO_ROOTS,
+		.name = "CR4.SMAP", .tdp = ONE_ROOT(0), .shadow = TWO_ROOTS(0),
 		.control = PATH_CR4_MCE, .guest_op = op_cr4_smap, .supported = has_smap,
 		.feature = "SMAP", .cpu_has = cpu_has_smap,
 	},
 	[PATH_CR4_PKE] = {
-		.name = "CR4.PKE", .tdp = ONE_ROOT, .shadow = ONE_ROOT,
+		.name = "CR4.PKE", .tdp = ONE_ROOT(0), .shadow = ONE_ROOT(0),
 		.control = PATH_CR4_MCE, .guest_op = op_cr4_pke, .supported = has_pku,
 		.feature = "PKU", .cpu_has = cpu_has_pku,
 		.tdp_only = true,
 	},
 	[PATH_CR4_PCIDE] = {
-		.name = "CR4.PCIDE", .tdp = NO_RESET, .shadow = ONE_LOAD,
+		.name = "CR4.PCIDE", .tdp = NO_RESET(2), .shadow = ONE_LOAD(2),
 		.control = PATH_CR4_MCE, .guest_op = op_cr4_pcide, .supported = has_pcid,
 		.feature = "PCID", .cpu_has = cpu_has_pcid,
 	},
 	[PATH_EFER_REWRITE] = {
-		.name = "EFER-rewrite", .tdp = NO_RESET, .shadow = NO_RESET,
+		.name = "EFER-rewrite", .tdp = NO_RESET(0), .shadow = NO_RESET(0),
 		.control = PATH_NULL_EXIT, .guest_op = op_efer_rewrite,
 	},
 	[PATH_EFER_NX] = {
-		.name = "EFER.NX", .tdp = ONE_ROOT, .shadow = ONE_ROOT,
+		.name = "EFER.NX", .tdp = ONE_ROOT(0), .shadow = ONE_ROOT(0),
 		.control = PATH_EFER_REWRITE, .guest_op = op_efer_nx,
 	},
 	[PATH_SMM] = {
-		.name = "SMI+RSM", .tdp = SMM_ROOTS, .shadow = SMM_PAE_ROOTS,
+		.name = "SMI+RSM", .tdp = SMM_ROOTS(4), .shadow = SMM_PAE_ROOTS(2),
 		.control = PATH_NULL_EXIT, .guest_op = op_smi, .supported = has_smm,
 	},
 };
-
-/**
- * mmu_root_path_counts() - What a path costs with the MMU that KVM uses
- * @path: the path
- *
- * Return: the counts of one operation.
- */
-const struct mmu_root_counts *mmu_root_path_counts(enum mmu_root_path_id path)
-{
-	const struct mmu_root_path *p = &mmu_root_paths[path];
-
-	return kvm_is_tdp_enabled() ? &p->tdp : &p->shadow;
-}
 
 static bool is_restricted(void)
 {
@@ -296,6 +283,23 @@ bool mmu_root_path_exits(enum mmu_root_path_id path)
 	default:
 		return true;
 	}
+}
+
+/**
+ * mmu_root_path_counts() - What a path costs with the MMU that KVM uses
+ * @path: the path
+ *
+ * Return: the counts of one operation.
+ */
+struct mmu_root_counts mmu_root_path_counts(enum mmu_root_path_id path)
+{
+	const struct mmu_root_path *p = &mmu_root_paths[path];
+	struct mmu_root_counts counts = kvm_is_tdp_enabled() ? p->tdp : p->shadow;
+
+	/* It is the CPU that flushes. */
+	if (!mmu_root_path_exits(path))
+		counts.flushes = 0;
+	return counts;
 }
 
 /**
@@ -442,6 +446,42 @@ uint64_t mmu_root_path_nr_smis(struct kvm_vm *vm)
 }
 
 /**
+ * mmu_root_sregs_flip() - Have userspace flip bits of control registers
+ * @vcpu: the vCPU, which isn't running
+ * @cr0: bits of CR0
+ * @cr3: bits of CR3
+ * @cr4: bits of CR4
+ * @efer: bits of EFER
+ *
+ * One KVM_SET_SREGS, as if the vCPU was restored with other registers.
+ */
+void mmu_root_sregs_flip(struct kvm_vcpu *vcpu, uint64_t cr0, uint64_t cr3, uint64_t cr4,
+			 uint64_t efer)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	sregs.cr0 ^= cr0;
+	sregs.cr3 ^= cr3;
+	sregs.cr4 ^= cr4;
+	sregs.efer ^= efer;
+	vcpu_sregs_set(vcpu, &sregs);
+}
+
+/**
+ * mmu_root_path_flip_by_host() - Have userspace do to a vCPU what a path does
+ * @vcpu: the vCPU, which isn't running
+ * @path: a path that flips one bit that the guest's permissions depend on
+ */
+void mmu_root_path_flip_by_host(struct kvm_vcpu *vcpu, enum mmu_root_path_id path)
+{
+	mmu_root_sregs_flip(vcpu, path == PATH_CR0_WP ? X86_CR0_WP : 0, 0,
+			    path == PATH_CR4_SMEP ? X86_CR4_SMEP :
+			    path == PATH_CR4_SMAP ? X86_CR4_SMAP : 0,
+			    path == PATH_EFER_NX ? EFER_NX : 0);
+}
+
+/**
  * mmu_root_path_set_smi_handler() - Have the first vCPU run other code in SMM
  * @code: real-mode code, with CS.base == SMBASE; up to MMU_ROOT_SMI_COUNT_OFFSET
  * @size: its size in bytes
@@ -452,6 +492,19 @@ void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size)
 {
 	TEST_ASSERT(size <= SMI_COUNT_OFFSET - SMI_HANDLER_OFFSET, "SMI handler too long");
 	memcpy(smram[SMM_AS_ID] + SMI_HANDLER_OFFSET, code, size);
+}
+
+/**
+ * mmu_root_path_keep_roots() - Have roots of a VM outlive its memslots
+ * @vm: the VM, in which no memslot was deleted or moved yet
+ *
+ * Disables KVM_X86_QUIRK_SLOT_ZAP_ALL; skips the test if KVM lacks it.
+ */
+void mmu_root_path_keep_roots(struct kvm_vm *vm)
+{
+	__TEST_REQUIRE(kvm_check_cap(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_SLOT_ZAP_ALL,
+		       "KVM lacks KVM_X86_QUIRK_SLOT_ZAP_ALL, i.e. is older than 6.12");
+	vm_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_SLOT_ZAP_ALL);
 }
 
 /**
