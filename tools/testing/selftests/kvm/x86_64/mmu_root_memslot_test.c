@@ -98,13 +98,6 @@ static void delete_slot(struct kvm_vm *vm, uint32_t slot)
 	set_slot(vm, slot, 0, 0, 0, NULL);
 }
 
-static void disable_quirk(struct kvm_vm *vm)
-{
-	__TEST_REQUIRE(kvm_check_cap(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_SLOT_ZAP_ALL,
-		       "KVM lacks KVM_X86_QUIRK_SLOT_ZAP_ALL, i.e. is older than 6.12");
-	vm_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_SLOT_ZAP_ALL);
-}
-
 FIXTURE(memslot) {
 	struct mmu_roots roots;
 	struct kvm_vm *vm;
@@ -284,12 +277,32 @@ TEST_F(memslot, creation_and_flags_keep_the_root)
 	mmu_roots_expect_growth(roots, &changed, &after, MMU_ROOT_LOAD, NR_OPS);
 }
 
+/* Whether it is turned on or off, page tables were built for the other: set_nx_huge_pages(). */
+TEST_F(memslot, change_of_nx_huge_pages_invalidates_the_root)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot before, after;
+	int i;
+
+	__TEST_REQUIRE(mmu_root_param_writable("nx_huge_pages"),
+		       "no module parameter kvm.nx_huge_pages that can be written: run as root");
+	mmu_root_param_set("nx_huge_pages", "off");
+	for (i = 0; i < 2; i++) {
+		run(self->vcpu[0]);
+		mmu_roots_read(roots, &before);
+		mmu_root_param_set("nx_huge_pages", i ? "off" : "force");
+		mmu_roots_read(roots, &after);
+		expect_invalidated(roots, &before, &after, NR_ROOTS_64BIT, NR_ROOTS_64BIT);
+	}
+	mmu_root_params_restore();
+}
+
 TEST_F(memslot, deletion_without_quirk_keeps_the_root)
 {
 	struct mmu_roots_snapshot before, deleted, after;
 	struct mmu_roots *roots = &self->roots;
 
-	disable_quirk(self->vm);
+	mmu_root_path_keep_roots(self->vm);
 	run(self->vcpu[0]);
 	mmu_roots_read(roots, &before);
 	delete_slot(self->vm, SPARE_SLOT);
@@ -313,7 +326,7 @@ TEST_F(memslot, deletion_without_quirk_at_gpa_0_keeps_the_root)
 	struct mmu_roots *roots = &self->roots;
 
 	mmu_root_path_require(PATH_SMM);
-	disable_quirk(self->vm);
+	mmu_root_path_keep_roots(self->vm);
 	set_slot(self->vm, SMM_SLOT, 0, 0, SPARE_PAGES, self->hva);
 	run(self->vcpu[0]);
 	mmu_roots_read(roots, &before);
@@ -340,16 +353,18 @@ FIXTURE_VARIANT_ADD(content, no_quirk) { .zap_all = false };
 /* Tags of two memories that take turns in the spare slot. */
 #define TAG			0x1000
 #define OTHER_TAG		0x2000
+#define MMIO_TAG		0x3000
 
 FIXTURE_SETUP(content)
 {
 	printf("#@ path=memslot\n");
 	self->hva = spare_memory(TAG);
 	self->other = spare_memory(OTHER_TAG);
+	mmu_roots_pin();
 	self->vm = mmu_root_path_vm_create(&self->vcpu, guest_read_spare);
 	virt_map(self->vm, SPARE_GVA, SPARE_GPA, SPARE_PAGES);
 	if (!variant->zap_all)
-		disable_quirk(self->vm);
+		mmu_root_path_keep_roots(self->vm);
 	mmu_roots_open(&self->roots, self->vm, "memslot");
 	set_slot(self->vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, self->hva);
 }
@@ -405,8 +420,49 @@ TEST_F(content, of_a_new_slot_at_the_same_place_is_seen)
 	mmu_roots_read(roots, &after);
 	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_ALLOC, nr_roots);
 	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_FREE, nr_roots);
+	/*
+	 * The TDP MMU needs none for an invalid root: whoever used it has to load
+	 * another one first, which flushes, see kvm_mmu_load().
+	 */
+	mmu_roots_expect_growth(roots, &before, &after, TLB_FLUSH,
+				!variant->zap_all || mmu_root_mmu() != MMU_ROOT_TDP_MMU);
 	if (!variant->zap_all)
 		mmu_roots_expect_growth(roots, &before, &after, PAGES_4K, 0);
+}
+
+/* Each page is MMIO as long as there is no slot, and userspace answers. */
+static void expect_mmio(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
+{
+	uint64_t i, gpa, tag = MMIO_TAG;
+	struct ucall uc;
+
+	for (i = 0; i < SPARE_PAGES; i++) {
+		vcpu_run(vcpu);
+		TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_MMIO);
+		gpa = vcpu->run->mmio.phys_addr;
+		memcpy(vcpu->run->mmio.data, &tag, vcpu->run->mmio.len);
+		mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+		mmu_roots_check(roots, gpa == SPARE_GPA + i * PAGE_SIZE && uc.args[1] == tag,
+				"MMIO at %#lx, read as %#lx, expected %#lx", gpa, uc.args[1],
+				SPARE_GPA + i * PAGE_SIZE);
+	}
+}
+
+/* KVM marks MMIO in the page tables of a root that outlives the creation of the slot. */
+TEST_F(content, of_a_new_slot_is_seen_where_mmio_was)
+{
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots *roots = &self->roots;
+
+	delete_slot(self->vm, SPARE_SLOT);
+	expect_mmio(roots, self->vcpu);
+	mmu_roots_read(roots, &before);
+	set_slot(self->vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, self->other);
+	expect_tag(roots, self->vcpu, OTHER_TAG);
+	mmu_roots_read(roots, &after);
+	expect_untouched(roots, &before, &after);
+	delete_slot(self->vm, SPARE_SLOT);
+	expect_mmio(roots, self->vcpu);
 }
 
 /* Where the overlay goes, and what it leaves of the slot on its two sides. */
@@ -501,7 +557,7 @@ TEST(deletion_without_quirk_drops_the_root_of_a_pgd_in_the_slot)
 	vcpu_args_set(vcpu, 1, SPARE_GPA);
 	memcpy(hva, addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
 	mmu_roots_open(&roots, vm, "PGD in a slot");
-	disable_quirk(vm);
+	mmu_root_path_keep_roots(vm);
 	set_slot(vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, hva);
 
 	run(vcpu);
@@ -577,7 +633,7 @@ TEST(overlay_while_vcpus_run)
 	mmu_roots_read(&roots, &after);
 
 	/* As many as are valid at most at a time, by CR4.SMEP's state. */
-	nr_roots = mmu_root_path_counts(PATH_CR4_SMEP)->roots;
+	nr_roots = mmu_root_path_counts(PATH_CR4_SMEP).roots;
 	mmu_roots_report("overlay-storm", NR_OVERLAYS, &before, &after);
 	mmu_roots_check(&roots, after.stat[MMU_ROOT_INVALIDATE] > 0 &&
 			after.stat[MMU_ROOT_INVALIDATE] <= nr_deletions * nr_roots,

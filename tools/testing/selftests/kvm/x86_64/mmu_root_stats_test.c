@@ -282,63 +282,121 @@ TEST(vms_and_vcpus_do_not_mix)
 #define CALLER_SETS_CR4			"caller.function == kvm_post_set_cr4 || " \
 					"caller.function == kvm_set_cr4"
 
-static void expect_hits(const char *event, const char *filter,
-			enum mmu_root_path_id path, uint64_t expected)
+/* How often an event is hit, by its fields, while a path is operated NR_OPS times. */
+struct detail {
+	const char *event;
+	const char *filter;
+	uint64_t hits;
+};
+
+/* Not the number that KVM gives it, which is that of its creation. */
+#define DETAILS_VCPU_ID			5
+#define IS_OF_THE_VCPU			"vcpu_id==5"
+#define MAX_DETAILS			16
+
+static void expect_details(enum mmu_root_path_id path, const struct detail *details, int nr)
 {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
+	int fd[MAX_DETAILS], i;
 	uint64_t hits;
-	int fd;
 
+	TEST_ASSERT(nr <= MAX_DETAILS, "at most %d details", MAX_DETAILS);
 	mmu_root_path_vm_create(&vcpu, guest_code);
+	vcpu = mmu_root_path_vcpu_add(vcpu->vm, DETAILS_VCPU_ID, guest_code);
 	vcpu_args_set(vcpu, 2, path, NR_OPS);
 	mmu_roots_open(&roots, vcpu->vm, mmu_root_paths[path].name);
 	__TEST_REQUIRE(roots.tracing,
 		       "no tracepoints: mount -t tracefs none /sys/kernel/tracing, as root");
 
 	run(vcpu);
-	fd = mmu_roots_event_open(event, filter);
-	mmu_roots_check(&roots, fd >= 0, "cannot count kvmmmu:%s with %s: %s",
-			event, filter, strerror(-fd));
+	for (i = 0; i < nr; i++) {
+		fd[i] = mmu_roots_event_open(details[i].event, details[i].filter);
+		mmu_roots_check(&roots, fd[i] >= 0, "cannot count kvmmmu:%s with %s: %s",
+				details[i].event, details[i].filter, strerror(-fd[i]));
+	}
 	run(vcpu);
-	hits = fd >= 0 ? mmu_roots_event_read(fd) : 0;
-	close(fd);
-
-	mmu_roots_check(&roots, hits == expected,
-			"kvmmmu:%s with %s was hit %lu times, expected %lu",
-			event, filter, hits, expected);
+	for (i = 0; i < nr; i++) {
+		hits = fd[i] >= 0 ? mmu_roots_event_read(fd[i]) : 0;
+		close(fd[i]);
+		mmu_roots_check(&roots, hits == details[i].hits,
+				"kvmmmu:%s with %s was hit %lu times, expected %lu",
+				details[i].event, details[i].filter, hits, details[i].hits);
+	}
 	mmu_roots_vm_free(&roots);
 }
 
-/* union kvm_mmu_page_role: whether the root is one of SMM. */
+/*
+ * union kvm_mmu_page_role: whether the root is one of SMM, and whether it shadows no
+ * page table of the guest, which is so for roots, and not for the paging of the guest.
+ */
 #define ROLE_SMM			"0x1000000"
+#define ROLE_DIRECT			"0x80"
 #define SMM_IS_LEFT			"(old_role & " ROLE_SMM ") && !(new_role & " ROLE_SMM ")"
 
 /* What the tracepoints say beyond their number, which is law 5. */
 TEST(tracepoints_tell_the_details)
 {
 	bool tdp = kvm_is_tdp_enabled();
-	uint64_t nr_smm;
+	const struct detail smep[] = {
+		{ "kvm_mmu_reset", CALLER_SETS_CR4, NR_OPS },
+		{ "kvm_mmu_reset", "old_role & " ROLE_DIRECT, tdp ? NR_OPS : 0 },
+		{ "kvm_mmu_reset", "new_role & " ROLE_DIRECT, tdp ? NR_OPS : 0 },
+	};
+	const struct detail efer_nx[] = {
+		{ "kvm_mmu_reset", CALLER_SETS_CR4, 0 },
+		{ "kvm_mmu_reset", IS_OF_THE_VCPU, NR_OPS },
+		{ "kvm_mmu_reset", SMM_IS_LEFT, 0 },
+		{ "kvm_mmu_root_load", "as_id==1", 0 },
+		{ "kvm_mmu_root_load", "level==4 || level==5", NR_OPS },
+		{ "kvm_mmu_root_load", "created==1", 0 },
+		/* Of a page, i.e. a multiple of its size. */
+		{ "kvm_mmu_root_load", "hpa==0 || hpa & 0xfff", 0 },
+		{ "kvm_mmu_root_load", IS_OF_THE_VCPU, NR_OPS },
+		/* A direct root maps from 0 on, any other one shadows the guest's PGD. */
+		{ "kvm_mmu_root_load", "gfn!=0", tdp ? 0 : NR_OPS },
+	};
+	/* A load in normal mode finds one root. */
+	uint64_t nr_smm = mmu_root_path_counts(PATH_SMM).found - 1;
+	const struct detail smm[] = {
+		{ "kvm_mmu_reset", SMM_IS_LEFT, NR_OPS },
+		{ "kvm_mmu_root_load", "as_id==1", NR_OPS * nr_smm },
+		{ "kvm_mmu_root_load", "as_id==0", NR_OPS },
+	};
 
 	mmu_roots_require();
-	expect_hits("kvm_mmu_reset", CALLER_SETS_CR4, PATH_CR4_SMEP, NR_OPS);
-	expect_hits("kvm_mmu_reset", CALLER_SETS_CR4, PATH_EFER_NX, 0);
-	expect_hits("kvm_mmu_reset", "vcpu_id==0", PATH_EFER_NX, NR_OPS);
-	expect_hits("kvm_mmu_reset", SMM_IS_LEFT, PATH_EFER_NX, 0);
+	expect_details(PATH_CR4_SMEP, smep, ARRAY_SIZE(smep));
+	expect_details(PATH_EFER_NX, efer_nx, ARRAY_SIZE(efer_nx));
+	if (kvm_has_cap(KVM_CAP_X86_SMM))
+		expect_details(PATH_SMM, smm, ARRAY_SIZE(smm));
+}
 
-	expect_hits("kvm_mmu_root_load", "as_id==1", PATH_EFER_NX, 0);
-	expect_hits("kvm_mmu_root_load", "level==4 || level==5", PATH_EFER_NX, NR_OPS);
-	expect_hits("kvm_mmu_root_load", "created==1", PATH_EFER_NX, 0);
-	expect_hits("kvm_mmu_root_load", "hpa==0", PATH_EFER_NX, 0);
-	expect_hits("kvm_mmu_root_load", "vcpu_id==0", PATH_EFER_NX, NR_OPS);
-	/* A direct root maps from 0 on, any other one shadows the guest's PGD. */
-	expect_hits("kvm_mmu_root_load", "gfn!=0", PATH_EFER_NX, tdp ? 0 : NR_OPS);
-	if (kvm_has_cap(KVM_CAP_X86_SMM)) {
-		expect_hits("kvm_mmu_reset", SMM_IS_LEFT, PATH_SMM, NR_OPS);
-		/* A load in normal mode finds one root. */
-		nr_smm = mmu_root_path_counts(PATH_SMM)->found - 1;
-		expect_hits("kvm_mmu_root_load", "as_id==1", PATH_SMM, NR_OPS * nr_smm);
-		expect_hits("kvm_mmu_root_load", "as_id==0", PATH_SMM, NR_OPS);
+/* From its beginning to its end a root is known by the address of its page. */
+TEST(tracepoints_name_the_same_root)
+{
+	static const struct detail ends[] = {
+		{ "kvm_mmu_root_invalidate", "hpa==0 || hpa & 0xfff", 0 },
+		{ "kvm_mmu_root_free", "hpa==0 || hpa & 0xfff", 0 },
+	};
+	int fd[ARRAY_SIZE(ends)], i;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+
+	mmu_root_path_vm_create(&vcpu, guest_code);
+	vcpu_args_set(vcpu, 2, PATH_NULL_EXIT, NR_OPS);
+	mmu_roots_open(&roots, vcpu->vm, "tracepoints");
+	__TEST_REQUIRE(roots.tracing,
+		       "no tracepoints: mount -t tracefs none /sys/kernel/tracing, as root");
+	for (i = 0; i < ARRAY_SIZE(ends); i++)
+		fd[i] = mmu_roots_event_open(ends[i].event, ends[i].filter);
+	run(vcpu);
+	mmu_roots_vm_free(&roots);
+
+	for (i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (fd[i] < 0 || mmu_roots_event_read(fd[i]) != ends[i].hits) {
+			printf("#! kvmmmu:%s tells of what is no page\n", ends[i].event);
+			exit(KSFT_FAIL);
+		}
 	}
 }
 

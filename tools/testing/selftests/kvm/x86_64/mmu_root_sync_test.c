@@ -142,6 +142,32 @@ static void guest_code(void (*prepare)(void), void (*invalidate)(void))
 	GUEST_DONE();
 }
 
+/* The window's entry loses the permission to write, and gets it back. */
+static void guest_permission_code(void (*prepare)(void), void (*invalidate)(void))
+{
+	uint64_t *table = (uint64_t *)TABLE_GVA;
+	bool read_only;
+	uint8_t vector;
+	uint64_t i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	/* The guest is a kernel, which is bound by it with CR0.WP only. */
+	mmu_root_paths[PATH_CR0_WP].guest_op();
+	for (i = 0; i < NR_TURNS; i++) {
+		read_only = i % 2;
+		if (prepare)
+			prepare();
+		WRITE_ONCE(table[WINDOW_INDEX],
+			   entries[0] & ~(read_only ? PTE_WRITABLE_MASK : 0));
+		invalidate();
+		vector = kvm_asm_safe("orl $0, (%[addr])", [addr] "r" (WINDOW_GVA));
+		__GUEST_ASSERT(vector == (read_only ? PF_VECTOR : 0),
+			       "turn %lu: a write to a page that is %s raised vector %u", i,
+			       read_only ? "read-only" : "writable", vector);
+	}
+	GUEST_DONE();
+}
+
 /* Before the guest runs, i.e. behind KVM's back. */
 static void open_window(struct kvm_vm *vm)
 {
@@ -183,6 +209,126 @@ TEST_F(sync, page_tables_are_as_written)
 	struct ucall uc;
 
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+}
+
+TEST_F(sync, permissions_are_as_written)
+{
+	struct ucall uc;
+
+	vcpu_arch_set_entry_point(self->vcpu, guest_permission_code);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+}
+
+/*
+ * A guest that goes from one PGD to the next, each with another page in the window:
+ * as many as the current root and prev_roots[] are, or one more.  With two-dimensional
+ * paging KVM does not see that, the CPU does.
+ */
+#define MAX_PGDS		5
+#define NR_SWITCHES		100
+
+static uint64_t pgds[MAX_PGDS];
+
+static void guest_pgd_code(uint64_t nr_pgds)
+{
+	uint64_t *data = (uint64_t *)MMU_ROOT_DATA_GVA;
+	uint64_t *window = (uint64_t *)WINDOW_GVA;
+	uint64_t i, page, seen;
+
+	guest_path_init(PATH_NULL_EXIT);
+	for (i = 1; ; i++) {
+		page = i % nr_pgds;
+		set_cr3(pgds[page]);
+		seen = READ_ONCE(*window);
+		__GUEST_ASSERT(seen == data[page * (PAGE_SIZE / sizeof(*data))],
+			       "switch %lu: the window does not show page %lu", i, page);
+		if (i % NR_SWITCHES == 0)
+			GUEST_SYNC(i);
+	}
+}
+
+/* A copy of all tables on the way to the window, whose entry is @leaf. */
+static uint64_t clone_tables_of_window(struct kvm_vm *vm, uint64_t leaf)
+{
+	uint64_t table = vm->pgd, pgd = 0, copy;
+	uint64_t *entry = NULL;
+	int level;
+
+	for (level = vm->pgtable_levels; level > 0; level--) {
+		copy = vm_alloc_page_table(vm);
+		memcpy(addr_gpa2hva(vm, copy), addr_gpa2hva(vm, table), PAGE_SIZE);
+		if (entry)
+			*entry = (*entry & ~PHYSICAL_PAGE_MASK) | copy;
+		else
+			pgd = copy;
+		/* Nine bits of the address for each level. */
+		entry = (uint64_t *)addr_gpa2hva(vm, copy) +
+			(WINDOW_GVA >> (PAGE_SHIFT + 9 * (level - 1)) & 0x1ff);
+		table = PTE_GET_PA(*entry);
+	}
+	*entry = leaf;
+	return pgd;
+}
+
+FIXTURE(pgd) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(pgd) {
+	const char *name;
+	uint64_t nr_pgds;
+	struct mmu_root_counts shadow;
+};
+
+FIXTURE_VARIANT_ADD(pgd, all_cached) {
+	"L1-CR3-4", 4, { .hits = 1, .roots = 4, .flushes = 2 },
+};
+
+FIXTURE_VARIANT_ADD(pgd, one_too_many) {
+	"L1-CR3-5", 5, { .loads = 1, .found = 1, .misses = 1, .roots = 5, .flushes = 2 },
+};
+
+FIXTURE_SETUP(pgd)
+{
+	struct kvm_vm *vm;
+	uint64_t i;
+
+	printf("#@ path=%s\n", variant->name);
+	mmu_roots_pin();
+	vm = mmu_root_path_vm_create(&self->vcpu, guest_pgd_code);
+	vcpu_args_set(self->vcpu, 1, variant->nr_pgds);
+	open_window(vm);
+	pgds[0] = vm->pgd;
+	for (i = 1; i < variant->nr_pgds; i++)
+		pgds[i] = clone_tables_of_window(vm, *vm_get_page_table_entry(vm,
+							MMU_ROOT_DATA_GVA + i * PAGE_SIZE));
+	sync_global_to_guest(vm, pgds);
+	mmu_roots_open(&self->roots, vm, variant->name);
+}
+
+FIXTURE_TEARDOWN(pgd)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(pgd, each_shows_its_page)
+{
+	const struct mmu_root_counts tdp = { .roots = 1 };
+	const struct mmu_root_counts *counts;
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+
+	counts = kvm_is_tdp_enabled() ? &tdp : &variant->shadow;
+	mmu_root_path_sync(self->vcpu);
+	mmu_root_path_sync(self->vcpu);
+	mmu_roots_read(roots, &warm);
+	mmu_root_path_sync(self->vcpu);
+	mmu_roots_read(roots, &storm);
+
+	mmu_roots_report(variant->name, NR_SWITCHES, &warm, &storm);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts->roots);
+	mmu_roots_expect_storm(roots, &warm, &storm, counts, NR_SWITCHES);
 }
 
 /*
@@ -254,6 +400,7 @@ FIXTURE_SETUP(invpcid)
 	printf("#@ path=INVPCID\n");
 	mmu_root_path_require(PATH_CR4_PCIDE);
 	__TEST_REQUIRE(kvm_cpu_has(X86_FEATURE_INVPCID), "KVM does not offer INVPCID");
+	mmu_roots_pin();
 	mmu_root_path_vm_create(&self->vcpu, guest_pcid_code);
 	vcpu_args_set(self->vcpu, 1, variant->pcid);
 	mmu_roots_open(&self->roots, self->vcpu->vm, "INVPCID");

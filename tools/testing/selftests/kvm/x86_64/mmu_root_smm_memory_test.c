@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a guest in 64-bit mode sees of its memory in SMM, and outside.
+ *
+ * Userspace takes a vCPU to SMM and back, as live migration does
+ * (KVM_SET_VCPU_EVENTS), and leaves it all of its registers: the same code reads the
+ * same addresses, of which some are other memory in SMM, or memory in SMM only.  The
+ * root must follow the mode, and so must whatever KVM looks up by itself: the guest's
+ * page tables, the MMIO that it remembers, dirty logs, and memslots that go.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "mmu_roots.h"
+#include "mmu_roots_paths.h"
+
+/* Even, so that the vCPU is outside of SMM in the end. */
+#define NR_OPS			100
+#define NR_WARM_OPS		4
+
+/* Normal mode and SMM, each with a root. */
+#define NR_MODES		2
+
+#define SMM_AS_ID		1
+#define SLOT_OF_SMM(slot)	(SMM_AS_ID << 16 | (slot))
+
+/* Of mmu_root_path_vm_create(): other memory in SMM than outside. */
+#define SMRAM_SLOT		1
+#define SMRAM_PAGES		(MMU_ROOT_PATH_VCPUS * MMU_ROOT_SMRAM_PAGES)
+
+/* Memory in SMM, and nothing outside: a page of data, and a PGD. */
+#define HIDDEN_SLOT		3
+#define HIDDEN_GPA		0x60000000ul
+#define HIDDEN_GVA		HIDDEN_GPA
+#define HIDDEN_PAGES		2
+#define HIDDEN_SIZE		(HIDDEN_PAGES * PAGE_SIZE)
+#define HIDDEN_PGD_GPA		(HIDDEN_GPA + PAGE_SIZE)
+
+#define TAG_NORMAL		0x6e6f726d
+#define TAG_SMM			0x736d6d00
+#define TAG_HIDDEN		0x68696464
+#define TAG_MMIO		0x6d6d696f
+
+/* Written by the host: where the guest looks, by KVM's emulator or not, what it writes. */
+static uint64_t *look_at;
+static uint64_t look_emulated;
+static uint64_t tag_to_write;
+
+static void guest_look(void)
+{
+	uint64_t seen;
+
+	guest_path_init(PATH_NULL_EXIT);
+	GUEST_SYNC(0);
+	for (;;) {
+		if (tag_to_write)
+			WRITE_ONCE(*look_at, tag_to_write);
+		if (look_emulated)
+			asm volatile(KVM_FEP "mov (%1), %0"
+				     : "=a" (seen) : "b" (look_at) : "memory");
+		else
+			seen = READ_ONCE(*look_at);
+		GUEST_SYNC(seen);
+	}
+}
+
+static void set_slot_of_smm(struct kvm_vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
+			    uint64_t size, void *hva)
+{
+	vm_set_user_memory_region(vm, SLOT_OF_SMM(slot), flags, gpa, size, hva);
+}
+
+/* All that the guest runs on is the same memory in SMM. */
+static void share_with_smm(struct kvm_vm *vm)
+{
+	struct userspace_mem_region *region;
+	int bucket;
+
+	hash_for_each(vm->regions.slot_hash, bucket, region, slot_node)
+		set_slot_of_smm(vm, region->region.slot, 0, region->region.guest_phys_addr,
+				region->region.memory_size,
+				(void *)region->region.userspace_addr);
+}
+
+static void *hidden_memory(uint64_t tag)
+{
+	void *hva = mmap(NULL, HIDDEN_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+
+	TEST_ASSERT(hva != MAP_FAILED, "mmap() of %u pages", HIDDEN_PAGES);
+	*(uint64_t *)hva = tag;
+	return hva;
+}
+
+static struct kvm_vm *create_vm(struct kvm_vcpu **vcpu)
+{
+	void *hidden = hidden_memory(TAG_HIDDEN);
+	struct kvm_vm *vm;
+
+	printf("#@ path=SMM-memory\n");
+	mmu_root_path_require(PATH_SMM);
+	mmu_roots_pin();
+	vm = mmu_root_path_vm_create(vcpu, guest_look);
+	share_with_smm(vm);
+	set_slot_of_smm(vm, HIDDEN_SLOT, 0, HIDDEN_GPA, HIDDEN_SIZE, hidden);
+	virt_map(vm, MMU_ROOT_SMRAM_GPA, MMU_ROOT_SMRAM_GPA, 1);
+	virt_map(vm, HIDDEN_GVA, HIDDEN_GPA, HIDDEN_PAGES);
+	memcpy(hidden + PAGE_SIZE, addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+	*(uint64_t *)mmu_root_path_smram(false) = TAG_NORMAL;
+	*(uint64_t *)mmu_root_path_smram(true) = TAG_SMM;
+	return vm;
+}
+
+FIXTURE(smm_memory) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+};
+
+FIXTURE_SETUP(smm_memory)
+{
+	self->vm = create_vm(&self->vcpu);
+	mmu_roots_open(&self->roots, self->vm, "SMM-memory");
+	mmu_root_path_sync(self->vcpu);
+}
+
+FIXTURE_TEARDOWN(smm_memory)
+{
+	mmu_root_params_restore();
+	mmu_roots_vm_free(&self->roots);
+}
+
+static void flip_smm(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_events events;
+
+	vcpu_events_get(vcpu, &events);
+	events.flags = KVM_VCPUEVENT_VALID_SMM;
+	events.smi.smm ^= 1;
+	vcpu_events_set(vcpu, &events);
+}
+
+static void have_guest_look(struct kvm_vm *vm, uint64_t gva, bool emulated)
+{
+	look_at = (uint64_t *)gva;
+	look_emulated = emulated;
+	sync_global_to_guest(vm, look_at);
+	sync_global_to_guest(vm, look_emulated);
+}
+
+static void have_guest_write(struct kvm_vm *vm, uint64_t tag)
+{
+	tag_to_write = tag;
+	sync_global_to_guest(vm, tag_to_write);
+}
+
+static void expect_seen(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t tag)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	mmu_roots_check(roots, uc.args[1] == tag, "the guest sees %#lx, expected %#lx",
+			uc.args[1], tag);
+}
+
+/* An access that exits to userspace, which answers for the device. */
+static void expect_mmio(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
+{
+	struct kvm_run *run = vcpu->run;
+	uint64_t tag = TAG_MMIO;
+
+	vcpu_run(vcpu);
+	mmu_roots_check(roots, run->exit_reason == KVM_EXIT_MMIO &&
+			run->mmio.phys_addr == HIDDEN_GPA,
+			"the guest left with %s, expected MMIO at %#lx",
+			exit_reason_str(run->exit_reason), HIDDEN_GPA);
+	if (run->exit_reason != KVM_EXIT_MMIO)
+		return;
+	memcpy(run->mmio.data, &tag, run->mmio.len);
+	expect_seen(roots, vcpu, TAG_MMIO);
+}
+
+static void flip_and_look(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int nr_ops)
+{
+	int i;
+
+	for (i = 0; i < nr_ops; i++) {
+		flip_smm(vcpu);
+		expect_seen(roots, vcpu, i % 2 ? TAG_NORMAL : TAG_SMM);
+	}
+}
+
+TEST_F(smm_memory, is_that_of_the_mode)
+{
+	/* One root for each mode, found again each time; KVM flushes nothing. */
+	const struct mmu_root_counts counts = { .resets = 1, .loads = 1, .found = 1 };
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+
+	have_guest_look(self->vm, MMU_ROOT_SMRAM_GPA, false);
+	flip_and_look(roots, self->vcpu, NR_WARM_OPS);
+	mmu_roots_read(roots, &warm);
+	flip_and_look(roots, self->vcpu, NR_OPS);
+	mmu_roots_read(roots, &storm);
+
+	mmu_roots_report("SMM-memory", NR_OPS, &warm, &storm);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, NR_MODES);
+	mmu_roots_expect_storm(roots, &warm, &storm, &counts, NR_OPS);
+}
+
+TEST_F(smm_memory, is_that_of_the_mode_when_emulated)
+{
+	mmu_roots_force_emulation();
+	have_guest_look(self->vm, MMU_ROOT_SMRAM_GPA, true);
+	flip_and_look(&self->roots, self->vcpu, NR_WARM_OPS);
+}
+
+/* KVM remembers where the guest's last MMIO was, which is no MMIO in SMM. */
+TEST_F(smm_memory, is_no_mmio_that_was_some_outside)
+{
+	struct mmu_roots *roots = &self->roots;
+	int i;
+
+	mmu_roots_force_emulation();
+	have_guest_look(self->vm, HIDDEN_GVA, true);
+	for (i = 0; i < NR_WARM_OPS; i++) {
+		expect_mmio(roots, self->vcpu);
+		flip_smm(self->vcpu);
+		expect_seen(roots, self->vcpu, TAG_HIDDEN);
+		flip_smm(self->vcpu);
+	}
+}
+
+/* As SMM's own page tables are, with a PGD that nobody else can see. */
+TEST_F(smm_memory, has_a_pgd_of_its_own)
+{
+	uint64_t flip = self->vm->pgd ^ HIDDEN_PGD_GPA;
+	struct mmu_roots *roots = &self->roots;
+	int i;
+
+	have_guest_look(self->vm, HIDDEN_GVA, false);
+	for (i = 0; i < NR_WARM_OPS; i++) {
+		flip_smm(self->vcpu);
+		mmu_root_sregs_flip(self->vcpu, 0, flip, 0, 0);
+		expect_seen(roots, self->vcpu, TAG_HIDDEN);
+		mmu_root_sregs_flip(self->vcpu, 0, flip, 0, 0);
+		flip_smm(self->vcpu);
+		expect_mmio(roots, self->vcpu);
+	}
+}
+
+/* What KVM write-protects for the log is mapped by a root that no vCPU holds then. */
+TEST_F(smm_memory, is_logged_when_it_is_written)
+{
+	uint64_t dirty[SMRAM_PAGES / BITS_PER_LONG] = {};
+	struct mmu_roots *roots = &self->roots;
+
+	have_guest_look(self->vm, MMU_ROOT_SMRAM_GPA, false);
+	have_guest_write(self->vm, TAG_SMM);
+	flip_smm(self->vcpu);
+	expect_seen(roots, self->vcpu, TAG_SMM);
+	have_guest_write(self->vm, 0);
+	flip_smm(self->vcpu);
+	expect_seen(roots, self->vcpu, TAG_NORMAL);
+
+	set_slot_of_smm(self->vm, SMRAM_SLOT, KVM_MEM_LOG_DIRTY_PAGES, MMU_ROOT_SMRAM_GPA,
+			SMRAM_PAGES * PAGE_SIZE, mmu_root_path_smram(true));
+	have_guest_write(self->vm, TAG_SMM + 1);
+	flip_smm(self->vcpu);
+	expect_seen(roots, self->vcpu, TAG_SMM + 1);
+	kvm_vm_get_dirty_log(self->vm, SLOT_OF_SMM(SMRAM_SLOT), dirty);
+	mmu_roots_check(roots, dirty[0] == BIT(0) && !dirty[1],
+			"dirty pages of SMRAM: %#lx, %#lx, expected the first one",
+			dirty[0], dirty[1]);
+}
+
+/* What other memory in the place of a memslot of SMM takes. */
+FIXTURE(smm_slot) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+};
+
+FIXTURE_VARIANT(smm_slot) {
+	bool zap_all;
+};
+
+FIXTURE_VARIANT_ADD(smm_slot, quirk) { .zap_all = true };
+FIXTURE_VARIANT_ADD(smm_slot, no_quirk) { .zap_all = false };
+
+FIXTURE_SETUP(smm_slot)
+{
+	self->vm = create_vm(&self->vcpu);
+	if (!variant->zap_all)
+		mmu_root_path_keep_roots(self->vm);
+	mmu_roots_open(&self->roots, self->vm, "SMM-memory");
+	mmu_root_path_sync(self->vcpu);
+}
+
+FIXTURE_TEARDOWN(smm_slot)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* The root of normal mode is none of the slot's, but goes with the quirk: it always did. */
+TEST_F(smm_slot, is_replaced)
+{
+	struct mmu_roots_snapshot before, deleted;
+	struct mmu_roots *roots = &self->roots;
+
+	have_guest_look(self->vm, HIDDEN_GVA, false);
+	flip_smm(self->vcpu);
+	expect_seen(roots, self->vcpu, TAG_HIDDEN);
+
+	mmu_roots_read(roots, &before);
+	set_slot_of_smm(self->vm, HIDDEN_SLOT, 0, 0, 0, NULL);
+	mmu_roots_read(roots, &deleted);
+	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, NR_MODES);
+	mmu_roots_expect_growth(roots, &before, &deleted, MMU_ROOT_INVALIDATE,
+				variant->zap_all ? NR_MODES : 0);
+
+	set_slot_of_smm(self->vm, HIDDEN_SLOT, 0, HIDDEN_GPA, HIDDEN_SIZE,
+			hidden_memory(TAG_HIDDEN + 1));
+	expect_seen(roots, self->vcpu, TAG_HIDDEN + 1);
+}
+
+TEST_HARNESS_MAIN
