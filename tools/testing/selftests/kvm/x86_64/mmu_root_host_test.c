@@ -201,7 +201,8 @@ FIXTURE_VARIANT_ADD(host, sregs2_same) {
 };
 
 FIXTURE_VARIANT_ADD(host, sregs2_cr4_smep) {
-	"SREGS2-CR4.SMEP", sregs2_cr4_smep, has_sregs2, .resets = 1, .flushes = 2, .shadow_roots = 2,
+	"SREGS2-CR4.SMEP", sregs2_cr4_smep, has_sregs2,
+	.resets = 1, .flushes = 2, .shadow_roots = 2,
 };
 
 FIXTURE_VARIANT_ADD(host, sync_regs_same) {
@@ -209,7 +210,8 @@ FIXTURE_VARIANT_ADD(host, sync_regs_same) {
 };
 
 FIXTURE_VARIANT_ADD(host, sync_regs_cr4_smep) {
-	"sync-regs-CR4.SMEP", sync_regs_cr4_smep, has_sync_regs, .resets = 1, .flushes = 2, .shadow_roots = 2,
+	"sync-regs-CR4.SMEP", sync_regs_cr4_smep, has_sync_regs,
+	.resets = 1, .flushes = 2, .shadow_roots = 2,
 };
 
 FIXTURE_VARIANT_ADD(host, msr_efer_same) {
@@ -388,6 +390,42 @@ TEST(cpuid_before_the_first_run)
 	mmu_roots_expect_growth(&roots, &after, &ran, MMU_RESET, 0);
 	mmu_roots_expect_growth(&roots, &after, &ran, MMU_ROOT_LOAD, 1);
 	mmu_roots_expect_growth(&roots, &after, &ran, MMU_ROOT_ALLOC, 1);
+	mmu_roots_vm_free(&roots);
+}
+
+static void guest_read_reserved(uint64_t gva)
+{
+	uint64_t error_code;
+	uint8_t vector;
+
+	asm volatile(KVM_ASM_SAFE_FEP("cmpl $0, (%[addr])")
+		     : KVM_ASM_SAFE_OUTPUTS(vector, error_code)
+		     : [addr] "r" (gva)
+		     : KVM_ASM_SAFE_CLOBBERS, "memory");
+	GUEST_SYNC(vector == PF_VECTOR && error_code & PFERR_RSVD_MASK);
+}
+
+/*
+ * What is reserved in a page table follows from CPUID, also if CPUID is what userspace
+ * sets last: the guest has set a bit that is an address for the CPU of before.
+ */
+TEST(cpuid_decides_what_is_reserved)
+{
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	struct ucall uc;
+
+	printf("#@ path=CPUID\n");
+	mmu_roots_force_emulation();
+	vm = mmu_root_path_vm_create(&vcpu, guest_read_reserved);
+	vcpu_args_set(vcpu, 1, MMU_ROOT_DATA_GVA);
+	mmu_root_path_pte(vm, 0, 0, BIT_ULL(vm->pa_bits - 1), 0);
+	mmu_roots_open(&roots, vm, "CPUID");
+	vcpu_set_cpuid_property(vcpu, X86_PROPERTY_MAX_PHY_ADDR, vm->pa_bits - 1);
+	mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
+	mmu_roots_check(&roots, uc.args[1], "KVM emulated an access by a PTE with a reserved bit");
+	mmu_root_params_restore();
 	mmu_roots_vm_free(&roots);
 }
 

@@ -307,7 +307,8 @@ FIXTURE_VARIANT_ADD(path, smi) {
 	.tdp = { .resets = 3, .loads = 2, .found = 2, .misses = 2, .roots = 3, .flushes = 6 },
 	.shadow = { .resets = 3, .loads = 2, .found = 5, .misses = 2, .roots = 6, .flushes = 4 },
 	.vmx_tdp = { .resets = 4, .loads = 2, .found = 2, .misses = 2, .roots = 3, .flushes = 4 },
-	.vmx_shadow = { .resets = 4, .loads = 2, .found = 5, .misses = 2, .roots = 6, .flushes = 6 },
+	.vmx_shadow = { .resets = 4, .loads = 2, .found = 5, .misses = 2, .roots = 6,
+			.flushes = 6 },
 };
 
 FIXTURE_VARIANT_ADD(path, smi_nested_paging) {

@@ -313,7 +313,9 @@ FIXTURE_VARIANT(entry) {
  * nested_vmx_restore_host_state() resets: the roots of both are dropped, L1's is
  * looked for when it goes on, and L2's with the next entry.
  */
-#define UNWOUND		{ .resets = 1, .loads = 2, .found = 2, .misses = 1, .roots = 2, .flushes = 2 }
+#define UNWOUND		{							\
+	.resets = 1, .loads = 2, .found = 2, .misses = 1, .roots = 2, .flushes = 2,	\
+}
 
 /* Before the vCPU is in guest mode, nothing has happened to its MMU. */
 #define UNTOUCHED	{ .roots = 2 }

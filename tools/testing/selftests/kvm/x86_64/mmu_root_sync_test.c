@@ -22,6 +22,9 @@
 #include "mmu_roots.h"
 #include "mmu_roots_paths.h"
 
+/* Beyond everything that the library and mmu_root_path_vm_create() map. */
+#define NO_MEMORY_GPA	0x60000000ul
+
 #define NR_TURNS	100
 #define NR_PAGES	2
 
@@ -145,6 +148,8 @@ static void guest_code(void (*prepare)(void), void (*invalidate)(void))
 /* The window's entry loses the permission to write, and gets it back. */
 static void guest_permission_code(void (*prepare)(void), void (*invalidate)(void))
 {
+	/* KVM drops what was not accessed, rather than to change it: FNAME(sync_spte)(). */
+	uint64_t entry = entries[0] | PTE_ACCESSED_MASK | PTE_DIRTY_MASK;
 	uint64_t *table = (uint64_t *)TABLE_GVA;
 	bool read_only;
 	uint8_t vector;
@@ -158,7 +163,7 @@ static void guest_permission_code(void (*prepare)(void), void (*invalidate)(void
 		if (prepare)
 			prepare();
 		WRITE_ONCE(table[WINDOW_INDEX],
-			   entries[0] & ~(read_only ? PTE_WRITABLE_MASK : 0));
+			   entry & ~(read_only ? PTE_WRITABLE_MASK : 0));
 		invalidate();
 		vector = kvm_asm_safe("orl $0, (%[addr])", [addr] "r" (WINDOW_GVA));
 		__GUEST_ASSERT(vector == (read_only ? PF_VECTOR : 0),
@@ -292,7 +297,7 @@ FIXTURE_VARIANT_ADD(pgd, one_too_many) {
 FIXTURE_SETUP(pgd)
 {
 	struct kvm_vm *vm;
-	uint64_t i;
+	uint64_t *leaf, i;
 
 	printf("#@ path=%s\n", variant->name);
 	mmu_roots_pin();
@@ -300,9 +305,10 @@ FIXTURE_SETUP(pgd)
 	vcpu_args_set(self->vcpu, 1, variant->nr_pgds);
 	open_window(vm);
 	pgds[0] = vm->pgd;
-	for (i = 1; i < variant->nr_pgds; i++)
-		pgds[i] = clone_tables_of_window(vm, *vm_get_page_table_entry(vm,
-							MMU_ROOT_DATA_GVA + i * PAGE_SIZE));
+	for (i = 1; i < variant->nr_pgds; i++) {
+		leaf = vm_get_page_table_entry(vm, MMU_ROOT_DATA_GVA + i * PAGE_SIZE);
+		pgds[i] = clone_tables_of_window(vm, *leaf);
+	}
 	sync_global_to_guest(vm, pgds);
 	mmu_roots_open(&self->roots, vm, variant->name);
 }
@@ -429,6 +435,41 @@ TEST_F(invpcid, drops_what_it_names)
 	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, 1);
 	mmu_roots_expect_storm(roots, &warm, &storm,
 			       kvm_is_tdp_enabled() ? &none : &variant->shadow, NR_INVPCIDS);
+}
+
+static void guest_lost_code(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	GUEST_SYNC(0);
+	set_cr3(NO_MEMORY_GPA);
+}
+
+/*
+ * A guest whose CR3 points to no memory gets a root that maps nothing, which is none
+ * that is built or found (kvm_mmu_get_dummy_root()), and shuts down.
+ */
+TEST(pgd_where_there_is_no_memory)
+{
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+
+	mmu_roots_require_applicable(!kvm_is_tdp_enabled(),
+				     "it is the CPU that looks for a guest's PGD");
+	mmu_root_path_vm_create(&vcpu, guest_lost_code);
+	mmu_roots_open(&roots, vcpu->vm, "no PGD");
+	mmu_root_path_sync(vcpu);
+	mmu_roots_read(&roots, &before);
+	vcpu_run(vcpu);
+	mmu_roots_read(&roots, &after);
+	mmu_roots_check(&roots, vcpu->run->exit_reason == KVM_EXIT_SHUTDOWN,
+			"the guest left with %s, expected a shutdown",
+			exit_reason_str(vcpu->run->exit_reason));
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_LOAD, 1);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_CACHE_MISS, 1);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_REUSE, 0);
+	mmu_roots_vm_free(&roots);
 }
 
 TEST_HARNESS_MAIN
