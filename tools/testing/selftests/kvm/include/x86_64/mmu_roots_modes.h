@@ -13,12 +13,16 @@
 /* Where the guest's code is, aligned to 4 MiB; clear of all other memslots. */
 #define MMU_ROOT_MODE_GPA	0x1800000
 
-/* The page directory pointer table of PAE paging, and the entry for the data. */
+/* The entries of the page directory pointer table of PAE paging; 1 is for the data. */
 #define MMU_ROOT_MODE_PDPT	(MMU_ROOT_MODE_GPA + 0x1000)
-#define MMU_ROOT_MODE_PDPTE	(MMU_ROOT_MODE_PDPT + 8)
+#define MMU_ROOT_MODE_PDPTE(i)	(MMU_ROOT_MODE_PDPT + 8 * (i))
+
+/* What is read of each page of the data: where a page table has no entry in use. */
+#define MMU_ROOT_MODE_WORD	0x800
 
 #ifndef __ASSEMBLER__
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kvm_util.h"
@@ -28,26 +32,33 @@
  * @MODE_UNPAGED: protected mode without paging
  * @MODE_UNPAGED_PAE: the same, on the way to IA-32e mode: with CR4.PAE
  * @MODE_32BIT: 32-bit paging, two levels
+ * @MODE_32BIT_PSE: the same, with pages of 4 MiB
  * @MODE_PAE: PAE paging, with its four PDPTRs
  * @MODE_COMPAT: 32-bit code in IA-32e mode, four levels
+ * @MODE_COMPAT_LA57: the same, five levels
  */
 enum mmu_root_mode {
 	MODE_UNPAGED,
 	MODE_UNPAGED_PAE,
 	MODE_32BIT,
+	MODE_32BIT_PSE,
 	MODE_PAE,
 	MODE_COMPAT,
+	MODE_COMPAT_LA57,
 	NR_MODES,
 };
 
 /**
- * enum mmu_root_mode_op - What the guest's code does, once an operation
+ * enum mmu_root_mode_op - What the guest's code does before it reads, once an operation
  * @MODE_OP_READ: clear the accessed bits of the PDPTEs, which are
- *	reserved, and which some emulators set
- * @MODE_OP_CR0: the same, and flip bits of CR0
+ *	reserved, and which some emulators set; so do all others
+ * @MODE_OP_CR0: flip bits of CR0
  * @MODE_OP_CR4: flip bits of CR4
  * @MODE_OP_EFER: flip bits of EFER
  * @MODE_OP_PDPTE: flip bits of a PDPTE, and load CR3
+ * @MODE_OP_PGE: flip bits of a PDPTE, and CR4.PGE
+ * @MODE_OP_PTE: flip bits of the PTE that maps what is read next, and load CR3, see
+ *	mmu_root_mode_start_pte()
  */
 enum mmu_root_mode_op {
 	MODE_OP_READ,
@@ -55,6 +66,8 @@ enum mmu_root_mode_op {
 	MODE_OP_CR4,
 	MODE_OP_EFER,
 	MODE_OP_PDPTE,
+	MODE_OP_PGE,
+	MODE_OP_PTE,
 	NR_MODE_OPS,
 };
 
@@ -62,13 +75,19 @@ void mmu_root_mode_install(struct kvm_vcpu *vcpu);
 void mmu_root_mode_enter(struct kvm_vcpu *vcpu, enum mmu_root_mode mode);
 void mmu_root_mode_sregs(enum mmu_root_mode mode, struct kvm_sregs *sregs);
 void mmu_root_mode_start(struct kvm_vcpu *vcpu, enum mmu_root_mode_op op, uint32_t mask);
+void mmu_root_mode_start_pte(struct kvm_vcpu *vcpu, enum mmu_root_mode mode);
+void mmu_root_mode_move_data(struct kvm_vcpu *vcpu, unsigned int pdpte);
+void mmu_root_mode_emulate(struct kvm_vcpu *vcpu);
+bool mmu_root_mode_is_mirrored(enum mmu_root_mode mode);
+void mmu_root_mode_fill(void *data, bool mirrored);
 uint32_t mmu_root_mode_run(struct kvm_vcpu *vcpu, uint32_t nr_ops);
 uint32_t mmu_root_mode_sum(uint32_t nr_ops, bool mirror_odd, bool mirror_even);
 uint64_t mmu_root_mode_pdpte(bool mirrored);
 
-extern const uint8_t mmu_roots_mode_start[], mmu_roots_mode_end[];
+extern const uint8_t mmu_roots_mode_start[], mmu_roots_mode_end[], mmu_roots_mode_prefix[];
 extern const uint8_t mmu_roots_mode_read[], mmu_roots_mode_cr0[], mmu_roots_mode_cr4[];
 extern const uint8_t mmu_roots_mode_efer[], mmu_roots_mode_pdpte[];
+extern const uint8_t mmu_roots_mode_pge[], mmu_roots_mode_pte[];
 
 #endif /* __ASSEMBLER__ */
 

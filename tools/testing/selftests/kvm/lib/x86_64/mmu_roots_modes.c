@@ -17,18 +17,23 @@
  * the data where they are; PT_MIRROR maps the pages of the data in reverse.
  *
  *   PD_32 ---------> PT_32_LOW, PT_32_DATA
+ *   PD_32_LARGE ---> PT_32_LOW, and a page of 4 MiB that has data of its own
  *   PDPT_PAE ------> PD_LOW, PD_DATA (or PD_MIRROR)
- *   PML4 -> PDPT --> PD_LOW, PD_DATA
+ *   PML5 -> PML4 -> PDPT --> PD_LOW, PD_DATA
  *   PD_LOW: one page of 2 MiB, for the code and the tables
  *   PD_DATA -------> PT_DATA;  PD_MIRROR --> PT_MIRROR
+ *
+ * mmu_root_mode_emulate() has other ones for the data.
  */
 enum {
 	CODE,
-	/* its second entry is MMU_ROOT_MODE_PDPTE */
+	/* its second entry is MMU_ROOT_MODE_PDPTE(1) */
 	PDPT_PAE,
 	PD_32,
+	PD_32_LARGE,
 	PT_32_LOW,
 	PT_32_DATA,
+	PML5,
 	PML4,
 	PDPT,
 	PD_LOW,
@@ -40,6 +45,10 @@ enum {
 };
 
 #define MODE_SLOT		4
+#define LARGE_SLOT		5
+
+/* The page of 4 MiB, as much of it as the guest reads. */
+#define LARGE_GPA		(MMU_ROOT_MODE_GPA + (4 << 20))
 
 #define GPA_OF(page)		(MMU_ROOT_MODE_GPA + (page) * PAGE_SIZE)
 
@@ -50,13 +59,22 @@ enum {
 #define PDPT_INDEX		(MMU_ROOT_DATA_GVA >> 30)
 
 #define PTE_TABLE		(PTE_PRESENT_MASK | PTE_WRITABLE_MASK)
-#define PTE_2M_PAGE		(PTE_TABLE | PTE_LARGE_MASK)
+#define PTE_LARGE_PAGE		(PTE_TABLE | PTE_LARGE_MASK)
 
 /* PDPTEs of PAE paging have neither W nor U. */
 #define PDPTE_PAE		PTE_PRESENT_MASK
 
 kvm_static_assert(GPA_OF(PDPT_PAE) + PDPT_INDEX * sizeof(uint64_t) ==
-		  MMU_ROOT_MODE_PDPTE);
+		  MMU_ROOT_MODE_PDPTE(1));
+
+#define DATA_SIZE		(MMU_ROOT_DATA_PAGES * PAGE_SIZE)
+
+/* What reverses the pages of the data, if flipped in an address: see mirror_of(). */
+#define MIRROR_MASK		((MMU_ROOT_DATA_PAGES - 1) * PAGE_SIZE)
+
+kvm_static_assert(!(MMU_ROOT_DATA_PAGES & (MMU_ROOT_DATA_PAGES - 1)));
+kvm_static_assert(!(MMU_ROOT_DATA_GVA & (DATA_SIZE - 1)));
+kvm_static_assert(MMU_ROOT_DATA_PAGES * sizeof(uint64_t) <= MMU_ROOT_MODE_WORD);
 
 #define CR0_PROTECTED		(X86_CR0_PE | X86_CR0_ET | X86_CR0_NE)
 
@@ -69,10 +87,40 @@ static const struct {
 	[MODE_UNPAGED]	= { CR0_PROTECTED, GPA_OF(PD_32), 0, 0 },
 	[MODE_UNPAGED_PAE] = { CR0_PROTECTED, GPA_OF(PML4), X86_CR4_PAE, 0 },
 	[MODE_32BIT]	= { CR0_PROTECTED | X86_CR0_PG, GPA_OF(PD_32), 0, 0 },
+	[MODE_32BIT_PSE] = { CR0_PROTECTED | X86_CR0_PG, GPA_OF(PD_32_LARGE), X86_CR4_PSE, 0 },
 	[MODE_PAE]	= { CR0_PROTECTED | X86_CR0_PG, GPA_OF(PDPT_PAE), X86_CR4_PAE, 0 },
 	[MODE_COMPAT]	= { CR0_PROTECTED | X86_CR0_PG, GPA_OF(PML4), X86_CR4_PAE,
 			    EFER_LME | EFER_LMA },
+	[MODE_COMPAT_LA57] = { CR0_PROTECTED | X86_CR0_PG, GPA_OF(PML5),
+			       X86_CR4_PAE | X86_CR4_LA57, EFER_LME | EFER_LMA },
 };
+
+static unsigned int mirror_of(unsigned int page)
+{
+	return page ^ (MIRROR_MASK >> PAGE_SHIFT);
+}
+
+/* What the guest reads of each page of the data. */
+static uint32_t word_of(unsigned int page)
+{
+	return (page + 1) * 0x9e3779b9u;
+}
+
+/**
+ * mmu_root_mode_fill() - Fill memory with data for the guest
+ * @data: MMU_ROOT_DATA_PAGES pages
+ * @mirrored: with the pages of the data in reverse order
+ *
+ * Writes MMU_ROOT_MODE_WORD of each page only.
+ */
+void mmu_root_mode_fill(void *data, bool mirrored)
+{
+	unsigned int i;
+
+	for (i = 0; i < MMU_ROOT_DATA_PAGES; i++)
+		*(uint32_t *)(data + i * PAGE_SIZE + MMU_ROOT_MODE_WORD) =
+			word_of(mirrored ? mirror_of(i) : i);
+}
 
 static void fill_32bit(struct kvm_vm *vm)
 {
@@ -89,21 +137,39 @@ static void fill_32bit(struct kvm_vm *vm)
 		data[i] = (MMU_ROOT_DATA_GVA + i * PAGE_SIZE) | PTE_TABLE;
 }
 
+/*
+ * A page of 4 MiB, whose first 4 KiB are what the PDE points to if CR4.PSE is clear: a
+ * page table, which maps the data in reverse order.
+ */
+static void fill_32bit_large(struct kvm_vm *vm)
+{
+	uint32_t *pd = addr_gpa2hva(vm, GPA_OF(PD_32_LARGE));
+	uint32_t *large = addr_gpa2hva(vm, LARGE_GPA);
+	unsigned int i;
+
+	pd[CODE_PD_32_INDEX] = GPA_OF(PT_32_LOW) | PTE_TABLE;
+	pd[PD_32_INDEX] = LARGE_GPA | PTE_LARGE_PAGE;
+	mmu_root_mode_fill(large, false);
+	for (i = 0; i < MMU_ROOT_DATA_PAGES; i++)
+		large[i] = (MMU_ROOT_DATA_GVA + mirror_of(i) * PAGE_SIZE) | PTE_TABLE;
+}
+
 static void set_entry(struct kvm_vm *vm, int table, unsigned int index, uint64_t entry)
 {
 	((uint64_t *)addr_gpa2hva(vm, GPA_OF(table)))[index] = entry;
 }
 
-static void fill_pae_and_4level(struct kvm_vm *vm)
+static void fill_64bit_entries(struct kvm_vm *vm)
 {
 	unsigned int i;
 
 	set_entry(vm, PDPT_PAE, 0, GPA_OF(PD_LOW) | PDPTE_PAE);
 	set_entry(vm, PDPT_PAE, PDPT_INDEX, mmu_root_mode_pdpte(false));
+	set_entry(vm, PML5, 0, GPA_OF(PML4) | PTE_TABLE);
 	set_entry(vm, PML4, 0, GPA_OF(PDPT) | PTE_TABLE);
 	set_entry(vm, PDPT, 0, GPA_OF(PD_LOW) | PTE_TABLE);
 	set_entry(vm, PDPT, PDPT_INDEX, GPA_OF(PD_DATA) | PTE_TABLE);
-	set_entry(vm, PD_LOW, CODE_PD_INDEX, MMU_ROOT_MODE_GPA | PTE_2M_PAGE);
+	set_entry(vm, PD_LOW, CODE_PD_INDEX, MMU_ROOT_MODE_GPA | PTE_LARGE_PAGE);
 	set_entry(vm, PD_DATA, 0, GPA_OF(PT_DATA) | PTE_TABLE);
 	set_entry(vm, PD_MIRROR, 0, GPA_OF(PT_MIRROR) | PTE_TABLE);
 
@@ -111,7 +177,7 @@ static void fill_pae_and_4level(struct kvm_vm *vm)
 		uint64_t pte = (MMU_ROOT_DATA_GVA + i * PAGE_SIZE) | PTE_TABLE;
 
 		set_entry(vm, PT_DATA, i, pte);
-		set_entry(vm, PT_MIRROR, MMU_ROOT_DATA_PAGES - 1 - i, pte);
+		set_entry(vm, PT_MIRROR, mirror_of(i), pte);
 	}
 }
 
@@ -126,17 +192,6 @@ uint64_t mmu_root_mode_pdpte(bool mirrored)
 	return GPA_OF(mirrored ? PD_MIRROR : PD_DATA) | PDPTE_PAE;
 }
 
-static uint32_t *data_word(struct kvm_vm *vm, unsigned int page)
-{
-	return addr_gpa2hva(vm, MMU_ROOT_DATA_GVA + page * PAGE_SIZE);
-}
-
-/* The first word of each page of the data. */
-static uint32_t word_of(unsigned int page)
-{
-	return (page + 1) * 0x9e3779b9u;
-}
-
 /**
  * mmu_root_mode_install() - Put code, data and page tables into a VM
  * @vcpu: a vCPU of a VM of mmu_root_path_vm_create(), which has not run yet
@@ -144,16 +199,17 @@ static uint32_t word_of(unsigned int page)
 void mmu_root_mode_install(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vm *vm = vcpu->vm;
-	unsigned int i;
 
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, MMU_ROOT_MODE_GPA,
 				    MODE_SLOT, NR_PAGES, 0);
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, LARGE_GPA, LARGE_SLOT,
+				    MMU_ROOT_DATA_PAGES, 0);
 	memcpy(addr_gpa2hva(vm, MMU_ROOT_MODE_GPA), mmu_roots_mode_start,
 	       mmu_roots_mode_end - mmu_roots_mode_start);
-	for (i = 0; i < MMU_ROOT_DATA_PAGES; i++)
-		*data_word(vm, i) = word_of(i);
+	mmu_root_mode_fill(addr_gpa2hva(vm, MMU_ROOT_DATA_GVA), false);
 	fill_32bit(vm);
-	fill_pae_and_4level(vm);
+	fill_32bit_large(vm);
+	fill_64bit_entries(vm);
 }
 
 /**
@@ -201,14 +257,99 @@ void mmu_root_mode_start(struct kvm_vcpu *vcpu, enum mmu_root_mode_op op, uint32
 		[MODE_OP_CR4]	= mmu_roots_mode_cr4,
 		[MODE_OP_EFER]	= mmu_roots_mode_efer,
 		[MODE_OP_PDPTE]	= mmu_roots_mode_pdpte,
+		[MODE_OP_PGE]	= mmu_roots_mode_pge,
+		[MODE_OP_PTE]	= mmu_roots_mode_pte,
 	};
+	uint64_t entry = MMU_ROOT_MODE_GPA + (entries[op] - mmu_roots_mode_start);
 	struct kvm_regs regs = {
-		.rip = MMU_ROOT_MODE_GPA + (entries[op] - mmu_roots_mode_start),
+		.rip = entry,
+		.rdi = entry,
 		.rflags = MMU_ROOT_RFLAGS,
 		.rbx = mask,
+		.rsi = MMU_ROOT_DATA_GVA,
+		.rdx = MMU_ROOT_MODE_PDPTE(1),
 	};
 
 	vcpu_regs_set(vcpu, &regs);
+}
+
+/**
+ * mmu_root_mode_start_pte() - Have the guest change the page tables that it uses
+ * @vcpu: a vCPU that was put into a mode, after mmu_root_mode_install()
+ * @mode: the mode, with paging, and pages of 4 KiB
+ *
+ * MODE_OP_PTE: each operation has the page of the data that is read next change places
+ * with the one that is in its place in reverse order.
+ */
+void mmu_root_mode_start_pte(struct kvm_vcpu *vcpu, enum mmu_root_mode mode)
+{
+	bool is_32bit = mode == MODE_32BIT;
+	struct kvm_regs regs;
+
+	mmu_root_mode_start(vcpu, MODE_OP_PTE, MIRROR_MASK);
+	vcpu_regs_get(vcpu, &regs);
+	regs.rdx = GPA_OF(is_32bit ? PT_32_DATA : PT_DATA);
+	/* From offset of a page to that of an entry of four, or of eight, bytes. */
+	regs.rcx = PAGE_SHIFT - (is_32bit ? 2 : 3);
+	vcpu_regs_set(vcpu, &regs);
+}
+
+/**
+ * mmu_root_mode_move_data() - Have another PDPTE map the data in PAE paging
+ * @vcpu: a vCPU that was started
+ * @pdpte: number of the PDPTE, 1 or 3
+ *
+ * It is where the guest reads then, and the PDPTE that it changes.  Takes effect when
+ * PDPTRs are loaded, e.g. with mmu_root_mode_enter().
+ */
+void mmu_root_mode_move_data(struct kvm_vcpu *vcpu, unsigned int pdpte)
+{
+	uint64_t *pdpt = addr_gpa2hva(vcpu->vm, GPA_OF(PDPT_PAE));
+	uint64_t entry = pdpt[PDPT_INDEX];
+	struct kvm_regs regs;
+
+	pdpt[PDPT_INDEX] = 0;
+	pdpt[pdpte] = entry;
+	vcpu_regs_get(vcpu, &regs);
+	/* Each PDPTE maps 1 GiB. */
+	regs.rsi = (uint64_t)pdpte << 30;
+	regs.rdx = MMU_ROOT_MODE_PDPTE(pdpte);
+	vcpu_regs_set(vcpu, &regs);
+}
+
+/**
+ * mmu_root_mode_emulate() - Have KVM emulate the guest's reads
+ * @vcpu: a vCPU of mmu_root_mode_install()
+ *
+ * Needs mmu_roots_force_emulation().  And have paging reverse the pages of the data, so
+ * that KVM reads other data if it has a wrong notion of the guest's paging; five levels
+ * taken for four do not.
+ */
+void mmu_root_mode_emulate(struct kvm_vcpu *vcpu)
+{
+	uint32_t *pd_32 = addr_gpa2hva(vcpu->vm, GPA_OF(PD_32));
+	uint8_t *code = addr_gpa2hva(vcpu->vm, MMU_ROOT_MODE_GPA);
+	struct kvm_vm *vm = vcpu->vm;
+
+	memcpy(code + (mmu_roots_mode_prefix - mmu_roots_mode_start), mmu_root_fep,
+	       sizeof(mmu_root_fep));
+	pd_32[PD_32_INDEX] = LARGE_GPA | PTE_LARGE_PAGE;
+	set_entry(vm, PDPT_PAE, PDPT_INDEX, mmu_root_mode_pdpte(true));
+	set_entry(vm, PDPT, PDPT_INDEX, GPA_OF(PD_MIRROR) | PTE_TABLE);
+	/* PML5, PML4 and PDPT taken for PML4, PDPT and PD; else beyond 4 GiB. */
+	set_entry(vm, PML4, PDPT_INDEX, GPA_OF(PD_DATA) | PTE_TABLE);
+	set_entry(vm, PDPT, CODE_PD_INDEX, MMU_ROOT_MODE_GPA | PTE_LARGE_PAGE);
+}
+
+/**
+ * mmu_root_mode_is_mirrored() - Whether a mode reverses the pages of the data
+ * @mode: the mode, after mmu_root_mode_emulate()
+ *
+ * Return: true if it does, i.e. if the guest has page tables that do.
+ */
+bool mmu_root_mode_is_mirrored(enum mmu_root_mode mode)
+{
+	return (regs_of[mode].cr0 & X86_CR0_PG) && !(regs_of[mode].cr4 & X86_CR4_PSE);
 }
 
 /**
@@ -226,7 +367,7 @@ uint32_t mmu_root_mode_run(struct kvm_vcpu *vcpu, uint32_t nr_ops)
 
 	vcpu_regs_get(vcpu, &regs);
 	regs.rbp = nr_ops;
-	regs.rsi = MMU_ROOT_DATA_GVA;
+	regs.rsi &= ~(DATA_SIZE - 1ul);
 	regs.rsp = 0;
 	vcpu_regs_set(vcpu, &regs);
 	mmu_root_path_run_for_good(vcpu);
@@ -250,7 +391,7 @@ uint32_t mmu_root_mode_sum(uint32_t nr_ops, bool mirror_odd, bool mirror_even)
 	for (i = 0; i < nr_ops; i++) {
 		page = i % MMU_ROOT_DATA_PAGES;
 		if (i % 2 ? mirror_even : mirror_odd)
-			page = MMU_ROOT_DATA_PAGES - 1 - page;
+			page = mirror_of(page);
 		sum = (sum << 1 | sum >> 31) + word_of(page);
 	}
 	return sum;
