@@ -5,7 +5,8 @@
  *
  * Each path flips one bit of a control register in one paging mode, and reads from
  * its memory after each flip: what the guest sees follows from the mode, although
- * with two-dimensional paging the root is always the same.
+ * with two-dimensional paging the root is always the same.  So does what KVM sees when
+ * it emulates an instruction.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,9 @@
 
 /* Even, so that flips leave the guest's registers as they were. */
 #define NR_OPS			300
+
+/* Each is emulated. */
+#define NR_EMULATED_OPS		16
 
 /* Maps the data by whichever of a path's roots, see guest_path_storm(). */
 #define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
@@ -38,7 +42,9 @@ FIXTURE(mode) {
  * @name: the path
  * @mode: where the guest starts, and is after every other operation
  * @op: what it flips
- * @mask: which bit of it
+ * @mask: which bits of it; of a PDPTE, if 0, those that reverse the data
+ * @pdpte: the PDPTE that maps the data in PAE paging; 0 if it is of no interest
+ * @exits_as: a path that exits if this one does
  * @feature: what the CPU has to have, by name; NULL if all have it
  * @cpu_has: whether this host's CPU has it
  * @supported: whether KVM can do it on this host; NULL if always
@@ -50,6 +56,8 @@ FIXTURE_VARIANT(mode) {
 	enum mmu_root_mode mode;
 	enum mmu_root_mode_op op;
 	uint32_t mask;
+	unsigned int pdpte;
+	enum mmu_root_path_id exits_as;
 	const char *feature;
 	bool (*cpu_has)(void);
 	bool (*supported)(void);
@@ -82,6 +90,11 @@ FIXTURE_VARIANT(mode) {
 #define TURNS_LONG	{						\
 	.resets = 2, .loads = 2, .found = 1 + NR_PAE_ROOTS,		\
 	.roots = 1 + NR_PAE_ROOTS, .flushes = 2,			\
+}
+
+/* The roots follow from the PDPTRs: those of the two states, and the one for the code. */
+#define OTHER_PDPTRS	{						\
+	.loads = 2, .found = 2 * NR_PDPTES, .roots = NR_PDPTES + 1, .flushes = 4, \
 }
 
 static bool cpu_has_la57(void)
@@ -146,6 +159,19 @@ FIXTURE_VARIANT_ADD(mode, cr0_pg_32bit) {
 	.tdp = TDP_RESET(1), .shadow = TURNS_32BIT,
 };
 
+/* CR0.WP alone would not reset, or not with two-dimensional paging. */
+FIXTURE_VARIANT_ADD(mode, cr0_pg_wp_32bit) {
+	.name = "CR0.PG+WP-32bit", .mode = MODE_32BIT, .op = MODE_OP_CR0,
+	.mask = X86_CR0_PG | X86_CR0_WP,
+	.tdp = TDP_RESET(1), .shadow = TURNS_32BIT,
+};
+
+/* The page of 4 MiB is taken for a page table, of other data, if CR4.PSE is forgotten. */
+FIXTURE_VARIANT_ADD(mode, large_pages_32bit) {
+	.name = "CR0.PG-4MiB", .mode = MODE_32BIT_PSE, .op = MODE_OP_CR0, .mask = X86_CR0_PG,
+	.tdp = TDP_RESET(1), .shadow = TURNS_32BIT,
+};
+
 FIXTURE_VARIANT_ADD(mode, cr0_pg_pae) {
 	.name = "CR0.PG-PAE", .mode = MODE_PAE, .op = MODE_OP_CR0, .mask = X86_CR0_PG,
 	.tdp = TDP_RESET(1), .shadow = TURNS_PAE,
@@ -156,11 +182,29 @@ FIXTURE_VARIANT_ADD(mode, cr0_pg_long) {
 	.tdp = TDP_RESET(1), .shadow = TURNS_LONG,
 };
 
+FIXTURE_VARIANT_ADD(mode, cr0_pg_la57) {
+	.name = "CR0.PG-LA57", .mode = MODE_COMPAT_LA57, .op = MODE_OP_CR0, .mask = X86_CR0_PG,
+	.supported = has_la57, .feature = "LA57", .cpu_has = cpu_has_la57,
+	.tdp = TDP_RESET(1), .shadow = TURNS_LONG,
+};
+
 /* KVM reloads PDPTRs, and with shadow paging the roots that follow from them. */
 FIXTURE_VARIANT_ADD(mode, pdptrs) {
-	.name = "CR3-PDPTRs", .mode = MODE_PAE, .op = MODE_OP_PDPTE,
-	.tdp = TDP_NO_RESET,
-	.shadow = { .loads = 2, .found = 2 * NR_PDPTES, .roots = NR_PDPTES + 1, .flushes = 4 },
+	.name = "CR3-PDPTRs", .mode = MODE_PAE, .op = MODE_OP_PDPTE, .pdpte = 1,
+	.tdp = TDP_NO_RESET, .shadow = OTHER_PDPTRS,
+};
+
+/* All four of them. */
+FIXTURE_VARIANT_ADD(mode, pdptr_3) {
+	.name = "CR3-PDPTR3", .mode = MODE_PAE, .op = MODE_OP_PDPTE, .pdpte = 3,
+	.tdp = TDP_NO_RESET, .shadow = OTHER_PDPTRS,
+};
+
+/* So does a change of CR4.PGE: Intel SDM, "PDPTE Registers". */
+FIXTURE_VARIANT_ADD(mode, cr4_pge_pdptrs) {
+	.name = "CR4.PGE-PDPTRs", .mode = MODE_PAE, .op = MODE_OP_PGE, .pdpte = 1,
+	.exits_as = PATH_CR4_PGE,
+	.tdp = { .roots = 1, .flushes = 4 }, .shadow = OTHER_PDPTRS,
 };
 
 FIXTURE_SETUP(mode)
@@ -173,44 +217,85 @@ FIXTURE_SETUP(mode)
 	mmu_roots_pin();
 	mmu_root_path_vm_create(&self->vcpu, NULL);
 	mmu_root_mode_install(self->vcpu);
-	mmu_root_mode_enter(self->vcpu, variant->mode);
 	mmu_roots_open(&self->roots, self->vcpu->vm, variant->name);
 }
 
 FIXTURE_TEARDOWN(mode)
 {
+	mmu_root_params_restore();
 	mmu_roots_vm_free(&self->roots);
 }
 
-static void check_sum(struct mmu_roots *roots, uint32_t sum, uint32_t nr_ops, bool mirror_odd)
+static void check_sum(struct mmu_roots *roots, uint32_t sum, uint32_t nr_ops,
+		      bool mirror_odd, bool mirror_even)
 {
-	uint32_t expected = mmu_root_mode_sum(nr_ops, mirror_odd, false);
+	uint32_t expected = mmu_root_mode_sum(nr_ops, mirror_odd, mirror_even);
 
 	mmu_roots_check(roots, sum == expected,
 			"the guest read data with checksum %#x, expected %#x", sum, expected);
 }
 
+/* As in the variants.  The mode comes last, as it loads the PDPTRs. */
+static void start(struct kvm_vcpu *vcpu, enum mmu_root_mode mode, enum mmu_root_mode_op op,
+		  uint32_t mask, unsigned int pdpte)
+{
+	mmu_root_mode_start(vcpu, op, mask ?:
+			    mmu_root_mode_pdpte(false) ^ mmu_root_mode_pdpte(true));
+	if (pdpte)
+		mmu_root_mode_move_data(vcpu, pdpte);
+	mmu_root_mode_enter(vcpu, mode);
+}
+
 TEST_F(mode, exact_counts)
 {
-	const struct mmu_root_counts *counts;
+	struct mmu_root_counts counts = kvm_is_tdp_enabled() ? variant->tdp : variant->shadow;
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
-	bool mirror = variant->op == MODE_OP_PDPTE;
-	uint32_t mask = variant->mask, sum;
+	bool mirror = variant->pdpte;
+	uint32_t sum;
 
-	if (mirror)
-		mask = mmu_root_mode_pdpte(false) ^ mmu_root_mode_pdpte(true);
-	mmu_root_mode_start(self->vcpu, variant->op, mask);
-	check_sum(roots, mmu_root_mode_run(self->vcpu, NR_WARM_OPS), NR_WARM_OPS, mirror);
+	/* It is the CPU that flushes. */
+	if (!mmu_root_path_exits(variant->exits_as))
+		counts.flushes = 0;
+
+	start(self->vcpu, variant->mode, variant->op, variant->mask, variant->pdpte);
+	check_sum(roots, mmu_root_mode_run(self->vcpu, NR_WARM_OPS), NR_WARM_OPS, mirror, false);
 	mmu_roots_read(roots, &warm);
 	sum = mmu_root_mode_run(self->vcpu, NR_OPS);
 	mmu_roots_read(roots, &storm);
 
-	counts = kvm_is_tdp_enabled() ? &variant->tdp : &variant->shadow;
 	mmu_roots_report(variant->name, NR_OPS, &warm, &storm);
-	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts->roots);
-	mmu_roots_expect_storm(roots, &warm, &storm, counts, NR_OPS / 2);
-	check_sum(roots, sum, NR_OPS, mirror);
+	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts.roots);
+	mmu_roots_expect_storm(roots, &warm, &storm, &counts, NR_OPS / 2);
+	check_sum(roots, sum, NR_OPS, mirror, false);
+}
+
+/*
+ * KVM translates as the CPU does, in the mode of now, whatever the root: by its notion
+ * of the guest's paging, which is what a reset refreshes as well, see kvm_init_mmu().
+ * With page tables the pages of the data are in reverse order, but not after a flip: of
+ * CR0.PG, of CR4.PSE, which makes one page of them, or of a PDPTE.
+ */
+TEST_F(mode, emulated_reads)
+{
+	bool mirror = mmu_root_mode_is_mirrored(variant->mode);
+	struct mmu_roots *roots = &self->roots;
+	uint64_t before = 0, after = 0;
+	uint32_t sum;
+	int ret;
+
+	mmu_roots_force_emulation();
+	mmu_root_mode_emulate(self->vcpu);
+	start(self->vcpu, variant->mode, variant->op, variant->mask, variant->pdpte);
+	ret = mmu_roots_read_debugfs(roots, "insn_emulation", &before);
+	sum = mmu_root_mode_run(self->vcpu, NR_EMULATED_OPS);
+	ret = ret ?: mmu_roots_read_debugfs(roots, "insn_emulation", &after);
+
+	check_sum(roots, sum, NR_EMULATED_OPS, false, mirror);
+	/* At least, as KVM is free to emulate more than it is asked to. */
+	mmu_roots_check(roots, !ret && after - before >= NR_EMULATED_OPS,
+			"%lu instructions emulated, expected %u at least",
+			after - before, NR_EMULATED_OPS);
 }
 
 TEST_HARNESS_MAIN
