@@ -20,6 +20,7 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "mmu_roots.h"
+#include "mmu_roots_modes.h"
 #include "mmu_roots_paths.h"
 
 /* Beyond everything that the library and mmu_root_path_vm_create() map. */
@@ -335,6 +336,57 @@ TEST_F(pgd, each_shows_its_page)
 	mmu_roots_report(variant->name, NR_SWITCHES, &warm, &storm);
 	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts->roots);
 	mmu_roots_expect_storm(roots, &warm, &storm, counts, NR_SWITCHES);
+}
+
+/*
+ * The same in other paging modes, whose roots of shadow paging are PAE roots: special
+ * roots without a shadow page, see kvm_mmu_sync_roots().  The guest has each page of
+ * the data change places, loads CR3, and reads.
+ */
+#define NR_PASSES	4
+
+FIXTURE(sync_mode) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+/* @mode: where the guest is */
+FIXTURE_VARIANT(sync_mode) {
+	enum mmu_root_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(sync_mode, 32bit) { MODE_32BIT };
+FIXTURE_VARIANT_ADD(sync_mode, pae) { MODE_PAE };
+FIXTURE_VARIANT_ADD(sync_mode, long) { MODE_COMPAT };
+
+FIXTURE_SETUP(sync_mode)
+{
+	mmu_root_path_vm_create(&self->vcpu, NULL);
+	mmu_root_mode_install(self->vcpu);
+	mmu_root_mode_enter(self->vcpu, variant->mode);
+	mmu_root_mode_start_pte(self->vcpu, variant->mode);
+	mmu_roots_open(&self->roots, self->vcpu->vm, "CR3");
+}
+
+FIXTURE_TEARDOWN(sync_mode)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(sync_mode, page_tables_are_as_written)
+{
+	uint32_t sum, expected;
+	bool mirrored = false;
+	int i;
+
+	for (i = 0; i < NR_PASSES; i++) {
+		mirrored = !mirrored;
+		sum = mmu_root_mode_run(self->vcpu, MMU_ROOT_DATA_PAGES);
+		expected = mmu_root_mode_sum(MMU_ROOT_DATA_PAGES, mirrored, mirrored);
+		mmu_roots_check(&self->roots, sum == expected,
+				"pass %d: the guest read data with checksum %#x, expected %#x",
+				i, sum, expected);
+	}
 }
 
 /*
