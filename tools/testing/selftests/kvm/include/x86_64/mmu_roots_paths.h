@@ -24,6 +24,9 @@
 #define MMU_ROOT_DATA_GVA	0x40000000
 #define MMU_ROOT_DATA_PAGES	64
 
+/* Its memslot. */
+#define MMU_ROOT_DATA_SLOT	2
+
 #ifndef __ASSEMBLER__
 
 #include <stdbool.h>

@@ -32,7 +32,6 @@
 #define SMI_COUNT_OFFSET	MMU_ROOT_SMI_COUNT_OFFSET
 
 /* Clear of the library's slot 0, which ends below 4 GiB - 1 GiB at most. */
-#define DATA_SLOT		2
 #define DATA_GPA		0x40000000ul
 
 /*
@@ -393,7 +392,7 @@ struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
 	struct kvm_vm *vm = vm_create_with_one_vcpu(vcpu, guest_code);
 
 	vm_ioctl(vm, KVM_SET_NR_MMU_PAGES, (void *)NR_SHADOW_PAGES);
-	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, DATA_GPA, DATA_SLOT,
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, DATA_GPA, MMU_ROOT_DATA_SLOT,
 				    MMU_ROOT_DATA_PAGES, 0);
 	virt_map(vm, MMU_ROOT_DATA_GVA, DATA_GPA, MMU_ROOT_DATA_PAGES);
 
