@@ -36,6 +36,15 @@
 #define SPARE_GVA		SPARE_GPA
 #define NR_PAGES		16
 
+/* Where a guest may have the same memory once more. */
+#define ALIAS_SLOT		4
+#define ALIAS_GPA		0x54000000ul
+#define ALIAS_GVA		ALIAS_GPA
+
+/* Memslots of SMM are those of an address space of its own. */
+#define SMM_AS_ID		1
+#define SLOT_OF_SMM(slot)	(SMM_AS_ID << 16 | (slot))
+
 /* What SMM reads, and where it leaves that: in a page that has been written before. */
 #define SMM_PAGE_OFFSET		0x3000
 #define SMM_SEEN_OFFSET		(MMU_ROOT_SMI_COUNT_OFFSET + 8)
@@ -59,15 +68,31 @@ static const uint8_t handler_reads[] = {
 	0x0f, 0xaa,				/* rsm */
 };
 
-/* What the pages began with; written by the guest. */
-static uint64_t seen[NR_PAGES];
+/* The first page of the memory that SMM shares; segments of SMM have 4 GiB. */
+static const uint8_t handler_reads_shared[] = {
+	0x67, 0x66, 0xa1, SPARE_GPA & 0xff, SPARE_GPA >> 8 & 0xff,
+	SPARE_GPA >> 16 & 0xff, SPARE_GPA >> 24,
+						/* movl %ds:SPARE_GPA, %eax */
+	0x2e, 0x66, 0xa3, SMM_SEEN_OFFSET & 0xff, SMM_SEEN_OFFSET >> 8,
+						/* movl %eax, %cs:SMM_SEEN_OFFSET */
+	0x0f, 0xaa,				/* rsm */
+};
 
-static void guest_read_pages(void)
+/* What the pages began with, at either address; written by the guest. */
+static uint64_t seen[NR_PAGES];
+static uint64_t seen_at_alias[NR_PAGES];
+
+static void guest_read_pages_at(uint64_t gva, uint64_t *to)
 {
 	uint64_t i;
 
 	for (i = 0; i < NR_PAGES; i++)
-		seen[i] = READ_ONCE(*(uint64_t *)(SPARE_GVA + i * PAGE_SIZE));
+		to[i] = READ_ONCE(*(uint64_t *)(gva + i * PAGE_SIZE));
+}
+
+static void guest_read_pages(void)
+{
+	guest_read_pages_at(SPARE_GVA, seen);
 }
 
 static void look(void)
@@ -75,6 +100,16 @@ static void look(void)
 	guest_path_init(PATH_NULL_EXIT);
 	for (;;) {
 		guest_read_pages();
+		GUEST_SYNC(0);
+	}
+}
+
+static void look_at_both_addresses(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	for (;;) {
+		guest_read_pages();
+		guest_read_pages_at(ALIAS_GVA, seen_at_alias);
 		GUEST_SYNC(0);
 	}
 }
@@ -95,6 +130,16 @@ static void look_in_smm(void)
 {
 	guest_path_init(PATH_SMM);
 	for (;;) {
+		mmu_root_paths[PATH_SMM].guest_op();
+		GUEST_SYNC(0);
+	}
+}
+
+static void look_in_both_modes(void)
+{
+	guest_path_init(PATH_SMM);
+	for (;;) {
+		guest_read_pages();
 		mmu_root_paths[PATH_SMM].guest_op();
 		GUEST_SYNC(0);
 	}
@@ -214,6 +259,7 @@ FIXTURE(notifier) {
 	struct kvm_vcpu *vcpu;
 	void *hva;
 	uint64_t nr_pages;
+	uint64_t nr_mapped;
 };
 
 /*
@@ -222,7 +268,9 @@ FIXTURE(notifier) {
  * @take_away: what the host does to the pages
  * @shared: they are of a file
  * @whole_mm: it happens to all memory of the host's process
- * @smm: it is SMM that reads
+ * @alias: they are at two addresses
+ * @smm: it is SMM that reads, and what it reads is memory of SMM only
+ * @smm_too: it reads memory of normal mode, that both modes read
  * @nested: it is L2 that reads
  * @nested_paging: L1 uses nested paging
  */
@@ -232,7 +280,9 @@ FIXTURE_VARIANT(notifier) {
 	void (*take_away)(void *hva, size_t size);
 	bool shared;
 	bool whole_mm;
+	bool alias;
 	bool smm;
+	bool smm_too;
 	bool nested;
 	bool nested_paging;
 };
@@ -267,6 +317,20 @@ FIXTURE_VARIANT_ADD(notifier, dropped_of_smm) {
 	.smm = true,
 };
 
+/*
+ * The same memory in two memslots, and in two address spaces, as a VMM has nearly all
+ * memory: each of them has to be looked for, see __kvm_handle_hva_range().
+ */
+FIXTURE_VARIANT_ADD(notifier, dropped_of_two_slots) {
+	.name = "DONTNEED-alias", .guest_code = look_at_both_addresses,
+	.take_away = drop_pages, .alias = true,
+};
+
+FIXTURE_VARIANT_ADD(notifier, dropped_of_both_modes) {
+	.name = "DONTNEED-SMM-too", .guest_code = look_in_both_modes, .take_away = drop_pages,
+	.smm_too = true,
+};
+
 FIXTURE_VARIANT_ADD(notifier, dropped_of_l2) {
 	.name = "DONTNEED-L2", .guest_code = look_in_l2, .take_away = drop_pages,
 	.nested = true,
@@ -294,13 +358,36 @@ static void *add_spare_slot(struct kvm_vm *vm, bool shared)
 	return hva;
 }
 
+static void add_slot_of_alias(struct kvm_vm *vm, void *hva)
+{
+	vm_set_user_memory_region(vm, ALIAS_SLOT, 0, ALIAS_GPA, NR_PAGES * PAGE_SIZE, hva);
+	virt_map(vm, ALIAS_GVA, ALIAS_GPA, NR_PAGES);
+}
+
+/* One page: of a larger slot KVM maps more than is read, see direct_pte_prefetch(). */
+static void add_slot_of_smm(struct kvm_vm *vm, void *hva)
+{
+	vm_set_user_memory_region(vm, SLOT_OF_SMM(SPARE_SLOT), 0, SPARE_GPA, PAGE_SIZE, hva);
+	mmu_root_path_set_smi_handler(handler_reads_shared, sizeof(handler_reads_shared));
+}
+
+/* As often as it is mapped; what KVM emulates, it reads without mapping it. */
+static uint64_t nr_mapped_pages(const FIXTURE_VARIANT(notifier) * variant)
+{
+	uint64_t nr_of_smm = mmu_root_smm_is_emulated() ? 0 : 1;
+
+	if (variant->smm)
+		return nr_of_smm;
+	return NR_PAGES + (variant->alias ? NR_PAGES : 0) + (variant->smm_too ? nr_of_smm : 0);
+}
+
 FIXTURE_SETUP(notifier)
 {
 	const char *name = mmu_root_nested_name(variant->name);
 	struct kvm_vm *vm;
 
 	printf("#@ path=%s\n", name);
-	if (variant->smm)
+	if (variant->smm || variant->smm_too)
 		mmu_root_path_require(PATH_SMM);
 	if (variant->nested)
 		mmu_root_nested_require(variant->nested_paging);
@@ -313,10 +400,15 @@ FIXTURE_SETUP(notifier)
 	mmu_roots_pin();
 	vm = mmu_root_path_vm_create(&self->vcpu, variant->guest_code);
 	self->nr_pages = variant->smm ? 1 : NR_PAGES;
+	self->nr_mapped = nr_mapped_pages(variant);
 	self->hva = variant->smm ? mmu_root_path_smram(true) + SMM_PAGE_OFFSET :
 				   add_spare_slot(vm, variant->shared);
 	if (variant->smm)
 		mmu_root_path_set_smi_handler(handler_reads, sizeof(handler_reads));
+	if (variant->alias)
+		add_slot_of_alias(vm, self->hva);
+	if (variant->smm_too)
+		add_slot_of_smm(vm, self->hva);
 	if (variant->nested)
 		mmu_root_nested_create(self->vcpu, variant->nested_paging, 1);
 	if (variant->nested)
@@ -330,21 +422,34 @@ FIXTURE_TEARDOWN(notifier)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* Have the guest look, and check what it sees. */
-static void expect_tags(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t tag,
-			bool smm, struct mmu_roots_snapshot *after)
+static void check_pages(struct mmu_roots *roots, const uint64_t *pages, uint64_t nr_pages,
+			uint64_t tag, const char *who)
 {
 	uint64_t i;
 
+	for (i = 0; i < nr_pages; i++)
+		mmu_roots_check(roots, pages[i] == tag + i,
+				"%s sees %#lx in page %lu, expected %#lx",
+				who, pages[i], i, tag + i);
+}
+
+/* Have the guest look, and check what it sees. */
+static void expect_tags(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t tag,
+			const FIXTURE_VARIANT(notifier) * variant,
+			struct mmu_roots_snapshot *after)
+{
+	uint64_t of_smm;
+
 	mmu_root_path_sync(vcpu);
-	if (smm)
-		seen[0] = *(uint32_t *)(mmu_root_path_smram(true) + SMM_SEEN_OFFSET);
-	else
-		sync_global_from_guest(vcpu->vm, seen);
-	for (i = 0; i < (smm ? 1 : NR_PAGES); i++)
-		mmu_roots_check(roots, seen[i] == tag + i,
-				"the guest sees %#lx in page %lu, expected %#lx",
-				seen[i], i, tag + i);
+	sync_global_from_guest(vcpu->vm, seen);
+	sync_global_from_guest(vcpu->vm, seen_at_alias);
+	of_smm = *(uint32_t *)(mmu_root_path_smram(true) + SMM_SEEN_OFFSET);
+	if (!variant->smm)
+		check_pages(roots, seen, NR_PAGES, tag, "the guest");
+	if (variant->alias)
+		check_pages(roots, seen_at_alias, NR_PAGES, tag, "the other memslot");
+	if (variant->smm || variant->smm_too)
+		check_pages(roots, &of_smm, 1, tag, "SMM");
 	mmu_roots_read(roots, after);
 }
 
@@ -367,14 +472,12 @@ static void expect_same_growth(struct mmu_roots *roots, const struct mmu_roots_s
 
 TEST_F(notifier, pages_are_seen_as_they_are)
 {
-	/* What KVM emulates, it reads without mapping it. */
-	bool mapped = !variant->smm || !mmu_root_smm_is_emulated();
 	struct mmu_roots_snapshot snap[4];
 	struct mmu_roots *roots = &self->roots;
 
 	write_tags(self->hva, self->nr_pages, TAG);
-	expect_tags(roots, self->vcpu, TAG, variant->smm, &snap[0]);
-	expect_tags(roots, self->vcpu, TAG, variant->smm, &snap[1]);
+	expect_tags(roots, self->vcpu, TAG, variant, &snap[0]);
+	expect_tags(roots, self->vcpu, TAG, variant, &snap[1]);
 
 	/* Memory with such a reference cannot be migrated. */
 	if (variant->take_away != migrate_pages_to_other_node)
@@ -387,9 +490,9 @@ TEST_F(notifier, pages_are_seen_as_they_are)
 	mmu_roots_expect_growth(roots, &snap[1], &snap[2], MMU_ROOT_LOAD, 0);
 	if (!variant->whole_mm)
 		mmu_roots_expect_growth(roots, &snap[1], &snap[2], PAGES_4K,
-					mapped ? -self->nr_pages : 0);
+					-self->nr_mapped);
 
-	expect_tags(roots, self->vcpu, NEXT_TAG, variant->smm, &snap[3]);
+	expect_tags(roots, self->vcpu, NEXT_TAG, variant, &snap[3]);
 	if (child) {
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
@@ -405,7 +508,7 @@ TEST_F(notifier, pages_are_seen_as_they_are)
 		return;
 	mmu_roots_expect_growth(roots, &snap[1], &snap[3], PAGES_4K, 0);
 	/* However many notifiers there were, the vCPU has not run in between. */
-	expect_same_growth(roots, snap, TLB_FLUSH, mapped);
+	expect_same_growth(roots, snap, TLB_FLUSH, self->nr_mapped ? 1 : 0);
 }
 
 /*
