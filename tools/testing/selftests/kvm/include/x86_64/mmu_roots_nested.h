@@ -20,8 +20,8 @@
 #define MMU_ROOT_MAX_L2S	2
 
 /*
- * Why L2 was left, or, with VMX, never entered: the instruction failed, or was an
- * exit of its own.
+ * Why L2 was left, or never entered: the instruction failed, which is so with VMX
+ * only, or was an exit of its own.
  */
 enum mmu_root_l2_exit {
 	L2_EXIT_CALL,
@@ -93,9 +93,11 @@ void guest_l2_call(void);
 uint64_t guest_l2_pgd(int pgd);
 bool guest_l2_invept(uint64_t type, uint64_t pgd);
 void guest_l2_invvpid(void);
+void guest_l2_set_asid(int l2, uint32_t asid);
 uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clear);
 void guest_l2_visit(int pgd);
 void guest_l2_write_cr3(int nr);
+void guest_l2_map_page(int pgd, int page);
 void guest_write_pgd(int pgd);
 
 #endif /* SELFTEST_KVM_MMU_ROOTS_NESTED_H */

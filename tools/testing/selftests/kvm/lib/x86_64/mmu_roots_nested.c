@@ -30,6 +30,9 @@
 /* Where L1 sees the PGDs; beside the data of mmu_root_path_vm_create(). */
 #define PGD_WINDOW		0x70000000ul
 
+/* And the last tables on the way to OWN_PAGE. */
+#define TABLE_WINDOW		(PGD_WINDOW + MMU_ROOT_MAX_PGDS * PAGE_SIZE)
+
 /* Of user space; the other half is the kernel's. */
 #define HOST_VA_BITS_4_LEVELS	47
 
@@ -171,6 +174,16 @@ static uint64_t clone_tables(struct kvm_vm *vm, uint64_t table, int level,
 	return clone;
 }
 
+/* The table that has the entry of OWN_PAGE. */
+static uint64_t last_table(struct kvm_vm *vm, uint64_t table)
+{
+	int level;
+
+	for (level = TABLE_LEVELS; level > PG_LEVEL_4K; level--)
+		table = PTE_GET_PA(*pte_of(vm, table, OWN_PAGE, level));
+	return table;
+}
+
 static uint64_t own_page_create(struct kvm_vm *vm, int pgd)
 {
 	uint64_t gpa = vm_alloc_page_table(vm);
@@ -215,8 +228,10 @@ void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pg
 		nested.pgd[i] = !nested_paging ? nested.cr3[i] :
 				clone_tables(vm, nested.pgd[0], TABLE_LEVELS, nested.page[i]);
 
-	for (i = 0; i < nr_pgds; i++)
+	for (i = 0; i < nr_pgds; i++) {
 		virt_map(vm, PGD_WINDOW + i * PAGE_SIZE, nested.pgd[i], 1);
+		virt_map(vm, TABLE_WINDOW + i * PAGE_SIZE, last_table(vm, nested.pgd[i]), 1);
+	}
 	sync_global_to_guest(vm, nested);
 }
 
@@ -428,6 +443,19 @@ void guest_l2_visit(int pgd)
 void guest_l2_write_cr3(int nr)
 {
 	asm volatile("mov %0, %%cr3" : : "r" (nested.cr3[nr]) : "memory");
+}
+
+/**
+ * guest_l2_map_page() - Have L1 write to page tables of L2
+ * @pgd: number of the PGD that they belong to
+ * @page: number of the PGD whose page L2 is to find there
+ */
+void guest_l2_map_page(int pgd, int page)
+{
+	uint64_t *table = (void *)(TABLE_WINDOW + pgd * PAGE_SIZE);
+	uint64_t *pte = &table[(OWN_PAGE >> PAGE_SHIFT) % (PAGE_SIZE / sizeof(uint64_t))];
+
+	WRITE_ONCE(*pte, (*pte & ~PHYSICAL_PAGE_MASK) | nested.page[page]);
 }
 
 /**

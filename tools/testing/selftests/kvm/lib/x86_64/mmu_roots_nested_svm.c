@@ -79,6 +79,8 @@ static enum mmu_root_l2_exit svm_run(int l2, uint64_t pgd)
 		return L2_EXIT_CALL;
 	case SVM_EXIT_INIT:
 		return L2_EXIT_INIT;
+	case SVM_EXIT_ERR:
+		return L2_ENTRY_EXITED;
 	default:
 		return L2_EXIT_OTHER;
 	}
@@ -95,3 +97,14 @@ const struct mmu_root_nested_ops mmu_root_nested_svm = {
 	.run = svm_run,
 	.call = vmmcall,
 };
+
+/**
+ * guest_l2_set_asid() - Change the ASID in an L2's VMCB
+ * @l2: number of the L2, on SVM
+ * @asid: the ASID; 0 is the host's, and illegal: AMD APM, "Canonicalization and
+ *	Consistency Checks" of VMRUN
+ */
+void guest_l2_set_asid(int l2, uint32_t asid)
+{
+	svm.l2[l2]->vmcb->control.asid = asid;
+}
