@@ -51,9 +51,28 @@ static void op_enter_another_l2(uint64_t i, uint64_t nr_pgds)
 	guest_l2_run_to_call(i % MMU_ROOT_MAX_L2S, l2_pgd);
 }
 
+/* L1 never runs on it, nor on one that L2 does. */
+static void op_enter_last(uint64_t i, uint64_t nr_pgds)
+{
+	l2_pgd = nr_pgds - 1;
+	guest_l2_run_to_call(0, l2_pgd);
+}
+
 static void op_reset_and_enter(uint64_t i, uint64_t nr_pgds)
 {
 	mmu_root_paths[PATH_CR4_SMEP].guest_op();
+	op_enter(i, nr_pgds);
+}
+
+static void op_wp_and_enter(uint64_t i, uint64_t nr_pgds)
+{
+	mmu_root_paths[PATH_CR0_WP].guest_op();
+	op_enter(i, nr_pgds);
+}
+
+static void op_nx_and_enter(uint64_t i, uint64_t nr_pgds)
+{
+	mmu_root_paths[PATH_EFER_NX].guest_op();
 	op_enter(i, nr_pgds);
 }
 
@@ -120,12 +139,13 @@ static void l2_guest_code(void)
 static void l1_guest_code(void (*op)(uint64_t i, uint64_t nr_pgds), bool in_l2,
 			  uint64_t nr_pgds)
 {
-	uint64_t cr0, cr4, efer;
+	uint64_t cr0, cr3, cr4, efer;
 
 	guest_path_init(PATH_NULL_EXIT);
 	x2apic_enable();
 	guest_l2_init(l2_guest_code, L1_INTERCEPTS_NOTHING);
 	cr0 = get_cr0();
+	cr3 = get_cr3();
 	cr4 = get_cr4();
 	efer = rdmsr(MSR_EFER);
 
@@ -145,6 +165,8 @@ static void l1_guest_code(void (*op)(uint64_t i, uint64_t nr_pgds), bool in_l2,
 		       (get_cr0() == cr0 && get_cr4() == cr4 && rdmsr(MSR_EFER) == efer),
 		       "L1 has CR0 %lx, CR4 %lx, EFER %lx, had %lx, %lx, %lx",
 		       get_cr0(), get_cr4(), rdmsr(MSR_EFER), cr0, cr4, efer);
+	/* L2 was on another one, if it was on more than one. */
+	__GUEST_ASSERT(get_cr3() == cr3, "L1 has CR3 %lx, had %lx", get_cr3(), cr3);
 	GUEST_DONE();
 }
 
@@ -194,6 +216,16 @@ FIXTURE_VARIANT_ADD(path, enter) {
 FIXTURE_VARIANT_ADD(path, enter_nested_paging) {
 	.name = "L1<->L2+NPT", .op = op_enter, .nested_paging = true, .nr_pgds = 1,
 	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
+};
+
+/*
+ * L2 is never on L1's CR3, so that with shadow paging a root too many shows if L1 goes
+ * on in the role of L2.
+ */
+FIXTURE_VARIANT_ADD(path, enter_other_cr3) {
+	.name = "L1<->L2-CR3", .op = op_enter_last, .nr_pgds = 2,
+	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
+	.shadow = { .hits = 2, .roots = 2, .flushes = 4 },
 };
 
 /* All CR3s are one root with two-dimensional paging. */
@@ -276,6 +308,34 @@ FIXTURE_VARIANT_ADD(path, reset_in_l1_nested_paging) {
 		     .flushes = 5 },
 };
 
+/*
+ * CR0.WP of L1 is not in the role of L2's root, which has L2's own, or with nested
+ * paging none, see nested_svm_init_mmu_context().  L1 is not reset, but with shadow
+ * paging, where it has two roots.
+ */
+FIXTURE_VARIANT_ADD(path, wp_in_l1) {
+	.name = "CR0.WP,L1<->L2", .op = op_wp_and_enter, .nr_pgds = 1,
+	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
+	.shadow = { .resets = 1, .loads = 2, .found = 2, .hits = 1, .misses = 1, .roots = 3,
+		    .flushes = 4 },
+};
+
+FIXTURE_VARIANT_ADD(path, wp_in_l1_nested_paging) {
+	.name = "CR0.WP,L1<->L2+NPT", .op = op_wp_and_enter, .nested_paging = true,
+	.nr_pgds = 1,
+	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
+};
+
+/* EFER.NX of L1 is the format of NPT, and two roots of L2; EPT has its own. */
+FIXTURE_VARIANT_ADD(path, nx_in_l1_nested_paging) {
+	.name = "EFER.NX,L1<->L2+NPT", .op = op_nx_and_enter, .nested_paging = true,
+	.nr_pgds = 1,
+	.tdp = { .resets = 1, .loads = 2, .found = 2, .hits = 1, .misses = 1, .roots = 3,
+		 .flushes = 4 },
+	.vmx_tdp = { .resets = 1, .loads = 2, .found = 2, .hits = 1, .misses = 1, .roots = 2,
+		     .flushes = 4 },
+};
+
 FIXTURE_VARIANT_ADD(path, reset_in_l2) {
 	.name = "L2-CR4.SMEP", .op = op_l2_smep, .in_l2 = true, .nr_pgds = 1,
 	.supported = has_smep,
@@ -355,7 +415,7 @@ TEST_F(path, exact_counts)
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
 	struct ucall uc;
-	int i, nr_seen;
+	int i, first, nr_seen;
 
 	c = counts_of(variant);
 	for (i = 0; i < NR_WARM_UP_ROUNDS; i++)
@@ -369,8 +429,9 @@ TEST_F(path, exact_counts)
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
 
 	/* What L2 does on its own with its CR3 does not change its nested CR3. */
-	nr_seen = variant->nested_paging && variant->in_l2 ? 1 : variant->nr_pgds;
-	for (i = 0; i < nr_seen; i++)
+	first = variant->op == op_enter_last ? variant->nr_pgds - 1 : 0;
+	nr_seen = first || (variant->nested_paging && variant->in_l2) ? 1 : variant->nr_pgds;
+	for (i = first; i < first + nr_seen; i++)
 		mmu_root_nested_expect_visits(roots, i, NR_ALL_OPS / nr_seen);
 
 	if (variant->op == op_l2_smi)
