@@ -262,10 +262,17 @@ static void l2_sync(void)
 	}
 }
 
-static void l1_sync(void)
+static void l1_sync(bool nested_paging)
 {
 	guest_path_init(PATH_NULL_EXIT);
 	guest_l2_init(l2_sync, L1_INTERCEPTS_NOTHING);
+	/*
+	 * From here on L1's CR4 is not L2's.  The role of nested NPT is made of the former,
+	 * when nested state is restored, too: see nested_svm_init_mmu_context().  Not with
+	 * shadow paging, where L1 would have another root.
+	 */
+	if (nested_paging && this_cpu_has(X86_FEATURE_SMEP))
+		set_cr4(get_cr4() ^ X86_CR4_SMEP);
 	for (;;) {
 		guest_l2_run_to_call(0, 0);
 		GUEST_SYNC(guest_checksum_data());
@@ -311,6 +318,7 @@ static struct kvm_vcpu *create_l1_sync(const char *path, bool nested_paging)
 	printf("#@ path=%s\n", path);
 	mmu_root_nested_require(nested_paging);
 	mmu_root_path_vm_create(&vcpu, l1_sync);
+	vcpu_args_set(vcpu, 1, nested_paging);
 	mmu_root_nested_create(vcpu, nested_paging, 1);
 	return vcpu;
 }
