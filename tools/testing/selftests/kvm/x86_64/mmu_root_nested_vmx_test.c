@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What only VMX has of nested virtualization: INVEPT and INVVPID, which end roots,
- * and VM-Entries that fail.
+ * What only VMX has of nested virtualization: INVEPT, INVVPID, VMCLEAR and VMXOFF, which
+ * end roots, and VM-Entries that fail.
  *
  * The counts are derived in docs/nested.md of kvm-mmu-roots.
  */
@@ -40,9 +40,9 @@ static void l2_visit(void)
 	}
 }
 
-static void guest_enter_all_pgds(void)
+static void guest_enter_pgds(int nr_pgds)
 {
-	for (l2_pgd = 0; l2_pgd < NR_PGDS; l2_pgd++)
+	for (l2_pgd = 0; l2_pgd < nr_pgds; l2_pgd++)
 		guest_l2_run_to_call(0, l2_pgd);
 }
 
@@ -64,7 +64,7 @@ static void l1_invept(void)
 
 			GUEST_ASSERT_EQ(failed, command == INVEPT_UNKNOWN_TYPE);
 		}
-		guest_enter_all_pgds();
+		guest_enter_pgds(NR_PGDS);
 		GUEST_SYNC(guest_checksum_data());
 	}
 }
@@ -156,57 +156,216 @@ TEST_F(invept, drops_what_it_names)
 /* As many as root_mmu can hold beside as many of L1's own. */
 #define NR_INVVPID_PGDS		2
 
+/* Intel SDM, "INVVPID". */
+enum invvpid {
+	INVVPID_ADDRESS,
+	INVVPID_SINGLE,
+	INVVPID_ALL,
+	INVVPID_SINGLE_BUT_GLOBALS,
+	/* INVVPID fails, and does nothing. */
+	INVVPID_UNKNOWN_TYPE,
+};
+
 /* Visit both roots of L1 after INVVPID, and then both of L2. */
-static void l1_invvpid(void)
+static void l1_invvpid(enum invvpid type)
 {
+	bool failed;
+
 	guest_path_init(PATH_NULL_EXIT);
 	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
 	for (;;) {
-		guest_l2_invvpid();
+		failed = guest_l2_invvpid(type);
+		GUEST_ASSERT_EQ(failed, type == INVVPID_UNKNOWN_TYPE);
 		guest_l2_write_cr3(1);
 		guest_l2_write_cr3(0);
-		for (l2_pgd = 0; l2_pgd < NR_INVVPID_PGDS; l2_pgd++)
-			guest_l2_run_to_call(0, l2_pgd);
+		guest_enter_pgds(NR_INVVPID_PGDS);
 		GUEST_SYNC(guest_checksum_data());
 	}
 }
 
-/*
- * With shadow paging it is L2's translations that INVVPID is about, i.e. L2's roots in
- * root_mmu, all of them, and none of L1's: see handle_invvpid().  With EPT KVM has the
- * CPU forget translations, and roots do not matter.
- */
-TEST(invvpid_drops_the_roots_of_l2)
-{
-	const struct mmu_root_counts tdp = {
-		.hits = 4, .roots = 2, .flushes = 2 * 4,
-	}, shadow = {
-		/* L1's writes of CR3, too. */
-		.loads = 2, .found = 2, .hits = 4, .misses = 2, .roots = 4, .flushes = 2 * (4 + 2),
-	};
-	const struct mmu_root_counts *c = mmu_root_nested_pick(&tdp, &shadow);
-	struct mmu_roots_snapshot warm, storm;
+FIXTURE(invvpid) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
-	int i;
+};
 
-	printf("#@ path=INVVPID\n");
+/*
+ * @type: the type of INVVPID
+ * @nr_dropped: how many roots the vCPU has to look for again with shadow paging
+ */
+FIXTURE_VARIANT(invvpid) {
+	const char *name;
+	enum invvpid type;
+	uint64_t nr_dropped;
+};
+
+FIXTURE_VARIANT_ADD(invvpid, address) { "INVVPID-address", INVVPID_ADDRESS, NR_INVVPID_PGDS };
+FIXTURE_VARIANT_ADD(invvpid, single) { "INVVPID-single", INVVPID_SINGLE, NR_INVVPID_PGDS };
+FIXTURE_VARIANT_ADD(invvpid, all) { "INVVPID-all", INVVPID_ALL, NR_INVVPID_PGDS };
+
+FIXTURE_VARIANT_ADD(invvpid, single_but_globals) {
+	"INVVPID-globals", INVVPID_SINGLE_BUT_GLOBALS, NR_INVVPID_PGDS,
+};
+
+FIXTURE_VARIANT_ADD(invvpid, unknown_type) { "INVVPID-unknown", INVVPID_UNKNOWN_TYPE, 0 };
+
+FIXTURE_SETUP(invvpid)
+{
+	printf("#@ path=%s\n", variant->name);
 	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
 	__TEST_REQUIRE(get_kvm_intel_param_bool("vpid"),
 		       "KVM offers no INVVPID: module parameter vpid=1 of kvm_intel");
 	mmu_root_nested_require(false);
-	mmu_root_path_vm_create(&vcpu, l1_invvpid);
-	mmu_root_nested_create(vcpu, false, NR_INVVPID_PGDS);
-	mmu_root_nested_open(&roots, vcpu->vm, "INVVPID", c->roots);
+	mmu_root_path_vm_create(&self->vcpu, l1_invvpid);
+	vcpu_args_set(self->vcpu, 1, variant->type);
+	mmu_root_nested_create(self->vcpu, false, NR_INVVPID_PGDS);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, 2 * NR_INVVPID_PGDS);
+}
+
+FIXTURE_TEARDOWN(invvpid)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/*
+ * With shadow paging it is L2's translations that INVVPID is about, i.e. L2's roots in
+ * root_mmu, all of them, whatever the type, and none of L1's: see handle_invvpid().  With
+ * EPT KVM has the CPU forget translations, and roots do not matter.
+ */
+TEST_F(invvpid, drops_the_roots_of_l2)
+{
+	const struct mmu_root_counts tdp = {
+		.hits = 2 * NR_INVVPID_PGDS, .roots = NR_L1_L2_ROOTS,
+		.flushes = 2 * 2 * NR_INVVPID_PGDS,
+	}, shadow = {
+		/* L1's writes of CR3, too. */
+		.loads = variant->nr_dropped, .found = variant->nr_dropped,
+		.misses = variant->nr_dropped, .hits = 3 * NR_INVVPID_PGDS - variant->nr_dropped,
+		.roots = 2 * NR_INVVPID_PGDS, .flushes = 2 * 3 * NR_INVVPID_PGDS,
+	};
+	struct mmu_roots_snapshot warm, storm;
+	struct mmu_roots *roots = &self->roots;
+	int i;
 
 	for (i = 0; i < 2; i++)
-		mmu_root_nested_run(vcpu, &roots, &warm);
+		mmu_root_nested_run(self->vcpu, roots, &warm);
 	for (i = 0; i < NR_INVVPIDS; i++)
-		mmu_root_nested_run(vcpu, &roots, &storm);
-	mmu_root_nested_expect_storm(&roots, &warm, &storm, c, NR_INVVPIDS);
+		mmu_root_nested_run(self->vcpu, roots, &storm);
+	mmu_root_nested_expect_storm(roots, &warm, &storm, mmu_root_nested_pick(&tdp, &shadow),
+				     NR_INVVPIDS);
 	for (i = 0; i < NR_INVVPID_PGDS; i++)
-		mmu_root_nested_expect_visits(&roots, i, 2 + NR_INVVPIDS);
-	mmu_roots_vm_free(&roots);
+		mmu_root_nested_expect_visits(roots, i, 2 + NR_INVVPIDS);
+}
+
+/* As many as root_mmu can hold beside L1's own. */
+#define NR_SHADOWED_PGDS	(NR_PGDS - 1)
+
+/* What is in the current VMCS is lost, so L2 starts anew: free_nested(). */
+static void op_vmxoff(void)
+{
+	vmxoff();
+	guest_l2_init_one(0, l2_visit, L1_INTERCEPTS_NOTHING);
+}
+
+static void op_vmclear_current(void)
+{
+	guest_l2_vmclear(0);
+}
+
+static void op_vmclear_other(void)
+{
+	guest_l2_vmclear(1);
+}
+
+static void l1_operate(void (*op)(void), int nr_pgds)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		guest_enter_pgds(nr_pgds);
+		op();
+		guest_enter_pgds(nr_pgds);
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+FIXTURE(operation) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+/*
+ * @op: what L1 does between two rounds of its PGDs
+ * @nested_paging: L1 uses nested paging
+ * @drops: the vCPU has to look for the roots of nested paging again
+ * @new_vmcs: KVM has a new VMCS02, which flushes when it is loaded: vmx_vcpu_load_vmcs()
+ */
+FIXTURE_VARIANT(operation) {
+	const char *name;
+	void (*op)(void);
+	bool nested_paging;
+	bool drops;
+	bool new_vmcs;
+};
+
+FIXTURE_VARIANT_ADD(operation, vmxoff) { "VMXOFF", op_vmxoff, false, false, true };
+FIXTURE_VARIANT_ADD(operation, vmxoff_ept) { "VMXOFF+EPT", op_vmxoff, true, true, true };
+
+FIXTURE_VARIANT_ADD(operation, vmclear_current_ept) {
+	"VMCLEAR-current+EPT", op_vmclear_current, true, true, false,
+};
+
+FIXTURE_VARIANT_ADD(operation, vmclear_current) {
+	"VMCLEAR-current", op_vmclear_current, false, false, false,
+};
+
+FIXTURE_VARIANT_ADD(operation, vmclear_other_ept) {
+	"VMCLEAR-other+EPT", op_vmclear_other, true, false, false,
+};
+
+FIXTURE_SETUP(operation)
+{
+	int nr_pgds = variant->nested_paging ? NR_PGDS : NR_SHADOWED_PGDS;
+
+	printf("#@ path=%s\n", variant->name);
+	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
+	mmu_root_nested_require(variant->nested_paging);
+	mmu_root_path_vm_create(&self->vcpu, l1_operate);
+	vcpu_args_set(self->vcpu, 2, variant->op, nr_pgds);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, nr_pgds);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, 1 + nr_pgds);
+}
+
+FIXTURE_TEARDOWN(operation)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+#define NR_OPERATIONS		20
+
+/* Roots of nested paging are what all of this is about: those in root_mmu stay. */
+TEST_F(operation, drops_what_it_is_about)
+{
+	const int nr_pgds = variant->nested_paging ? NR_PGDS : NR_SHADOWED_PGDS;
+	const uint64_t nr_dropped = variant->drops ? nr_pgds : 0;
+	const bool one_root = !variant->nested_paging && kvm_is_tdp_enabled();
+	/* An entry and an exit on each PGD, before and after. */
+	const struct mmu_root_counts c = {
+		.loads = nr_dropped, .found = nr_dropped, .misses = nr_dropped,
+		.hits = 2 * 2 * nr_pgds - nr_dropped,
+		.roots = one_root ? NR_L1_L2_ROOTS : 1 + nr_pgds,
+		.flushes = 2 * (2 * 2 * nr_pgds + variant->new_vmcs),
+	};
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		mmu_root_nested_run(self->vcpu, roots, &warm);
+	for (i = 0; i < NR_OPERATIONS; i++)
+		mmu_root_nested_run(self->vcpu, roots, &storm);
+	mmu_root_nested_expect_storm(roots, &warm, &storm, &c, NR_OPERATIONS);
+	for (i = 0; i < nr_pgds; i++)
+		mmu_root_nested_expect_visits(roots, i, 2 * (2 + NR_OPERATIONS));
 }
 
 /* Ways for L1 to have the entry to L2 fail. */

@@ -87,12 +87,14 @@ void mmu_root_nested_expect_storm(struct mmu_roots *roots,
 void mmu_root_nested_expect_visits(struct mmu_roots *roots, int pgd, uint64_t expected);
 
 void guest_l2_init(void *l2_guest_code, int intercepts);
+void guest_l2_init_one(int l2, void *l2_guest_code, int intercepts);
 enum mmu_root_l2_exit guest_l2_run(int l2, int pgd);
 void guest_l2_run_to_call(int l2, int pgd);
 void guest_l2_call(void);
 uint64_t guest_l2_pgd(int pgd);
 bool guest_l2_invept(uint64_t type, uint64_t pgd);
-void guest_l2_invvpid(void);
+bool guest_l2_invvpid(uint64_t type);
+void guest_l2_vmclear(int l2);
 void guest_l2_set_asid(int l2, uint32_t asid);
 uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clear);
 void guest_l2_visit(int pgd);

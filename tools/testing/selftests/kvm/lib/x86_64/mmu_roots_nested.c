@@ -367,6 +367,17 @@ void mmu_root_nested_state_set_gif(struct kvm_vcpu *vcpu)
 }
 
 /**
+ * guest_l2_init_one() - Set up one L2
+ * @l2: number of the L2; the first one has the CPU begin to virtualize
+ * @l2_guest_code: where it starts; without arguments
+ * @intercepts: what L1 intercepts, L1_INTERCEPTS_*
+ */
+void guest_l2_init_one(int l2, void *l2_guest_code, int intercepts)
+{
+	nested.ops->init(l2, l2_guest_code, l2_stack[l2] + L2_STACK_SIZE, intercepts);
+}
+
+/**
  * guest_l2_init() - Set up all L2s
  * @l2_guest_code: where they start; without arguments
  * @intercepts: what L1 intercepts, L1_INTERCEPTS_*
@@ -376,7 +387,7 @@ void guest_l2_init(void *l2_guest_code, int intercepts)
 	int i;
 
 	for (i = 0; i < MMU_ROOT_MAX_L2S; i++)
-		nested.ops->init(i, l2_guest_code, l2_stack[i] + L2_STACK_SIZE, intercepts);
+		guest_l2_init_one(i, l2_guest_code, intercepts);
 }
 
 /**

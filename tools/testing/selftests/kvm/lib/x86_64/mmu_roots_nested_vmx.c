@@ -23,8 +23,11 @@
 /* Of struct vmcs12 in arch/x86/kvm/vmx/vmcs12.h, which is ABI. */
 #define VMCS12_EPT_POINTER	120
 
-/* Intel SDM, "INVVPID". */
-#define INVVPID_ALL_CONTEXTS	2
+/* What INVVPID names; not 0, which is L1's own.  Whether an L2 has it does not matter to KVM. */
+#define SOME_VPID		1
+
+/* No VMCS is current. */
+#define NO_L2			(-1)
 
 /* Of the basic exit reason. */
 #define EXIT_REASON_MASK	0xffff
@@ -157,21 +160,38 @@ uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clea
 }
 
 /**
- * guest_l2_invvpid() - Have L1 execute INVVPID for all contexts
+ * guest_l2_vmclear() - Have L1 clear the VMCS of an L2
+ * @l2: number of the L2
+ *
+ * The L2 goes on where it was when it is run again.
  */
-void guest_l2_invvpid(void)
+void guest_l2_vmclear(int l2)
+{
+	GUEST_ASSERT(!vmclear(vmx.l2[l2]->vmcs_gpa));
+	is_launched[l2] = false;
+	if (l2 == current_l2)
+		current_l2 = NO_L2;
+}
+
+/**
+ * guest_l2_invvpid() - Have L1 execute INVVPID
+ * @type: the type, Intel SDM, "INVVPID"; types that take an address get 0
+ *
+ * Return: true if the instruction failed.
+ */
+bool guest_l2_invvpid(uint64_t type)
 {
 	struct {
 		uint64_t vpid;
 		uint64_t address;
-	} operand = {};
+	} operand = { .vpid = SOME_VPID };
 	bool failed;
 
 	asm volatile("invvpid %[operand], %[type]; setna %[failed]"
 		     : [failed] "=rm" (failed)
-		     : [operand] "m" (operand), [type] "r" (INVVPID_ALL_CONTEXTS + 0ul)
+		     : [operand] "m" (operand), [type] "r" (type)
 		     : "cc", "memory");
-	__GUEST_ASSERT(!failed, "INVVPID fails");
+	return failed;
 }
 
 /**
