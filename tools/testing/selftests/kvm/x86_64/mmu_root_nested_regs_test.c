@@ -44,7 +44,7 @@ static void l1_write_tables(void)
 	for (;;) {
 		for (i = 0; i < NR_OPS; i++) {
 			l2_page = i % NR_PAGES;
-			guest_l2_map_page(0, l2_page);
+			guest_map_own_page(0, l2_page);
 			guest_l2_run_to_call(0, 0);
 		}
 		GUEST_SYNC(guest_checksum_data());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What only VMX has of nested virtualization: INVEPT, INVVPID, VMCLEAR and VMXOFF, which
- * end roots, and VM-Entries that fail.
+ * end roots, flags of EPT, VMFUNC, what L1 finds after an exit, and VM-Entries that fail.
  *
  * The counts are derived in docs/nested.md of kvm-mmu-roots.
  */
@@ -25,9 +25,13 @@
 #define NR_WARM_UP_OPS		60
 #define NR_OPS			300
 
+/* And a multiple of the number of PGDs, for each round to begin as the one before. */
+#define NR_ROUND_OPS		60
+
 /* Written by the host. */
 static int command;
 static int target_pgd;
+static bool other_flags;
 
 /* Written by L1 only; L2 shares L1's memory. */
 static int l2_pgd;
@@ -60,9 +64,12 @@ static void l1_invept(void)
 	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
 	for (;;) {
 		if (READ_ONCE(command) != INVEPT_NOTHING) {
-			bool failed = guest_l2_invept(command, guest_l2_pgd(target_pgd));
+			bool failed;
 
+			guest_l2_use_ept_ad(READ_ONCE(other_flags));
+			failed = guest_l2_invept(command, guest_l2_pgd(target_pgd));
 			GUEST_ASSERT_EQ(failed, command == INVEPT_UNKNOWN_TYPE);
+			guest_l2_use_ept_ad(false);
 		}
 		guest_enter_pgds(NR_PGDS);
 		GUEST_SYNC(guest_checksum_data());
@@ -78,12 +85,14 @@ FIXTURE(invept) {
  * @command: the type of INVEPT
  * @pgd: number of the PGD that it names
  * @nr_dropped: how many roots the vCPU has to look for again
+ * @other_flags: it names the PGD by another EPTP than the L2s have
  */
 FIXTURE_VARIANT(invept) {
 	const char *name;
 	enum invept command;
 	int pgd;
 	uint64_t nr_dropped;
+	bool other_flags;
 };
 
 FIXTURE_VARIANT_ADD(invept, single_current) {
@@ -92,6 +101,8 @@ FIXTURE_VARIANT_ADD(invept, single_current) {
 
 FIXTURE_VARIANT_ADD(invept, single_previous) { "INVEPT-single", INVEPT_SINGLE, 1, 1 };
 FIXTURE_VARIANT_ADD(invept, single_last) { "INVEPT-single", INVEPT_SINGLE, 0, 1 };
+/* It is about the page table, EP4TA: Intel SDM, "INVEPT". */
+FIXTURE_VARIANT_ADD(invept, single_other_flags) { "INVEPT-flags", INVEPT_SINGLE, 1, 1, true };
 FIXTURE_VARIANT_ADD(invept, single_other) { "INVEPT-single", INVEPT_SINGLE, NO_PGD, 0 };
 FIXTURE_VARIANT_ADD(invept, global) { "INVEPT-global", INVEPT_GLOBAL, 0, NR_PGDS };
 FIXTURE_VARIANT_ADD(invept, unknown_type) { "INVEPT-unknown", INVEPT_UNKNOWN_TYPE, 0, 0 };
@@ -101,6 +112,8 @@ FIXTURE_SETUP(invept)
 	printf("#@ path=%s\n", variant->name);
 	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
 	mmu_root_nested_require(true);
+	if (variant->other_flags)
+		mmu_root_nested_require_ept_ad();
 	mmu_root_path_vm_create(&self->vcpu, l1_invept);
 	/* One more, that no L2 runs on. */
 	mmu_root_nested_create(self->vcpu, true, NR_PGDS + 1);
@@ -112,10 +125,12 @@ FIXTURE_TEARDOWN(invept)
 	mmu_roots_vm_free(&self->roots);
 }
 
-static void set_command(struct kvm_vm *vm, int cmd, int pgd)
+static void set_command(struct kvm_vm *vm, int cmd, int pgd, bool flags)
 {
 	command = cmd;
 	target_pgd = pgd;
+	other_flags = flags;
+	sync_global_to_guest(vm, other_flags);
 	sync_global_to_guest(vm, command);
 	sync_global_to_guest(vm, target_pgd);
 }
@@ -139,10 +154,10 @@ TEST_F(invept, drops_what_it_names)
 	struct mmu_roots *roots = &self->roots;
 	int i;
 
-	set_command(roots->vm, INVEPT_NOTHING, 0);
+	set_command(roots->vm, INVEPT_NOTHING, 0, false);
 	for (i = 0; i < 2; i++)
 		mmu_root_nested_run(self->vcpu, roots, &warm);
-	set_command(roots->vm, variant->command, variant->pgd);
+	set_command(roots->vm, variant->command, variant->pgd, variant->other_flags);
 	mmu_root_nested_run(self->vcpu, roots, &warm);
 	for (i = 0; i < NR_INVEPTS; i++)
 		mmu_root_nested_run(self->vcpu, roots, &storm);
@@ -366,6 +381,371 @@ TEST_F(operation, drops_what_it_is_about)
 	mmu_root_nested_expect_storm(roots, &warm, &storm, &c, NR_OPERATIONS);
 	for (i = 0; i < nr_pgds; i++)
 		mmu_root_nested_expect_visits(roots, i, 2 * (2 + NR_OPERATIONS));
+}
+
+/*
+ * With accessed and dirty flags and without, nested EPT has a root each, that differ
+ * in role.ad_disabled; only by the former does KVM set them: see nested_ept_new_eptp().
+ */
+static void l1_ept_ad(void)
+{
+	bool ad = false;
+	int i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	guest_l2_run_to_call(0, 0);
+	GUEST_SYNC(guest_checksum_data());
+	for (;;) {
+		for (i = 0; i < NR_ROUND_OPS; i++) {
+			ad = !ad;
+			guest_l2_use_ept_ad(ad);
+			guest_l2_run_to_call(0, 0);
+		}
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+/* Intel SDM, "Accessed and Dirty Flags for EPT". */
+#define EPT_ACCESSED		BIT_ULL(8)
+#define EPT_DIRTY		BIT_ULL(9)
+
+static void expect_ept_flags(struct mmu_roots *roots, uint64_t expected)
+{
+	uint64_t flags = mmu_root_nested_own_entry(roots->vm, 0) & (EPT_ACCESSED | EPT_DIRTY);
+
+	mmu_roots_check(roots, flags == expected, "EPT of L1 has the flags %lx, expected %lx",
+			flags, expected);
+}
+
+TEST(ept_accessed_and_dirty)
+{
+	const struct mmu_root_counts c = {
+		.hits = 2, .roots = 1 + 2, .flushes = 2 * 2,
+	};
+	struct mmu_roots_snapshot warm, storm;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+
+	printf("#@ path=EPT-AD\n");
+	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
+	mmu_root_nested_require(true);
+	mmu_root_nested_require_ept_ad();
+	mmu_root_path_vm_create(&vcpu, l1_ept_ad);
+	mmu_root_nested_create(vcpu, true, 1);
+	mmu_root_nested_open(&roots, vcpu->vm, "EPT-AD", c.roots);
+
+	mmu_root_nested_run(vcpu, &roots, &warm);
+	expect_ept_flags(&roots, 0);
+	mmu_root_nested_run(vcpu, &roots, &warm);
+	expect_ept_flags(&roots, EPT_ACCESSED | EPT_DIRTY);
+	mmu_root_nested_run(vcpu, &roots, &warm);
+	mmu_root_nested_run(vcpu, &roots, &storm);
+	mmu_root_nested_expect_storm(&roots, &warm, &storm, &c, NR_ROUND_OPS);
+	mmu_roots_vm_free(&roots);
+}
+
+/* L2 switches between its PGDs by itself, from the one that L1 entered it on. */
+static int l2_nr_pgds;
+
+static void l2_vmfunc(void)
+{
+	int i;
+
+	for (;;) {
+		for (i = 1; i <= NR_ROUND_OPS; i++) {
+			guest_l2_vmfunc(i % l2_nr_pgds);
+			guest_l2_visit(i % l2_nr_pgds);
+			guest_touch_data(i);
+		}
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+static void l1_vmfunc(int nr_pgds)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_vmfunc, L1_INTERCEPTS_NOTHING);
+	guest_l2_allow_vmfunc(0, nr_pgds);
+	l2_nr_pgds = nr_pgds;
+	guest_l2_run_to_call(0, 0);
+}
+
+FIXTURE(vmfunc) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(vmfunc) {
+	const char *name;
+	int nr_pgds;
+	struct mmu_root_counts counts;
+};
+
+/* nested_vmx_eptp_switching(): a PGD switch in guest_mmu, and a flush. */
+FIXTURE_VARIANT_ADD(vmfunc, all_cached) {
+	"L2-VMFUNC-4", NR_PGDS, { .hits = 1, .roots = 1 + NR_PGDS, .flushes = 2 },
+};
+
+FIXTURE_VARIANT_ADD(vmfunc, one_too_many) {
+	"L2-VMFUNC-5", NR_PGDS + 1,
+	{ .loads = 1, .found = 1, .misses = 1, .roots = 2 + NR_PGDS, .flushes = 2 },
+};
+
+FIXTURE_SETUP(vmfunc)
+{
+	printf("#@ path=%s\n", variant->name);
+	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
+	mmu_root_nested_require(true);
+	mmu_root_nested_require_vmfunc();
+	mmu_root_path_vm_create(&self->vcpu, l1_vmfunc);
+	vcpu_args_set(self->vcpu, 1, variant->nr_pgds);
+	mmu_root_nested_create(self->vcpu, true, variant->nr_pgds);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, variant->counts.roots);
+}
+
+FIXTURE_TEARDOWN(vmfunc)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+#define NR_VMFUNC_ROUNDS	5
+
+TEST_F(vmfunc, finds_the_roots)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		mmu_root_nested_run(self->vcpu, roots, &warm);
+	for (i = 0; i < NR_VMFUNC_ROUNDS; i++)
+		mmu_root_nested_run(self->vcpu, roots, &storm);
+	mmu_root_nested_expect_storm(roots, &warm, &storm, &variant->counts,
+				     NR_VMFUNC_ROUNDS * NR_ROUND_OPS);
+	for (i = 0; i < variant->nr_pgds; i++)
+		mmu_root_nested_expect_visits(roots, i, (2 + NR_VMFUNC_ROUNDS) *
+					      NR_ROUND_OPS / variant->nr_pgds);
+}
+
+/* VMCS12 has another CR3 for L1 than that which it enters L2 on. */
+static void l1_host_cr3(bool nested_paging)
+{
+	int i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	guest_l2_vmcs_write(0, HOST_CR3, guest_l2_cr3(1), ~0ul);
+	for (;;) {
+		for (i = 0; i < NR_ROUND_OPS; i++) {
+			guest_l2_run_to_call(0, 0);
+			GUEST_ASSERT_EQ(get_cr3(), guest_l2_cr3(1));
+			if (!nested_paging)
+				guest_l2_visit(1);
+			guest_l2_write_cr3(0);
+		}
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+/* Written by L1. */
+static uint64_t l1_cr0;
+
+/*
+ * L1 keeps CR0.WP from L2, and has its own: which bits KVM has to ask the CPU for
+ * differs, see load_vmcs12_host_state().
+ */
+
+static void l1_cr0_wp(bool nested_paging)
+{
+	int i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	guest_l2_vmcs_write(0, CR0_GUEST_HOST_MASK, X86_CR0_WP, 0);
+	for (;;) {
+		for (i = 0; i < NR_ROUND_OPS; i++) {
+			guest_l2_run_to_call(0, 0);
+			mmu_root_paths[PATH_CR0_WP].guest_op();
+		}
+		l1_cr0 = get_cr0();
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+FIXTURE(exit) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+/*
+ * @l1: what L1 does
+ * @nested_paging: L1 uses nested paging
+ */
+FIXTURE_VARIANT(exit) {
+	const char *name;
+	void (*l1)(bool nested_paging);
+	bool nested_paging;
+	struct mmu_root_counts tdp;
+	struct mmu_root_counts shadow;
+};
+
+/* With shadow paging L1's writes of CR3 are PGD switches, too. */
+FIXTURE_VARIANT_ADD(exit, host_cr3) {
+	"HOST_CR3", l1_host_cr3, false,
+	{ .hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 4 },
+	{ .hits = 3, .roots = NR_L1_L2_ROOTS + 1, .flushes = 6 },
+};
+
+FIXTURE_VARIANT_ADD(exit, host_cr3_ept) {
+	"HOST_CR3+EPT", l1_host_cr3, true,
+	{ .hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 4 },
+};
+
+/* With shadow paging L1's write of CR0 resets, and both have to look for their roots. */
+FIXTURE_VARIANT_ADD(exit, cr0_wp) {
+	"L1-CR0.WP,L1<->L2", l1_cr0_wp, false,
+	{ .hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 4 },
+	{ .resets = 1, .loads = 2, .found = 2, .hits = 1, .misses = 1,
+	  .roots = NR_L1_L2_ROOTS + 1, .flushes = 4 },
+};
+
+FIXTURE_VARIANT_ADD(exit, cr0_wp_ept) {
+	"L1-CR0.WP,L1<->L2+EPT", l1_cr0_wp, true,
+	{ .hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 4 },
+};
+
+FIXTURE_SETUP(exit)
+{
+	printf("#@ path=%s\n", variant->name);
+	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
+	mmu_root_nested_require(variant->nested_paging);
+	mmu_root_path_vm_create(&self->vcpu, variant->l1);
+	vcpu_args_set(self->vcpu, 1, variant->nested_paging);
+	/* The second one is another CR3 of L1's. */
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, 2);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, NR_L1_L2_ROOTS + 1);
+}
+
+FIXTURE_TEARDOWN(exit)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+static void expect_cr0(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+
+	sync_global_from_guest(roots->vm, l1_cr0);
+	vcpu_sregs_get(vcpu, &sregs);
+	mmu_roots_check(roots, sregs.cr0 == l1_cr0, "KVM takes CR0 %llx for L1's, which is %lx",
+			sregs.cr0, l1_cr0);
+}
+
+TEST_F(exit, l1_has_its_registers)
+{
+	const struct mmu_root_counts *c = mmu_root_nested_pick(&variant->tdp, &variant->shadow);
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		mmu_root_nested_run(self->vcpu, roots, &warm);
+	mmu_root_nested_run(self->vcpu, roots, &storm);
+	mmu_root_nested_expect_storm(roots, &warm, &storm, c, NR_ROUND_OPS);
+	if (variant->l1 == l1_cr0_wp)
+		expect_cr0(roots, self->vcpu);
+	mmu_root_nested_expect_visits(roots, 0, 3 * NR_ROUND_OPS);
+}
+
+/* The PGD that L1 changes; not its own CR3, which is the other one. */
+#define CHANGED_PGD		1
+
+/* PGDs whose pages take turns. */
+#define NR_OWNERS		(CHANGED_PGD + 1)
+
+/*
+ * L1 changes what L2 has at its page, before each entry.  With nested paging it is for
+ * INVEPT, or else for the entry, to have L2 see that: Intel SDM, "Operations that
+ * Invalidate Cached Mappings"; L2 has no VPID.
+ */
+static void l1_change_pgd(bool nested_paging)
+{
+	int i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		for (i = 0; i < NR_ROUND_OPS; i++) {
+			l2_pgd = i % NR_OWNERS;
+			guest_map_own_page(CHANGED_PGD, l2_pgd);
+			if (nested_paging)
+				GUEST_ASSERT(!guest_l2_invept(INVEPT_SINGLE,
+							      guest_l2_pgd(CHANGED_PGD)));
+			guest_l2_run_to_call(0, CHANGED_PGD);
+		}
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+FIXTURE(change) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(change) {
+	const char *name;
+	bool nested_paging;
+	struct mmu_root_counts tdp;
+	struct mmu_root_counts shadow;
+};
+
+/*
+ * If KVM shadows the table, L1's write faults, and L2's read does, as what was mapped is
+ * dropped when the table is synchronized.  That takes a flush beside those of entry and
+ * exit, as L1 may not write to it anymore: mmu_sync_children().
+ */
+FIXTURE_VARIANT_ADD(change, of_cr3) {
+	"L2-PTE", false,
+	{ .hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 4 },
+	{ .hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 6, .faults = 2 },
+};
+
+FIXTURE_VARIANT_ADD(change, of_ept) {
+	"L2-PTE+EPT", true,
+	{ .loads = 1, .found = 1, .hits = 1, .misses = 1, .roots = NR_L1_L2_ROOTS,
+	  .flushes = 6, .faults = 2 },
+};
+
+FIXTURE_SETUP(change)
+{
+	printf("#@ path=%s\n", variant->name);
+	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
+	mmu_root_nested_require(variant->nested_paging);
+	mmu_root_path_vm_create(&self->vcpu, l1_change_pgd);
+	vcpu_args_set(self->vcpu, 1, variant->nested_paging);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_OWNERS);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, NR_L1_L2_ROOTS);
+}
+
+FIXTURE_TEARDOWN(change)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(change, is_seen_by_l2)
+{
+	const struct mmu_root_counts *c = mmu_root_nested_pick(&variant->tdp, &variant->shadow);
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		mmu_root_nested_run(self->vcpu, roots, &warm);
+	mmu_root_nested_run(self->vcpu, roots, &storm);
+	mmu_root_nested_expect_storm(roots, &warm, &storm, c, NR_ROUND_OPS);
+	for (i = 0; i < NR_OWNERS; i++)
+		mmu_root_nested_expect_visits(roots, i, 3 * NR_ROUND_OPS / NR_OWNERS);
 }
 
 /* Ways for L1 to have the entry to L2 fail. */

@@ -129,6 +129,7 @@ struct mmu_roots {
  * @misses: PGD switches that were not
  * @roots: distinct root page tables that are visited, from the start on
  * @flushes: TLB flushes of two operations, as some bits take one in one direction only
+ * @faults: page faults, which KVM fixes
  */
 struct mmu_root_counts {
 	uint64_t resets;
@@ -138,6 +139,7 @@ struct mmu_root_counts {
 	uint64_t misses;
 	uint64_t roots;
 	uint64_t flushes;
+	uint64_t faults;
 };
 
 const char *mmu_root_stat_name(enum mmu_root_stat stat);

@@ -65,6 +65,8 @@ struct mmu_root_nested_ops {
 extern const struct mmu_root_nested_ops mmu_root_nested_svm, mmu_root_nested_vmx;
 
 void mmu_root_nested_require(bool nested_paging);
+void mmu_root_nested_require_ept_ad(void);
+void mmu_root_nested_require_vmfunc(void);
 const char *mmu_root_nested_name(const char *name);
 bool mmu_root_npt_is_passthrough(void);
 void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pgds);
@@ -84,6 +86,7 @@ void mmu_root_nested_expect_storm(struct mmu_roots *roots,
 				  const struct mmu_roots_snapshot *after,
 				  const struct mmu_root_counts *counts,
 				  uint64_t nr_ops);
+uint64_t mmu_root_nested_own_entry(struct kvm_vm *vm, int pgd);
 void mmu_root_nested_expect_visits(struct mmu_roots *roots, int pgd, uint64_t expected);
 
 void guest_l2_init(void *l2_guest_code, int intercepts);
@@ -96,10 +99,14 @@ bool guest_l2_invept(uint64_t type, uint64_t pgd);
 bool guest_l2_invvpid(uint64_t type);
 void guest_l2_vmclear(int l2);
 void guest_l2_set_asid(int l2, uint32_t asid);
+void guest_l2_use_ept_ad(bool ad);
+void guest_l2_allow_vmfunc(int l2, int nr_pgds);
+void guest_l2_vmfunc(int pgd);
 uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clear);
 void guest_l2_visit(int pgd);
+uint64_t guest_l2_cr3(int nr);
 void guest_l2_write_cr3(int nr);
-void guest_l2_map_page(int pgd, int page);
 void guest_write_pgd(int pgd);
+void guest_map_own_page(int pgd, int owner);
 
 #endif /* SELFTEST_KVM_MMU_ROOTS_NESTED_H */

@@ -659,6 +659,19 @@ void mmu_roots_expect_growth(struct mmu_roots *roots,
 			stat_names[stat], a, b, (long)(b - a), (long)expected);
 }
 
+static void expect_faults(struct mmu_roots *roots, const struct mmu_roots_snapshot *before,
+			  const struct mmu_roots_snapshot *after, uint64_t nr_faults)
+{
+	enum mmu_root_stat stat;
+
+	mmu_roots_expect_growth(roots, before, after, PF_TAKEN, nr_faults);
+	mmu_roots_expect_growth(roots, before, after, PF_FIXED, nr_faults);
+	for (stat = PF_EMULATE; stat <= PF_MMIO_SPTE_CREATED; stat++)
+		mmu_roots_expect_growth(roots, before, after, stat, 0);
+	for (stat = PAGES_4K; stat <= PAGES_1G; stat++)
+		mmu_roots_expect_growth(roots, before, after, stat, 0);
+}
+
 /**
  * mmu_roots_expect_no_refault() - Check that the guest kept its page tables
  * @roots: the watched VM
@@ -671,12 +684,7 @@ void mmu_roots_expect_no_refault(struct mmu_roots *roots,
 				 const struct mmu_roots_snapshot *before,
 				 const struct mmu_roots_snapshot *after)
 {
-	enum mmu_root_stat stat;
-
-	for (stat = PF_TAKEN; stat <= PF_MMIO_SPTE_CREATED; stat++)
-		mmu_roots_expect_growth(roots, before, after, stat, 0);
-	for (stat = PAGES_4K; stat <= PAGES_1G; stat++)
-		mmu_roots_expect_growth(roots, before, after, stat, 0);
+	expect_faults(roots, before, after, 0);
 }
 
 /**
@@ -688,8 +696,9 @@ void mmu_roots_expect_no_refault(struct mmu_roots *roots,
  * @nr_ops: number of operations
  *
  * No root is built, invalidated or freed, each load finds its roots, and the
- * guest keeps its page tables.  TLBs are flushed as often as the architecture
- * wants it, root or no root: needs mmu_roots_pin().
+ * guest keeps its page tables, but for the faults that are expected.  TLBs are
+ * flushed as often as the architecture wants it, root or no root: needs
+ * mmu_roots_pin().
  */
 void mmu_roots_expect_storm(struct mmu_roots *roots,
 			    const struct mmu_roots_snapshot *before,
@@ -716,7 +725,7 @@ void mmu_roots_expect_storm(struct mmu_roots *roots,
 	for (i = 0; i < ARRAY_SIZE(expected); i++)
 		mmu_roots_expect_growth(roots, before, after, expected[i].stat,
 					expected[i].growth);
-	mmu_roots_expect_no_refault(roots, before, after);
+	expect_faults(roots, before, after, nr_ops * counts->faults);
 }
 
 /**

@@ -27,11 +27,14 @@
 /* What the nested page tables map one to one: all memory of the tests. */
 #define NPT_SIZE		OWN_PAGE
 
-/* Where L1 sees the PGDs; beside the data of mmu_root_path_vm_create(). */
+/*
+ * Where L1 sees the PGDs, and the tables that map OWN_PAGE; beside the data of
+ * mmu_root_path_vm_create().
+ */
 #define PGD_WINDOW		0x70000000ul
-
-/* And the last tables on the way to OWN_PAGE. */
 #define TABLE_WINDOW		(PGD_WINDOW + MMU_ROOT_MAX_PGDS * PAGE_SIZE)
+
+#define OWN_PAGE_INDEX		(OWN_PAGE / PAGE_SIZE % (PAGE_SIZE / sizeof(uint64_t)))
 
 /* Of user space; the other half is the kernel's. */
 #define HOST_VA_BITS_4_LEVELS	47
@@ -174,16 +177,6 @@ static uint64_t clone_tables(struct kvm_vm *vm, uint64_t table, int level,
 	return clone;
 }
 
-/* The table that has the entry of OWN_PAGE. */
-static uint64_t last_table(struct kvm_vm *vm, uint64_t table)
-{
-	int level;
-
-	for (level = TABLE_LEVELS; level > PG_LEVEL_4K; level--)
-		table = PTE_GET_PA(*pte_of(vm, table, OWN_PAGE, level));
-	return table;
-}
-
 static uint64_t own_page_create(struct kvm_vm *vm, int pgd)
 {
 	uint64_t gpa = vm_alloc_page_table(vm);
@@ -191,6 +184,17 @@ static uint64_t own_page_create(struct kvm_vm *vm, int pgd)
 
 	page->pgd = pgd;
 	return gpa;
+}
+
+/* The table of the last level on the way to OWN_PAGE. */
+static uint64_t own_table(struct kvm_vm *vm, int pgd)
+{
+	uint64_t table = nested.pgd[pgd];
+	int level;
+
+	for (level = TABLE_LEVELS; level > PG_LEVEL_4K; level--)
+		table = PTE_GET_PA(*pte_of(vm, table, OWN_PAGE, level));
+	return table;
 }
 
 /**
@@ -230,7 +234,7 @@ void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pg
 
 	for (i = 0; i < nr_pgds; i++) {
 		virt_map(vm, PGD_WINDOW + i * PAGE_SIZE, nested.pgd[i], 1);
-		virt_map(vm, TABLE_WINDOW + i * PAGE_SIZE, last_table(vm, nested.pgd[i]), 1);
+		virt_map(vm, TABLE_WINDOW + i * PAGE_SIZE, own_table(vm, i), 1);
 	}
 	sync_global_to_guest(vm, nested);
 }
@@ -305,6 +309,18 @@ void mmu_root_nested_expect_storm(struct mmu_roots *roots,
 	mmu_roots_report(roots->name, nr_ops, before, after);
 	mmu_roots_expect_value(roots, before, MMU_ROOT_ALLOC, c->roots);
 	mmu_roots_expect_storm(roots, before, after, c, nr_ops);
+}
+
+/**
+ * mmu_root_nested_own_entry() - What a PGD has for the page that is its own
+ * @vm: a VM of mmu_root_nested_create()
+ * @pgd: number of the PGD
+ *
+ * Return: the entry of the last level, as L1 sees it.
+ */
+uint64_t mmu_root_nested_own_entry(struct kvm_vm *vm, int pgd)
+{
+	return *pte_of(vm, own_table(vm, pgd), OWN_PAGE, PG_LEVEL_4K);
 }
 
 /**
@@ -448,25 +464,23 @@ void guest_l2_visit(int pgd)
 }
 
 /**
+ * guest_l2_cr3() - A CR3 of L2
+ * @nr: which one; the first is L1's own
+ *
+ * Return: its value.
+ */
+uint64_t guest_l2_cr3(int nr)
+{
+	return nested.cr3[nr];
+}
+
+/**
  * guest_l2_write_cr3() - Have L2 switch its CR3
  * @nr: which one; with nested paging all of them map the same
  */
 void guest_l2_write_cr3(int nr)
 {
 	asm volatile("mov %0, %%cr3" : : "r" (nested.cr3[nr]) : "memory");
-}
-
-/**
- * guest_l2_map_page() - Have L1 write to page tables of L2
- * @pgd: number of the PGD that they belong to
- * @page: number of the PGD whose page L2 is to find there
- */
-void guest_l2_map_page(int pgd, int page)
-{
-	uint64_t *table = (void *)(TABLE_WINDOW + pgd * PAGE_SIZE);
-	uint64_t *pte = &table[(OWN_PAGE >> PAGE_SHIFT) % (PAGE_SIZE / sizeof(uint64_t))];
-
-	WRITE_ONCE(*pte, (*pte & ~PHYSICAL_PAGE_MASK) | nested.page[page]);
 }
 
 /**
@@ -481,4 +495,19 @@ void guest_write_pgd(int pgd)
 	uint64_t *table = (void *)(PGD_WINDOW + pgd * PAGE_SIZE);
 
 	WRITE_ONCE(*(PARTIAL_WRITE *)&table[SPARE_PGD_ENTRY], 0);
+}
+
+/**
+ * guest_map_own_page() - Have L1 map the own page of another PGD
+ * @pgd: number of the PGD that is to map it; not L1's own CR3
+ * @owner: number of the PGD whose page it is
+ *
+ * It is for the caller to have the CPU forget what was mapped.
+ */
+void guest_map_own_page(int pgd, int owner)
+{
+	uint64_t *table = (void *)(TABLE_WINDOW + pgd * PAGE_SIZE);
+	uint64_t entry = READ_ONCE(table[OWN_PAGE_INDEX]);
+
+	WRITE_ONCE(table[OWN_PAGE_INDEX], (entry & ~PHYSICAL_PAGE_MASK) | nested.page[owner]);
 }

@@ -19,6 +19,14 @@
 
 /* EPTP: four levels, less one. */
 #define EPTP_FLAGS		((uint64_t)X86_MEMTYPE_WB | 3 << 3)
+#define EPTP_AD			BIT_ULL(6)
+
+/* Intel SDM, "Field Encoding in VMCS": what vmx.h lacks. */
+#define VM_FUNCTION_CONTROLS	0x2018
+#define EPTP_LIST_ADDRESS	0x2024
+
+/* Intel SDM, "VM Functions". */
+#define VMFUNC_EPTP_SWITCHING	0
 
 /* Of struct vmcs12 in arch/x86/kvm/vmx/vmcs12.h, which is ABI. */
 #define VMCS12_EPT_POINTER	120
@@ -36,9 +44,12 @@
 static struct {
 	bool nested_paging;
 	struct vmx_pages *l2[MMU_ROOT_MAX_L2S];
+	uint64_t *eptp_list;
+	uint64_t eptp_list_gpa;
 } vmx;
 
 /* Written by L1. */
+static uint64_t eptp_flags = EPTP_FLAGS;
 static int current_l2;
 static bool is_launched[MMU_ROOT_MAX_L2S];
 
@@ -58,6 +69,9 @@ static void vmx_create(struct kvm_vm *vm, bool nested_paging)
 		vcpu_alloc_vmx(vm, &gva);
 		vmx.l2[i] = (void *)gva;
 	}
+	gva = vm_vaddr_alloc_page(vm);
+	vmx.eptp_list = (void *)gva;
+	vmx.eptp_list_gpa = addr_gva2gpa(vm, gva);
 	sync_global_to_guest(vm, vmx);
 }
 
@@ -103,7 +117,7 @@ static enum mmu_root_l2_exit vmx_run(int l2, uint64_t pgd)
 	GUEST_ASSERT(!vmwrite(HOST_CR0, get_cr0()));
 	GUEST_ASSERT(!vmwrite(HOST_CR4, get_cr4()));
 	if (vmx.nested_paging)
-		GUEST_ASSERT(!vmwrite(EPT_POINTER, pgd | EPTP_FLAGS));
+		GUEST_ASSERT(!vmwrite(EPT_POINTER, pgd | eptp_flags));
 	else
 		GUEST_ASSERT(!vmwrite(GUEST_CR3, pgd));
 
@@ -160,6 +174,61 @@ uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clea
 }
 
 /**
+ * mmu_root_nested_require_ept_ad() - Skip the test if EPT of L1 has no flags A and D
+ */
+void mmu_root_nested_require_ept_ad(void)
+{
+	__TEST_REQUIRE(kvm_get_feature_msr(MSR_IA32_VMX_EPT_VPID_CAP) & VMX_EPT_VPID_CAP_AD_BITS,
+		       "no accessed and dirty flags of EPT: module parameter eptad=1 of kvm_intel");
+}
+
+/**
+ * mmu_root_nested_require_vmfunc() - Skip the test if L2 cannot switch its EPTP
+ */
+void mmu_root_nested_require_vmfunc(void)
+{
+	uint64_t controls = kvm_get_feature_msr(MSR_IA32_VMX_PROCBASED_CTLS2) >> 32;
+
+	__TEST_REQUIRE((controls & SECONDARY_EXEC_ENABLE_VMFUNC) &&
+		       (kvm_get_feature_msr(MSR_IA32_VMX_VMFUNC) & BIT_ULL(VMFUNC_EPTP_SWITCHING)),
+		       "KVM offers no VM functions, as the CPU has none");
+}
+
+/**
+ * guest_l2_use_ept_ad() - Choose what L1 has in EPTPs from now on
+ * @ad: have the CPU set accessed and dirty flags
+ */
+void guest_l2_use_ept_ad(bool ad)
+{
+	eptp_flags = EPTP_FLAGS | (ad ? EPTP_AD : 0);
+}
+
+/**
+ * guest_l2_allow_vmfunc() - Have L1 let an L2 switch between PGDs by itself
+ * @l2: number of the L2
+ * @nr_pgds: how many PGDs, from the first one on
+ */
+void guest_l2_allow_vmfunc(int l2, int nr_pgds)
+{
+	int i;
+
+	for (i = 0; i < nr_pgds; i++)
+		vmx.eptp_list[i] = guest_l2_pgd(i) | eptp_flags;
+	guest_l2_vmcs_write(l2, SECONDARY_VM_EXEC_CONTROL, SECONDARY_EXEC_ENABLE_VMFUNC, 0);
+	guest_l2_vmcs_write(l2, VM_FUNCTION_CONTROLS, BIT_ULL(VMFUNC_EPTP_SWITCHING), 0);
+	guest_l2_vmcs_write(l2, EPTP_LIST_ADDRESS, vmx.eptp_list_gpa, ~0ul);
+}
+
+/**
+ * guest_l2_vmfunc() - Have L2 switch its PGD
+ * @pgd: number of the PGD
+ */
+void guest_l2_vmfunc(int pgd)
+{
+	asm volatile("vmfunc" : : "a" (VMFUNC_EPTP_SWITCHING), "c" (pgd) : "memory");
+}
+
+/**
  * guest_l2_vmclear() - Have L1 clear the VMCS of an L2
  * @l2: number of the L2
  *
@@ -206,7 +275,7 @@ bool guest_l2_invept(uint64_t type, uint64_t pgd)
 	struct {
 		uint64_t eptp;
 		uint64_t reserved;
-	} operand = { .eptp = pgd | EPTP_FLAGS };
+	} operand = { .eptp = pgd | eptp_flags };
 	bool failed;
 
 	asm volatile("invept %[operand], %[type]; setna %[failed]"
