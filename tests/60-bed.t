@@ -195,7 +195,7 @@ test_kills()
 	result $left "killed ${KILLS:-6} times: nothing left running"
 	result $garbled "killed ${KILLS:-6} times: the results so far can be read"
 	attempt env BUILD="$tmp/build" CONFIG=suite FILTER='*permission*' scripts/run.sh
-	says "killed ${KILLS:-6} times: the next run works" 0 "^5 cases: 5 passed, 0 failed"
+	says "killed ${KILLS:-6} times: the next run works" 0 '^([0-9]+) cases: \1 passed, 0 failed'
 }
 
 test_two_at_once()
