@@ -157,7 +157,7 @@ build() {
 		build_kernel
 	fi
 	rm -rf "$tree/copy"
-	[ "${KERNEL_TARGET:-}" = none ] || strip_modules "$tree/linux/arch/x86/kvm" "$tree/modules"
+	[ "${KERNEL_TARGET:-}" = none ] || "$top/scripts/strip-modules.sh" "$tree/linux/arch/x86/kvm" "$tree/modules"
 	touch "$tree/done"
 }
 
@@ -171,6 +171,7 @@ series=$(cd "$SERIES_DIR" && series_files)
 key=$({
 	identity
 	cd "$SERIES_DIR" && hash_files series $series
+	cat "$top/scripts/strip-modules.sh"
 	cat $files ${KCONFIG:+"$KCONFIG"}
 	echo "${KERNEL_TARGET:-}"
 } | sha256sum | cut -c1-16)

@@ -156,13 +156,6 @@ ccache_for() {
 		CCACHE_MAXSIZE=2G
 }
 
-# strip_modules FROM TO: what was built, as the guest needs it.
-strip_modules() {
-	for strip_module in "$1"/*.ko; do
-		strip -d -o "$2/$(basename "$strip_module")" "$strip_module"
-	done
-}
-
 # decompress FILE: what a module is, in whichever way it is stored.
 decompress() {
 	case $1 in

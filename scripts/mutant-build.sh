@@ -29,7 +29,7 @@ build() {
 	step "$modules.log" "building mutant $name" "$top/scripts/kmake.sh" \
 		"$work/linux" "$(cat "$tree/release")" M=arch/x86/kvm modules
 	cp "$tree/modules"/*.ko "$modules/"
-	strip_modules "$work/linux/arch/x86/kvm" "$modules"
+	"$top/scripts/strip-modules.sh" "$work/linux/arch/x86/kvm" "$modules"
 	patch -d "$work/linux" -p1 -s -R <"$patch"
 	touch "$work/clean" "$modules/done"
 }

@@ -19,7 +19,7 @@ build() {
 	step "$tree/modules.log" "building KVM's modules" "$top/scripts/kmake.sh" \
 		"$tree/linux" "$(cat "$base/release")" M=arch/x86/kvm modules
 	cp -r "$base/modules" "$base/boot" "$base/release" "$tree/"
-	strip_modules "$tree/linux/arch/x86/kvm" "$tree/modules"
+	"$top/scripts/strip-modules.sh" "$tree/linux/arch/x86/kvm" "$tree/modules"
 	touch "$tree/done"
 }
 
@@ -28,7 +28,12 @@ if [ -n "${1:-}" ]; then
 else
 	capture base "$top/scripts/kernel.sh"
 fi
-key=$(cd "$SERIES_DIR" && { [ -z "${1:-}" ] || echo "$base"; cat "$base/release" && hash_files series $(ls ./*/*.patch); } | sha256sum | cut -c1-16)
+key=$(cd "$SERIES_DIR" && {
+	[ -z "${1:-}" ] || echo "$base"
+	cat "$base/release"
+	hash_files series $(ls ./*/*.patch)
+	cat "$top/scripts/strip-modules.sh"
+} | sha256sum | cut -c1-16)
 tree=$CACHE/trees/$key
 lock "tree-$key"
 [ -e "$tree/done" ] || build
