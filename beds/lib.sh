@@ -6,6 +6,7 @@
 #   bed_about    what it boots in, for --help
 #   bed_results  what the guest writes its results to, for --help
 #   bed_timeout  deadline in seconds, if none is given
+#   bed_pack     command that packs the initramfs, if not what makes it smallest
 
 # Exit statuses, beside those of scripts/lib.sh.
 EXIT_DIED=1
@@ -14,8 +15,9 @@ EXIT_DEADLINE=124
 # For the kernel's command line: without what takes time and no test needs.  lsm=: security
 # modules look at each counter that is read.  rcu_expedited: who creates and destroys VMs
 # waits for RCU half of the time.  cgroup_disable: to account memory takes a twelfth.  The
-# others, each a thirtieth of a boot, test or load cryptography.
-QUICK='rcupdate.rcu_expedited=1 lsm= cgroup_disable=memory cryptomgr.notests initcall_blacklist=jent_mod_init,crypto_kdf108_init,load_system_certificate_list'
+# others, each a thirtieth of a boot or more, test or load cryptography, look for mappings that
+# are writable and executable (rodata=off), and prepare names for formats of tracepoints.
+QUICK='rcupdate.rcu_expedited=1 lsm= cgroup_disable=memory cryptomgr.notests rodata=off initcall_blacklist=jent_mod_init,crypto_kdf108_init,load_system_certificate_list,trace_eval_init'
 # Two nodes, to migrate memory between, which nobody else does: NUMA balancing has memory
 # faulted in again.
 NODES='numa=fake=2 numa_balancing=disable'
@@ -142,7 +144,7 @@ bed_machine() {
 make_initrd() {
 	initrd=${results%.*}.initrd
 	at_exit "rm -f '$initrd'"
-	run "$top/scripts/initramfs.sh" "$payload" "$initrd" "${kernel%/boot/*}/linux/.config"
+	run env PACK="${bed_pack:-}" "$top/scripts/initramfs.sh" "$payload" "$initrd" "${kernel%/boot/*}/linux/.config"
 }
 
 show_console() {

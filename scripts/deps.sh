@@ -11,8 +11,7 @@ packages_build='gcc make libc6-dev flex bison bc libelf-dev libssl-dev dwarves
 	ccache rsync patch cpio xz-utils zstd kmod libjansson-dev libnuma-dev libxml2-dev ca-certificates git'
 packages_run='busybox-static cpio gzip zstd util-linux procps jq gnuplot-nox'
 packages_qemu_svm='qemu-system-x86'
-packages_bochs_vmx='bochs bochs-term bochsbios vgabios isolinux syslinux-common xorriso
-	bsdutils'
+packages_bochs_vmx='bochs bochs-term bochsbios vgabios bsdutils'
 packages_perf='linux-perf'
 packages_test="sparse perl shellcheck valgrind libxml2-utils chromium clang libclang-rt-dev
 	$packages_qemu_svm $packages_bochs_vmx"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Make an initramfs of a payload, see payload.sh: initramfs.sh PAYLOAD OUT [KCONFIG]
-# KCONFIG is the configuration of the kernel that is to unpack it.
+# KCONFIG is the configuration of the kernel that is to unpack it.  PACK is what to pack it
+# with, if not with what makes it smallest.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -10,8 +11,9 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 WINDOW_BITS=24
 
 payload=$1 out=$2 kconfig=${3:-}
-compress='gzip -1'
-! grep -qsx CONFIG_RD_ZSTD=y "$kconfig" || compress="zstd -q -9 --long=$WINDOW_BITS"
+pack='gzip -1'
+! grep -qsx CONFIG_RD_ZSTD=y "$kconfig" || pack="zstd -q -9 --long=$WINDOW_BITS"
+pack=${PACK:-$pack}
 dir=$(mktemp -d "$BUILD/initramfs.XXXXXX")
 at_exit "rm -rf '$dir'"
 
@@ -26,4 +28,4 @@ for set in "$payload"/modules/*; do
 done
 cp "$payload/tests"/* "$dir/tests/"
 chmod 755 "$dir/init"
-(cd "$dir" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | $compress) >"$out"
+(cd "$dir" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | $pack) >"$out"

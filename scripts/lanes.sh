@@ -51,13 +51,13 @@ config_line() {
 	eval "lane_$(echo "$config_key" | tr - _)=\$config_value"
 }
 
-# lane_define CONFIG: sets lane_KEY for each key of configs/README.md.
+# lane_define CONFIG [CONFIGS]: sets lane_KEY for each key of configs/README.md.
 lane_define() {
 	lane_about='' lane_sets='' lane_beds='' lane_kernel='' lane_append=''
 	lane_kvm='' lane_kvm_amd='' lane_kvm_intel='' lane_bed=''
 	lane_tests='-name mmu_root_*_test ! -name mmu_root_perf_test'
 	lane_unit=cycles lane_rootrun='--no-skip --hold kvmmmu/kvm_mmu_r*'
-	config_file=$CONFIGS/$1.conf
+	config_file=${2:-$CONFIGS}/$1.conf
 	[ -r "$config_file" ] ||
 		die "no such configuration: $1: there are $(config_names | tr '\n' ' ')and the sets $CONFIG_SETS"
 	config_nr=0
@@ -194,7 +194,7 @@ lane_key() {
 	(cd "$top" && {
 		echo "$*${FILTER:+ $FILTER}"
 		set | grep -e '^lane_' | grep -v -e '^lane_about' -e '^lane_sets' -e '^lane_beds' -e '^lane_prepared'
-		hash_files runner/*.[ch] beds/init beds/*.sh beds/*/run scripts/lane.sh scripts/payload.sh \
+		hash_files runner/*.[ch] beds/init beds/*.sh beds/*/run beds/*/*.[chS] scripts/lane.sh scripts/payload.sh \
 			scripts/initramfs.sh
 	} | sha256sum | cut -c1-16)
 }

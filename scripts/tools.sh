@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Build our own programs, rootrun, rootreport and judge, into BUILD.
+# Build our own programs, rootrun, rootreport, judge and what Bochs boots with, into BUILD.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
 mkdir -p "$BUILD"
 exec 8>"$BUILD/.lock"
 flock 8
-for part in runner report mutants; do
-	make -s -C "$top/$part" O="$BUILD" >"$BUILD/$part.log" 2>&1 || {
-		sed 's/^/    | /' "$BUILD/$part.log" >&2
+for part in runner report mutants beds/bochs-vmx; do
+	log=$BUILD/$(basename "$part").log
+	make -s -C "$top/$part" O="$BUILD" >"$log" 2>&1 || {
+		sed 's/^/    | /' "$log" >&2
 		die "cannot build $part/"
 	}
 done

@@ -23,7 +23,11 @@ no_files()
 }
 
 : >"$tmp/garbage"
-bed="beds/bochs-vmx/run --name $tag --kernel $tmp/garbage --initrd $tmp/garbage --results $tmp/r --console $tmp/c"
+bed_of()
+{
+	echo "beds/bochs-vmx/run --name $tag --kernel $1 --initrd $tmp/garbage --results $tmp/r --console $tmp/c"
+}
+bed=$(bed_of "$tree/boot/vmlinuz")
 
 test_usage()
 {
@@ -33,16 +37,28 @@ test_usage()
 	says "too little memory for the kernel" 2 "--memory: Debian.s kernel needs 256 MiB at least"
 	attempt $bed --fast
 	says "an option that is none" 2 "--fast: no such option"
+	attempt $(bed_of "$tmp/garbage")
+	says "a kernel that is none" 2 "--kernel: '.*garbage' is no bzImage"
+	head -c 1M "$tree/boot/vmlinuz" >"$tmp/kernel"
+	attempt $(bed_of "$tmp/kernel")
+	says "a kernel that is cut short" 2 "cannot make the disk to boot from: .* is cut short"
+	{ head -c 20K "$tree/boot/vmlinuz"; head -c 1M /dev/zero; } >"$tmp/kernel"
+	attempt $(bed_of "$tmp/kernel")
+	says "a kernel that cannot be unpacked" 2 "cannot unpack '.*kernel': apt-get install what its CONFIG_KERNEL_. needs"
+	head -c 250M /dev/zero >"$tmp/large"
+	attempt $bed --initrd "$tmp/large" --memory 256
+	says "too little memory for the initramfs" 2 "256 MiB of memory are too little for kernel and initramfs"
+	rm "$tmp/kernel" "$tmp/large"
 }
 
 test_guests()
 {
-	attempt $bed --timeout 20
-	says "a kernel that is none" 124 "the guest hangs: killed after 20 s"
+	attempt $bed --timeout 3
+	says "a kernel that never gets to init" 124 "the guest hangs: killed after 3 s"
 	eventually 3 no_bochs
-	result $? "a kernel that is none: no process left"
+	result $? "a kernel that never gets to init: no process left"
 	no_files
-	result $? "a kernel that is none: no files left but results and console"
+	result $? "a kernel that never gets to init: no files left but results and console"
 
 	attempt env BED=bochs-vmx BEFORE_TESTS='echo c >/proc/sysrq-trigger' FILTER='*null_exit*' \
 		scripts/lane.sh suite "$tree" "$tree/modules" "$tests/bin" "$tmp" "$tag"
