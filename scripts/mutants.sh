@@ -52,16 +52,33 @@ for patch in $patches; do
 done
 lanes=$(cd "$out" && ls ./*.patches | sed 's|^./||; s/\.patches$//' | tr '\n' ' ')
 
+# only_wanted LANE: in a folder of configurations, the lane with no other tests than those
+# that are to catch a mutant in it.
+only_wanted() {
+	mkdir -p "$out/configs"
+	cp "$CONFIGS/$1.conf" "$out/configs/"
+	names=$(xargs -a "$out/$1.patches" sed -s -n '/^diff --git/q; s/^Tests: //p' | tr ' ' '\n' |
+		LC_ALL=C sort -u | sed '1! s/^/-o /; s/[^ ]*$/-name mmu_root_&_test/' | tr '\n' ' ')
+	echo "tests = ( $names)" >>"$out/configs/$1.conf"
+}
+
+# has_passed LANE [CONFIGS]
+has_passed() {
+	lane_define "$@"
+	[ -e "$(lane_passed "$bed")" ]
+}
+
 # What has passed, unchanged, need not pass again.
 unproven=
 for lane in $lanes; do
 	lane_prepare "$lane"
 	xargs -a "$out/$lane.patches" -n "$BATCH" echo "$lane" "$tree" "$tests/bin" "$out" >>"$out/batches"
-	[ -e "$(lane_passed "$bed")" ] || unproven="$unproven $lane"
+	only_wanted "$lane"
+	has_passed "$lane" || has_passed "$lane" "$out/configs" || unproven="$unproven $lane"
 done
 if [ -n "$unproven" ]; then
 	say "the kernel without a mutant has to pass first, in:$unproven"
-	run env BED="$bed" CONFIG="$unproven" REPORT_ARGS='' "$top/scripts/run.sh" >"$out/unmutated" || {
+	run env BED="$bed" CONFIG="$unproven" CONFIGS="$out/configs" REPORT_ARGS='' "$top/scripts/run.sh" >"$out/unmutated" || {
 		cat "$out/unmutated"
 		die "the tests fail without a mutant: mend that first"
 	}
