@@ -19,7 +19,7 @@
 #include "mmu_roots_modes.h"
 
 /* Even, so that flips leave the guest's registers as they were. */
-#define NR_OPS			200
+#define NR_OPS			100
 
 /* Maps the data by whichever of a path's roots, see guest_path_storm(). */
 #define NR_WARM_OPS		MMU_ROOT_DATA_PAGES

@@ -19,7 +19,7 @@
 #include "mmu_roots_modes.h"
 
 /* Even, so that flips leave the guest's registers as they were. */
-#define NR_OPS			300
+#define NR_OPS			120
 
 /* Each is emulated. */
 #define NR_EMULATED_OPS		16

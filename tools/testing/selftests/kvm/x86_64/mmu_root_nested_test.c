@@ -28,7 +28,7 @@
  * at the beginning of the one before; and even, for flips to cancel out.
  */
 #define NR_WARM_UP_OPS		60
-#define NR_OPS			180
+#define NR_OPS			60
 
 /* Twice, to also have mapped what follows the exit of a round to the host. */
 #define NR_WARM_UP_ROUNDS	2

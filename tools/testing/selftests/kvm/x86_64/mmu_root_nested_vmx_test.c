@@ -23,7 +23,7 @@
 
 /* Even, for flips to cancel out. */
 #define NR_WARM_UP_OPS		60
-#define NR_OPS			300
+#define NR_OPS			120
 
 /* And a multiple of the number of PGDs, for each round to begin as the one before. */
 #define NR_ROUND_OPS		60

@@ -20,7 +20,7 @@
 #include "mmu_roots_paths.h"
 
 /* Even, so that flips leave the guest's registers as they were. */
-#define NR_OPS			300
+#define NR_OPS			120
 /* The least to have everything mapped, see guest_path_storm(). */
 #define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
 
