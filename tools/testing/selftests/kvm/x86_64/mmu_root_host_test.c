@@ -109,18 +109,25 @@ static void sync_regs_cr4_smep(struct kvm_vcpu *vcpu)
 	sync_sregs(vcpu, X86_CR4_SMEP);
 }
 
-/* To SMM and back, as when a vCPU that is in SMM is restored. */
+/* IA-32e mode without PAE paging, with a bit changed that would reset the MMU. */
+static void sregs_refused(struct kvm_vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+	int ret;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	sregs.cr0 ^= X86_CR0_WP;
+	sregs.cr4 &= ~X86_CR4_PAE;
+	ret = _vcpu_sregs_set(vcpu, &sregs);
+	TEST_ASSERT(ret == -1 && errno == EINVAL, "KVM_SET_SREGS takes what no CPU does: %d, %d",
+		    ret, errno);
+}
+
+/* To SMM and back. */
 static void vcpu_events_smm(struct kvm_vcpu *vcpu)
 {
-	struct kvm_vcpu_events events;
-	int i;
-
-	vcpu_events_get(vcpu, &events);
-	events.flags = KVM_VCPUEVENT_VALID_SMM;
-	for (i = 0; i < 2; i++) {
-		events.smi.smm ^= 1;
-		vcpu_events_set(vcpu, &events);
-	}
+	mmu_root_path_flip_smm(vcpu);
+	mmu_root_path_flip_smm(vcpu);
 }
 
 /* Identical CPUID is accepted at any time, and does nothing. */
@@ -173,6 +180,10 @@ FIXTURE_VARIANT(host) {
 
 FIXTURE_VARIANT_ADD(host, sregs_same) {
 	"SREGS-same", sregs_same, .resets = 0, .shadow_roots = 1,
+};
+
+FIXTURE_VARIANT_ADD(host, sregs_refused) {
+	"SREGS-refused", sregs_refused, .resets = 0, .shadow_roots = 1,
 };
 
 /* Userspace's writes reset on any change, be it of a role bit or not. */
@@ -329,16 +340,6 @@ static void set_sregs_pae(struct kvm_vcpu *vcpu, bool from_userspace, bool mirro
 	vcpu_ioctl(vcpu, KVM_SET_SREGS2, &sregs2);
 }
 
-/* Each run reads all of the data, of which the PDPTEs decide the order. */
-static void run_pae(struct mmu_roots *roots, struct kvm_vcpu *vcpu, bool mirrored)
-{
-	uint32_t sum = mmu_root_mode_run(vcpu, MMU_ROOT_DATA_PAGES);
-	uint32_t expected = mmu_root_mode_sum(MMU_ROOT_DATA_PAGES, mirrored, mirrored);
-
-	mmu_roots_check(roots, sum == expected,
-			"the guest read data with checksum %#x, expected %#x", sum, expected);
-}
-
 TEST_F(pdptrs, exact_counts)
 {
 	/* AMD CPUs read PDPTEs from memory if nested paging is on: AMD APM. */
@@ -356,7 +357,7 @@ TEST_F(pdptrs, exact_counts)
 			mmu_roots_read(roots, &warm);
 		mirrored = variant->from_userspace && i % 2;
 		set_sregs_pae(self->vcpu, variant->from_userspace, mirrored);
-		run_pae(roots, self->vcpu, mirrored && !cpu_reads);
+		mmu_root_mode_expect_data(roots, self->vcpu, mirrored && !cpu_reads);
 	}
 	mmu_roots_read(roots, &storm);
 

@@ -288,21 +288,36 @@ TEST_F(memslot, creation_and_flags_keep_the_root)
 /* Whether it is turned on or off, page tables were built for the other: set_nx_huge_pages(). */
 TEST_F(memslot, change_of_nx_huge_pages_invalidates_the_root)
 {
-	struct mmu_roots *roots = &self->roots;
-	struct mmu_roots_snapshot before, after;
-	int i;
+	struct mmu_roots_snapshot before[2], after;
+	struct mmu_roots other, *of_vm[2] = { &self->roots, &other };
+	struct kvm_vcpu *vcpu[2] = { self->vcpu[0] };
+	int i, j;
 
 	__TEST_REQUIRE(mmu_root_param_writable("nx_huge_pages"),
 		       "no module parameter kvm.nx_huge_pages that can be written: run as root");
+	/* The parameter is that of all VMs. */
+	mmu_root_path_vm_create(&vcpu[1], guest_code);
+	vcpu_args_set(vcpu[1], 2, PATH_EFER_NX, NR_OPS);
+	mmu_roots_open(&other, vcpu[1]->vm, "memslot");
+	/* Tracepoints do not tell VMs from each other, so law 5 is not for these. */
+	for (j = 0; j < 2; j++)
+		of_vm[j]->tracing = false;
+
 	mmu_root_param_set("nx_huge_pages", "off");
 	for (i = 0; i < 2; i++) {
-		run(self->vcpu[0]);
-		mmu_roots_read(roots, &before);
+		for (j = 0; j < 2; j++) {
+			run(vcpu[j]);
+			mmu_roots_read(of_vm[j], &before[j]);
+		}
 		mmu_root_param_set("nx_huge_pages", i ? "off" : "force");
-		mmu_roots_read(roots, &after);
-		expect_invalidated(roots, &before, &after, NR_ROOTS_64BIT, NR_ROOTS_64BIT);
+		for (j = 0; j < 2; j++) {
+			mmu_roots_read(of_vm[j], &after);
+			expect_invalidated(of_vm[j], &before[j], &after,
+					   NR_ROOTS_64BIT, NR_ROOTS_64BIT);
+		}
 	}
 	mmu_root_params_restore();
+	mmu_roots_vm_free(&other);
 }
 
 TEST_F(memslot, deletion_without_quirk_keeps_the_root)
@@ -419,9 +434,9 @@ TEST_F(content, of_a_new_slot_at_the_same_place_is_seen)
 	delete_slot(self->vm, SPARE_SLOT);
 	mmu_roots_read(roots, &deleted);
 	expect_invalidated(roots, &before, &deleted, nr_roots, nr_roots);
-	/* With the quirk they go with their root, when the vCPU finds out. */
-	if (!variant->zap_all)
-		mmu_roots_expect_growth(roots, &before, &deleted, PAGES_4K, -SPARE_PAGES);
+	/* Memory that the VM has no more is mapped by nothing, be there a root that was. */
+	mmu_roots_expect_growth(roots, &before, &deleted, PAGES_4K,
+				variant->zap_all ? -before.stat[PAGES_4K] : -SPARE_PAGES);
 
 	set_slot(self->vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, self->other);
 	expect_tag(roots, self->vcpu, OTHER_TAG);
@@ -517,15 +532,6 @@ FIXTURE_TEARDOWN(mode_content)
 	munmap(self->mirror, MMU_ROOT_DATA_PAGES * PAGE_SIZE);
 }
 
-static void expect_mirrored(struct mmu_roots *roots, struct kvm_vcpu *vcpu, bool mirrored)
-{
-	uint32_t sum = mmu_root_mode_run(vcpu, MMU_ROOT_DATA_PAGES);
-	uint32_t expected = mmu_root_mode_sum(MMU_ROOT_DATA_PAGES, mirrored, mirrored);
-
-	mmu_roots_check(roots, sum == expected,
-			"the guest read data with checksum %#x, expected %#x", sum, expected);
-}
-
 TEST_F(mode_content, of_a_new_slot_at_the_same_place_is_seen)
 {
 	uint64_t nr_roots = kvm_is_tdp_enabled() ? 1 : variant->nr_shadow_roots;
@@ -533,7 +539,7 @@ TEST_F(mode_content, of_a_new_slot_at_the_same_place_is_seen)
 	struct kvm_vm *vm = self->vcpu->vm;
 	struct mmu_roots *roots = &self->roots;
 
-	expect_mirrored(roots, self->vcpu, false);
+	mmu_root_mode_expect_data(roots, self->vcpu, false);
 	mmu_roots_read(roots, &before);
 	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, nr_roots);
 	delete_slot(vm, MMU_ROOT_DATA_SLOT);
@@ -542,7 +548,7 @@ TEST_F(mode_content, of_a_new_slot_at_the_same_place_is_seen)
 
 	set_slot(vm, MMU_ROOT_DATA_SLOT, 0, MMU_ROOT_DATA_GVA, MMU_ROOT_DATA_PAGES,
 		 self->mirror);
-	expect_mirrored(roots, self->vcpu, true);
+	mmu_root_mode_expect_data(roots, self->vcpu, true);
 	mmu_roots_read(roots, &after);
 	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_FREE, nr_roots);
 	mmu_roots_expect_growth(roots, &deleted, &after, MMU_ROOT_ALLOC, nr_roots);

@@ -226,15 +226,6 @@ FIXTURE_TEARDOWN(mode)
 	mmu_roots_vm_free(&self->roots);
 }
 
-static void check_sum(struct mmu_roots *roots, uint32_t sum, uint32_t nr_ops,
-		      bool mirror_odd, bool mirror_even)
-{
-	uint32_t expected = mmu_root_mode_sum(nr_ops, mirror_odd, mirror_even);
-
-	mmu_roots_check(roots, sum == expected,
-			"the guest read data with checksum %#x, expected %#x", sum, expected);
-}
-
 /* As in the variants.  The mode comes last, as it loads the PDPTRs. */
 static void start(struct kvm_vcpu *vcpu, enum mmu_root_mode mode, enum mmu_root_mode_op op,
 		  uint32_t mask, unsigned int pdpte)
@@ -259,7 +250,8 @@ TEST_F(mode, exact_counts)
 		counts.flushes = 0;
 
 	start(self->vcpu, variant->mode, variant->op, variant->mask, variant->pdpte);
-	check_sum(roots, mmu_root_mode_run(self->vcpu, NR_WARM_OPS), NR_WARM_OPS, mirror, false);
+	sum = mmu_root_mode_run(self->vcpu, NR_WARM_OPS);
+	mmu_root_mode_check_sum(roots, sum, NR_WARM_OPS, mirror, false);
 	mmu_roots_read(roots, &warm);
 	sum = mmu_root_mode_run(self->vcpu, NR_OPS);
 	mmu_roots_read(roots, &storm);
@@ -267,7 +259,7 @@ TEST_F(mode, exact_counts)
 	mmu_roots_report(variant->name, NR_OPS, &warm, &storm);
 	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts.roots);
 	mmu_roots_expect_storm(roots, &warm, &storm, &counts, NR_OPS / 2);
-	check_sum(roots, sum, NR_OPS, mirror, false);
+	mmu_root_mode_check_sum(roots, sum, NR_OPS, mirror, false);
 }
 
 /*
@@ -291,11 +283,103 @@ TEST_F(mode, emulated_reads)
 	sum = mmu_root_mode_run(self->vcpu, NR_EMULATED_OPS);
 	ret = ret ?: mmu_roots_read_debugfs(roots, "insn_emulation", &after);
 
-	check_sum(roots, sum, NR_EMULATED_OPS, false, mirror);
+	mmu_root_mode_check_sum(roots, sum, NR_EMULATED_OPS, false, mirror);
 	/* At least, as KVM is free to emulate more than it is asked to. */
 	mmu_roots_check(roots, !ret && after - before >= NR_EMULATED_OPS,
 			"%lu instructions emulated, expected %u at least",
 			after - before, NR_EMULATED_OPS);
+}
+
+/*
+ * What takes a CPU out of its mode, and back to it or not.  KVM has to notice, whatever the
+ * mode was.
+ */
+FIXTURE(event) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(event) {
+	const char *name;
+	enum mmu_root_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(event, unpaged) { "SMI+RSM-unpaged", MODE_UNPAGED };
+FIXTURE_VARIANT_ADD(event, 32bit) { "SMI+RSM-32bit", MODE_32BIT };
+FIXTURE_VARIANT_ADD(event, pae) { "SMI+RSM-PAE", MODE_PAE };
+FIXTURE_VARIANT_ADD(event, compat) { "SMI+RSM-compat", MODE_COMPAT };
+
+FIXTURE_SETUP(event)
+{
+	printf("#@ path=%s\n", variant->name);
+	mmu_roots_pin();
+	mmu_root_path_vm_create(&self->vcpu, NULL);
+	mmu_root_mode_install(self->vcpu);
+	mmu_root_mode_start(self->vcpu, MODE_OP_READ, 0);
+	mmu_root_mode_enter(self->vcpu, variant->mode);
+	mmu_roots_open(&self->roots, self->vcpu->vm, variant->name);
+}
+
+FIXTURE_TEARDOWN(event)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/*
+ * enter_smm() resets as SMM begins, and when it has set the registers; RSM as SMM ends, and
+ * for each register of the guest with bits of the role that SMM clears.
+ */
+#define SMM_RESETS	3
+
+static uint64_t resets_of_smi(struct kvm_vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	return SMM_RESETS + !!(sregs.cr0 & X86_CR0_PG) +
+	       !!(sregs.cr4 & MMU_ROOT_CR4_ROLE) + !!(sregs.efer & MMU_ROOT_EFER_ROLE);
+}
+
+TEST_F(event, smi_returns_to_the_mode)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot before, after;
+	uint64_t resets, nr_smis;
+
+	mmu_root_path_require(PATH_SMM);
+	mmu_root_mode_expect_data(roots, self->vcpu, false);
+	resets = resets_of_smi(self->vcpu);
+	mmu_roots_read(roots, &before);
+	mmu_root_mode_clean_pdptes(self->vcpu->vm);
+	vcpu_ioctl(self->vcpu, KVM_SMI, NULL);
+	mmu_root_mode_expect_data(roots, self->vcpu, false);
+	mmu_roots_read(roots, &after);
+
+	mmu_roots_report(variant->name, 1, &before, &after);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, resets);
+	nr_smis = mmu_root_path_nr_smis(self->vcpu->vm);
+	mmu_roots_check(roots, nr_smis == 1, "%lu SMIs handled, expected 1", nr_smis);
+}
+
+/* INIT does, if paging was on: kvm_vcpu_reset(). */
+TEST_F(event, init_leaves_the_mode)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot before, after;
+	struct kvm_sregs sregs;
+	bool paged;
+
+	mmu_root_mode_expect_data(roots, self->vcpu, false);
+	vcpu_sregs_get(self->vcpu, &sregs);
+	paged = sregs.cr0 & X86_CR0_PG;
+	mmu_roots_read(roots, &before);
+	mmu_root_path_init(self->vcpu);
+	mmu_roots_read(roots, &after);
+
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, paged);
+	vcpu_sregs_get(self->vcpu, &sregs);
+	mmu_roots_check(roots, !(sregs.cr0 & (X86_CR0_PG | X86_CR0_PE)) && !sregs.cr4,
+			"after INIT CR0 is %llx, and CR4 is %llx", sregs.cr0, sregs.cr4);
 }
 
 TEST_HARNESS_MAIN

@@ -239,6 +239,7 @@ static void l1_enter(void *l2_code)
 FIXTURE(in_l2) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
+	uint64_t other_cr3;
 };
 
 /*
@@ -286,7 +287,10 @@ static void create_in_l2(FIXTURE_DATA(in_l2) * self, const FIXTURE_VARIANT(in_l2
 	mmu_root_path_require(PATH_SMM);
 	mmu_root_path_vm_create(&self->vcpu, l1_enter);
 	vcpu_args_set(self->vcpu, 1, l2_sync);
+	self->other_cr3 = vm_alloc_page_table(self->vcpu->vm);
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, 1);
+	memcpy(addr_gpa2hva(self->vcpu->vm, self->other_cr3),
+	       addr_gpa2hva(self->vcpu->vm, self->vcpu->vm->pgd), PAGE_SIZE);
 	mmu_root_nested_open(&self->roots, self->vcpu->vm, path, c->roots);
 }
 
@@ -316,18 +320,33 @@ TEST_F(in_l2, sregs_reset)
 	mmu_root_nested_expect_visits(roots, 0, 1 + 2 * NR_OPS);
 }
 
+/* With nested paging it is no root of KVM's that changes, and still it has to be loaded. */
+TEST_F(in_l2, sregs_cr3_is_what_it_runs_on)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot before, after;
+	struct kvm_sregs sregs;
+	uint64_t cr3;
+	int i;
+
+	create_in_l2(self, variant, variant->sregs_name);
+	mmu_root_nested_run(self->vcpu, roots, &before);
+	for (i = 0; i < NR_OPS; i++) {
+		vcpu_sregs_get(self->vcpu, &sregs);
+		cr3 = sregs.cr3 ^ self->vcpu->vm->pgd ^ self->other_cr3;
+		sregs.cr3 = cr3;
+		vcpu_sregs_set(self->vcpu, &sregs);
+		mmu_root_nested_run(self->vcpu, roots, &after);
+		vcpu_sregs_get(self->vcpu, &sregs);
+		mmu_roots_check(roots, sregs.cr3 == cr3, "L2 has CR3 %#llx, expected %#lx",
+				sregs.cr3, cr3);
+	}
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, NR_OPS);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_LOAD, NR_OPS);
+}
+
 /* On, and off again. */
 #define NR_SMM_CHANGES		2
-
-static void set_smm(struct kvm_vcpu *vcpu, bool smm)
-{
-	struct kvm_vcpu_events events;
-
-	vcpu_events_get(vcpu, &events);
-	events.flags = KVM_VCPUEVENT_VALID_SMM;
-	events.smi.smm = smm;
-	vcpu_events_set(vcpu, &events);
-}
 
 static bool is_in_l2(struct kvm_vcpu *vcpu)
 {
@@ -343,9 +362,9 @@ TEST_F(in_l2, smm_flag_leaves_it)
 	create_in_l2(self, variant, variant->smm_name);
 	mmu_root_nested_run(self->vcpu, roots, &before);
 	mmu_roots_check(roots, is_in_l2(self->vcpu), "the vCPU is not in L2");
-	set_smm(self->vcpu, true);
+	mmu_root_path_flip_smm(self->vcpu);
 	mmu_roots_check(roots, !is_in_l2(self->vcpu), "the vCPU is in L2 and in SMM");
-	set_smm(self->vcpu, false);
+	mmu_root_path_flip_smm(self->vcpu);
 	mmu_roots_check(roots, !is_in_l2(self->vcpu), "the vCPU is back in L2");
 	mmu_roots_read(roots, &after);
 	mmu_roots_report(roots->name, NR_SMM_CHANGES, &before, &after);

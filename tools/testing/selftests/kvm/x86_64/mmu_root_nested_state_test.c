@@ -371,6 +371,41 @@ TEST_F(nested_state, restored_in_place)
 	mmu_roots_vm_free(&roots);
 }
 
+/* An address space that is the host's: AMD APM, "VMRUN". */
+#define ILLEGAL_ASID		0
+
+/* KVM looks at all of it first.  VMX leaves L2 before: vmx_set_nested_state(). */
+TEST_F(nested_state, refused_state_changes_nothing)
+{
+	const char *name = mmu_root_nested_name(variant->name);
+	struct mmu_roots_snapshot before, refused, after;
+	struct kvm_nested_state *state;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	int ret;
+
+	mmu_roots_require_applicable(!host_cpu_is_intel, "needs SVM");
+	vcpu = create_l1_sync(name, variant->nested_paging);
+	mmu_root_nested_open(&roots, vcpu->vm, name, NR_L1_L2_ROOTS);
+	mmu_root_nested_run(vcpu, &roots, &before);
+
+	state = mmu_root_nested_state_get(vcpu);
+	mmu_root_nested_state_set_asid(state, ILLEGAL_ASID);
+	ret = __vcpu_ioctl(vcpu, KVM_SET_NESTED_STATE, state);
+	mmu_roots_check(&roots, ret == -1 && errno == EINVAL,
+			"KVM_SET_NESTED_STATE takes what VMRUN would not");
+	state = mmu_root_nested_state_get(vcpu);
+	mmu_roots_check(&roots, state->flags & KVM_STATE_NESTED_GUEST_MODE,
+			"the vCPU was taken out of L2");
+	mmu_roots_read(&roots, &refused);
+	mmu_roots_expect_storm(&roots, &before, &refused, &(struct mmu_root_counts) {}, 1);
+
+	mmu_root_nested_run(vcpu, &roots, &after);
+	mmu_roots_expect_growth(&roots, &refused, &after, MMU_ROOT_LOAD, 0);
+	mmu_root_nested_expect_visits(&roots, 0, 2);
+	mmu_roots_vm_free(&roots);
+}
+
 static struct kvm_vcpu *recreate(struct kvm_vcpu *vcpu, struct kvm_x86_state **state)
 {
 	struct kvm_vm *vm = vcpu->vm;

@@ -632,6 +632,23 @@ FIXTURE_TEARDOWN(exit)
 	mmu_roots_vm_free(&self->roots);
 }
 
+/* Two rounds to warm up, and a third one with its exact counts. */
+#define NR_ROUNDS		3
+
+static void expect_rounds(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
+			  const struct mmu_root_counts *tdp,
+			  const struct mmu_root_counts *shadow)
+{
+	struct mmu_roots_snapshot warm, storm;
+	int i;
+
+	for (i = 1; i < NR_ROUNDS; i++)
+		mmu_root_nested_run(vcpu, roots, &warm);
+	mmu_root_nested_run(vcpu, roots, &storm);
+	mmu_root_nested_expect_storm(roots, &warm, &storm, mmu_root_nested_pick(tdp, shadow),
+				     NR_ROUND_OPS);
+}
+
 static void expect_cr0(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
 {
 	struct kvm_sregs sregs;
@@ -644,18 +661,12 @@ static void expect_cr0(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
 
 TEST_F(exit, l1_has_its_registers)
 {
-	const struct mmu_root_counts *c = mmu_root_nested_pick(&variant->tdp, &variant->shadow);
 	struct mmu_roots *roots = &self->roots;
-	struct mmu_roots_snapshot warm, storm;
-	int i;
 
-	for (i = 0; i < 2; i++)
-		mmu_root_nested_run(self->vcpu, roots, &warm);
-	mmu_root_nested_run(self->vcpu, roots, &storm);
-	mmu_root_nested_expect_storm(roots, &warm, &storm, c, NR_ROUND_OPS);
+	expect_rounds(roots, self->vcpu, &variant->tdp, &variant->shadow);
 	if (variant->l1 == l1_cr0_wp)
 		expect_cr0(roots, self->vcpu);
-	mmu_root_nested_expect_visits(roots, 0, 3 * NR_ROUND_OPS);
+	mmu_root_nested_expect_visits(roots, 0, NR_ROUNDS * NR_ROUND_OPS);
 }
 
 /* The PGD that L1 changes; not its own CR3, which is the other one. */
@@ -735,17 +746,12 @@ FIXTURE_TEARDOWN(change)
 
 TEST_F(change, is_seen_by_l2)
 {
-	const struct mmu_root_counts *c = mmu_root_nested_pick(&variant->tdp, &variant->shadow);
 	struct mmu_roots *roots = &self->roots;
-	struct mmu_roots_snapshot warm, storm;
 	int i;
 
-	for (i = 0; i < 2; i++)
-		mmu_root_nested_run(self->vcpu, roots, &warm);
-	mmu_root_nested_run(self->vcpu, roots, &storm);
-	mmu_root_nested_expect_storm(roots, &warm, &storm, c, NR_ROUND_OPS);
+	expect_rounds(roots, self->vcpu, &variant->tdp, &variant->shadow);
 	for (i = 0; i < NR_OWNERS; i++)
-		mmu_root_nested_expect_visits(roots, i, 3 * NR_ROUND_OPS / NR_OWNERS);
+		mmu_root_nested_expect_visits(roots, i, NR_ROUNDS * NR_ROUND_OPS / NR_OWNERS);
 }
 
 /* Ways for L1 to have the entry to L2 fail. */
@@ -770,6 +776,9 @@ enum bad_entry {
 
 /* Intel SDM, "VM-Instruction Error Numbers". */
 #define ERROR_INVALID_CONTROLS	7
+
+/* Of L2, and not L1's own CR3, which is the first one without EPT. */
+#define FAILED_PGD		1
 
 static void guest_break_l2(enum bad_entry bad)
 {
@@ -809,7 +818,7 @@ static void guest_fail(enum bad_entry bad, uint64_t nr_ops)
 	uint64_t i, exit;
 
 	for (i = 0; i < nr_ops; i++) {
-		exit = guest_l2_run(0, 0);
+		exit = guest_l2_run(0, FAILED_PGD);
 		__GUEST_ASSERT(exit == wanted, "the entry ended with %lu", exit);
 		if (wanted == L2_ENTRY_FAILED)
 			GUEST_ASSERT_EQ(vmreadz(VM_INSTRUCTION_ERROR),
@@ -826,13 +835,16 @@ static void l1_fail(enum bad_entry bad)
 {
 	guest_path_init(PATH_NULL_EXIT);
 	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
-	guest_l2_run_to_call(0, 0);
+	l2_pgd = FAILED_PGD;
+	guest_l2_run_to_call(0, l2_pgd);
+	/* A bit that L1 does not have, and of no root. */
+	guest_l2_vmcs_write(0, GUEST_CR4, X86_CR4_MCE, 0);
 	guest_break_l2(bad);
 	guest_fail(bad, NR_WARM_UP_OPS);
 	guest_fail(bad, NR_WARM_UP_OPS);
 	guest_fail(bad, NR_OPS);
 	guest_mend_l2(bad);
-	guest_l2_run_to_call(0, 0);
+	guest_l2_run_to_call(0, l2_pgd);
 	GUEST_DONE();
 }
 
@@ -893,7 +905,7 @@ FIXTURE_SETUP(entry)
 	mmu_root_nested_require(variant->nested_paging);
 	mmu_root_path_vm_create(&self->vcpu, l1_fail);
 	vcpu_args_set(self->vcpu, 1, variant->bad);
-	mmu_root_nested_create(self->vcpu, variant->nested_paging, 1);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, FAILED_PGD + 1);
 	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, variant->counts.roots);
 }
 
@@ -906,15 +918,23 @@ TEST_F(entry, exact_counts)
 {
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
+	struct kvm_sregs created, sregs;
 	struct ucall uc;
 
+	vcpu_sregs_get(self->vcpu, &created);
 	mmu_root_nested_run(self->vcpu, roots, &warm);
 	mmu_root_nested_run(self->vcpu, roots, &warm);
 	mmu_root_nested_run(self->vcpu, roots, &storm);
 	mmu_root_nested_expect_storm(roots, &warm, &storm, &variant->counts, NR_OPS);
+	/* As KVM sees L1, which has set CR4.VMXE itself. */
+	vcpu_sregs_get(self->vcpu, &sregs);
+	mmu_roots_check(roots, sregs.cr3 == created.cr3 &&
+			sregs.cr4 == (created.cr4 | X86_CR4_VMXE),
+			"KVM takes CR3 %#llx and CR4 %#llx for L1's, which are %#llx and %#llx",
+			sregs.cr3, sregs.cr4, created.cr3, created.cr4 | X86_CR4_VMXE);
 	/* L2 runs before and after, and not in between. */
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
-	mmu_root_nested_expect_visits(roots, 0, 2);
+	mmu_root_nested_expect_visits(roots, FAILED_PGD, 2);
 }
 
 TEST_HARNESS_MAIN

@@ -269,6 +269,7 @@ FIXTURE(notifier) {
  * @shared: they are of a file
  * @whole_mm: it happens to all memory of the host's process
  * @alias: they are at two addresses
+ * @adjacent: they are those of two memslots, one behind the other
  * @smm: it is SMM that reads, and what it reads is memory of SMM only
  * @smm_too: it reads memory of normal mode, that both modes read
  * @nested: it is L2 that reads
@@ -281,6 +282,7 @@ FIXTURE_VARIANT(notifier) {
 	bool shared;
 	bool whole_mm;
 	bool alias;
+	bool adjacent;
 	bool smm;
 	bool smm_too;
 	bool nested;
@@ -326,6 +328,12 @@ FIXTURE_VARIANT_ADD(notifier, dropped_of_two_slots) {
 	.take_away = drop_pages, .alias = true,
 };
 
+/* And in one range of the host's addresses there may be more than one memslot. */
+FIXTURE_VARIANT_ADD(notifier, dropped_of_adjacent_slots) {
+	.name = "DONTNEED-adjacent", .guest_code = look, .take_away = drop_pages,
+	.adjacent = true,
+};
+
 FIXTURE_VARIANT_ADD(notifier, dropped_of_both_modes) {
 	.name = "DONTNEED-SMM-too", .guest_code = look_in_both_modes, .take_away = drop_pages,
 	.smm_too = true,
@@ -341,8 +349,9 @@ FIXTURE_VARIANT_ADD(notifier, dropped_of_l2_npt_or_ept) {
 	.nested = true, .nested_paging = true,
 };
 
-static void *add_spare_slot(struct kvm_vm *vm, bool shared)
+static void *add_spare_slot(struct kvm_vm *vm, bool shared, bool adjacent)
 {
+	size_t first = (adjacent ? NR_PAGES / 2 : NR_PAGES) * PAGE_SIZE;
 	size_t size = NR_PAGES * PAGE_SIZE;
 	int fd = shared ? memfd_create("spare", 0) : -1;
 	void *hva;
@@ -353,7 +362,10 @@ static void *add_spare_slot(struct kvm_vm *vm, bool shared)
 		close(fd);
 	/* Pages that are counted, and moved, one by one; without THP there are no others. */
 	madvise(hva, size, MADV_NOHUGEPAGE);
-	vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, size, hva);
+	vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, first, hva);
+	if (adjacent)
+		vm_set_user_memory_region(vm, SPARE_SLOT + 1, 0, SPARE_GPA + first,
+					  size - first, hva + first);
 	virt_map(vm, SPARE_GVA, SPARE_GPA, NR_PAGES);
 	return hva;
 }
@@ -402,7 +414,7 @@ FIXTURE_SETUP(notifier)
 	self->nr_pages = variant->smm ? 1 : NR_PAGES;
 	self->nr_mapped = nr_mapped_pages(variant);
 	self->hva = variant->smm ? mmu_root_path_smram(true) + SMM_PAGE_OFFSET :
-				   add_spare_slot(vm, variant->shared);
+				   add_spare_slot(vm, variant->shared, variant->adjacent);
 	if (variant->smm)
 		mmu_root_path_set_smi_handler(handler_reads, sizeof(handler_reads));
 	if (variant->alias)
@@ -580,7 +592,7 @@ FIXTURE_SETUP(running)
 {
 	printf("#@ path=DONTNEED-running\n");
 	self->replacer.vm = mmu_root_path_vm_create(&self->vcpu, guest_read_numbers);
-	self->replacer.hva = add_spare_slot(self->vcpu->vm, false);
+	self->replacer.hva = add_spare_slot(self->vcpu->vm, false, false);
 	write_tags(self->replacer.hva, NR_PAGES, 0);
 	mmu_roots_open(&self->roots, self->vcpu->vm, "DONTNEED-running");
 }

@@ -244,6 +244,13 @@ static void guest_expect_data_fault(enum mmu_root_path_id path, uint64_t flags,
 	if (path != PATH_EFER_NX || tdp)
 		GUEST_ASSERT_EQ(kvm_asm_safe(READ_INSN, [addr] "r" (data)), vector);
 	GUEST_ASSERT_EQ(asm_safe_emulated(READ_INSN, [addr] "r" (data)), vector);
+	if (path != PATH_CR4_SMAP)
+		return;
+	/* It is the kernel that says when it means to: Intel SDM, "Access Rights". */
+	asm volatile("stac" : : : "cc");
+	GUEST_ASSERT_EQ(kvm_asm_safe(READ_INSN, [addr] "r" (data)), 0);
+	GUEST_ASSERT_EQ(asm_safe_emulated(READ_INSN, [addr] "r" (data)), 0);
+	asm volatile("clac" : : : "cc");
 }
 
 /*

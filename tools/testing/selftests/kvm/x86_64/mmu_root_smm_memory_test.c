@@ -23,6 +23,9 @@
 #define NR_OPS			100
 #define NR_WARM_OPS		4
 
+/* Read after writes with the root in use, and without: each twice. */
+#define NR_LOGS			4
+
 /* Normal mode and SMM, each with a root. */
 #define NR_MODES		2
 
@@ -108,7 +111,7 @@ static struct kvm_vm *create_vm(struct kvm_vcpu **vcpu)
 	vm = mmu_root_path_vm_create(vcpu, guest_look);
 	share_with_smm(vm);
 	set_slot_of_smm(vm, HIDDEN_SLOT, 0, HIDDEN_GPA, HIDDEN_SIZE, hidden);
-	virt_map(vm, MMU_ROOT_SMRAM_GPA, MMU_ROOT_SMRAM_GPA, 1);
+	virt_map(vm, MMU_ROOT_SMRAM_GPA, MMU_ROOT_SMRAM_GPA, SMRAM_PAGES);
 	virt_map(vm, HIDDEN_GVA, HIDDEN_GPA, HIDDEN_PAGES);
 	memcpy(hidden + PAGE_SIZE, addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
 	*(uint64_t *)mmu_root_path_smram(false) = TAG_NORMAL;
@@ -133,16 +136,6 @@ FIXTURE_TEARDOWN(smm_memory)
 {
 	mmu_root_params_restore();
 	mmu_roots_vm_free(&self->roots);
-}
-
-static void flip_smm(struct kvm_vcpu *vcpu)
-{
-	struct kvm_vcpu_events events;
-
-	vcpu_events_get(vcpu, &events);
-	events.flags = KVM_VCPUEVENT_VALID_SMM;
-	events.smi.smm ^= 1;
-	vcpu_events_set(vcpu, &events);
 }
 
 static void have_guest_look(struct kvm_vm *vm, uint64_t gva, bool emulated)
@@ -190,7 +183,7 @@ static void flip_and_look(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int nr
 	int i;
 
 	for (i = 0; i < nr_ops; i++) {
-		flip_smm(vcpu);
+		mmu_root_path_flip_smm(vcpu);
 		expect_seen(roots, vcpu, i % 2 ? TAG_NORMAL : TAG_SMM);
 	}
 }
@@ -231,10 +224,10 @@ TEST_F(smm_memory, is_no_mmio_that_was_some_outside)
 		/* It is remembered when the guest faults, and looked up when KVM emulates. */
 		have_guest_look(self->vm, HIDDEN_GVA, false);
 		expect_mmio(roots, self->vcpu);
-		flip_smm(self->vcpu);
+		mmu_root_path_flip_smm(self->vcpu);
 		have_guest_look(self->vm, HIDDEN_GVA, true);
 		expect_seen(roots, self->vcpu, TAG_HIDDEN);
-		flip_smm(self->vcpu);
+		mmu_root_path_flip_smm(self->vcpu);
 	}
 }
 
@@ -247,38 +240,80 @@ TEST_F(smm_memory, has_a_pgd_of_its_own)
 
 	have_guest_look(self->vm, HIDDEN_GVA, false);
 	for (i = 0; i < NR_WARM_OPS; i++) {
-		flip_smm(self->vcpu);
+		mmu_root_path_flip_smm(self->vcpu);
 		mmu_root_sregs_flip(self->vcpu, 0, flip, 0, 0);
 		expect_seen(roots, self->vcpu, TAG_HIDDEN);
 		mmu_root_sregs_flip(self->vcpu, 0, flip, 0, 0);
-		flip_smm(self->vcpu);
+		mmu_root_path_flip_smm(self->vcpu);
 		expect_mmio(roots, self->vcpu);
 	}
 }
 
-/* What KVM write-protects for the log is mapped by a root that no vCPU holds then. */
+/* Pages that are logged: in both words of the log, and in both halves of one. */
+static const uint64_t logged_pages[] = { 0, BITS_PER_LONG / 2 + 8, SMRAM_PAGES - 1 };
+
+static void log_smram(struct kvm_vm *vm, bool smm)
+{
+	vm_set_user_memory_region(vm, smm ? SLOT_OF_SMM(SMRAM_SLOT) : SMRAM_SLOT,
+				  KVM_MEM_LOG_DIRTY_PAGES, MMU_ROOT_SMRAM_GPA,
+				  SMRAM_PAGES * PAGE_SIZE, mmu_root_path_smram(smm));
+}
+
+/* Has all that is logged written, in the mode that the vCPU is in. */
+static void write_smram(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t tag)
+{
+	int i;
+
+	have_guest_write(vcpu->vm, tag);
+	for (i = 0; i < ARRAY_SIZE(logged_pages); i++) {
+		have_guest_look(vcpu->vm, MMU_ROOT_SMRAM_GPA + logged_pages[i] * PAGE_SIZE,
+				false);
+		expect_seen(roots, vcpu, tag);
+	}
+}
+
+static void expect_logged(struct mmu_roots *roots, bool smm, bool written)
+{
+	uint64_t dirty[SMRAM_PAGES / BITS_PER_LONG] = {}, expected[ARRAY_SIZE(dirty)] = {};
+	int i;
+
+	for (i = 0; written && i < ARRAY_SIZE(logged_pages); i++)
+		expected[logged_pages[i] / BITS_PER_LONG] |=
+			BIT(logged_pages[i] % BITS_PER_LONG);
+	kvm_vm_get_dirty_log(roots->vm, smm ? SLOT_OF_SMM(SMRAM_SLOT) : SMRAM_SLOT, dirty);
+	for (i = 0; i < ARRAY_SIZE(dirty); i++)
+		mmu_roots_check(roots, dirty[i] == expected[i],
+				"dirty pages %s SMM: word %d is %#lx, expected %#lx",
+				smm ? "of" : "outside", i, dirty[i], expected[i]);
+}
+
+/*
+ * What KVM write-protects, when logging begins and with each log that is read, is mapped
+ * by a root that no vCPU holds then, or by one that is in use.
+ */
 TEST_F(smm_memory, is_logged_when_it_is_written)
 {
-	uint64_t dirty[SMRAM_PAGES / BITS_PER_LONG] = {};
 	struct mmu_roots *roots = &self->roots;
+	int i, smm;
 
-	have_guest_look(self->vm, MMU_ROOT_SMRAM_GPA, false);
-	have_guest_write(self->vm, TAG_SMM);
-	flip_smm(self->vcpu);
-	expect_seen(roots, self->vcpu, TAG_SMM);
-	have_guest_write(self->vm, 0);
-	flip_smm(self->vcpu);
-	expect_seen(roots, self->vcpu, TAG_NORMAL);
+	for (i = 0; i < NR_MODES; i++) {
+		write_smram(roots, self->vcpu, TAG_SMM);
+		mmu_root_path_flip_smm(self->vcpu);
+	}
+	for (i = 0; i < NR_MODES; i++)
+		log_smram(self->vm, i);
 
-	set_slot_of_smm(self->vm, SMRAM_SLOT, KVM_MEM_LOG_DIRTY_PAGES, MMU_ROOT_SMRAM_GPA,
-			SMRAM_PAGES * PAGE_SIZE, mmu_root_path_smram(true));
-	have_guest_write(self->vm, TAG_SMM + 1);
-	flip_smm(self->vcpu);
-	expect_seen(roots, self->vcpu, TAG_SMM + 1);
-	kvm_vm_get_dirty_log(self->vm, SLOT_OF_SMM(SMRAM_SLOT), dirty);
-	mmu_roots_check(roots, dirty[0] == BIT(0) && !dirty[1],
-			"dirty pages of SMRAM: %#lx, %#lx, expected the first one",
-			dirty[0], dirty[1]);
+	for (i = 0; i < NR_LOGS; i++) {
+		for (smm = 0; smm < NR_MODES; smm++) {
+			write_smram(roots, self->vcpu, TAG_SMM + 1 + i);
+			if (i % 2)
+				mmu_root_path_flip_smm(self->vcpu);
+			expect_logged(roots, smm, true);
+			expect_logged(roots, !smm, false);
+			if (!(i % 2))
+				mmu_root_path_flip_smm(self->vcpu);
+		}
+	}
 }
 
 /* What other memory in the place of a memslot of SMM takes. */
@@ -316,7 +351,7 @@ TEST_F(smm_slot, is_replaced)
 	struct mmu_roots *roots = &self->roots;
 
 	have_guest_look(self->vm, HIDDEN_GVA, false);
-	flip_smm(self->vcpu);
+	mmu_root_path_flip_smm(self->vcpu);
 	expect_seen(roots, self->vcpu, TAG_HIDDEN);
 
 	mmu_roots_read(roots, &before);

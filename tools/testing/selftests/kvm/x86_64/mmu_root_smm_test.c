@@ -44,6 +44,15 @@ static const uint8_t handler_emulated[] = {
 	0x0f, 0xaa,				/* rsm */
 };
 
+/* Count the SMI, and have another CR3, of a page that is no page table. */
+static const uint8_t handler_has_cr3[] = {
+	0x2e, 0x66, 0xff, 0x06, 0x00, 0x90,	/* incl %cs:MMU_ROOT_SMI_COUNT_OFFSET */
+	0x66, 0xb8, 0x00, 0x00, 0x00, MMU_ROOT_SMRAM_GPA >> 24,
+						/* movl $MMU_ROOT_SMRAM_GPA, %eax */
+	0x0f, 0x22, 0xd8,			/* movl %eax, %cr3 */
+	0x0f, 0xaa,				/* rsm */
+};
+
 static void smi(struct kvm_vcpu *vcpu)
 {
 	vcpu_ioctl(vcpu, KVM_SMI, NULL);
@@ -92,6 +101,28 @@ TEST_F(smm, ioctl_costs_what_a_self_smi_costs)
 	mmu_roots_check(roots, mmu_root_path_nr_smis(self->vm) == NR_WARM_OPS + NR_OPS,
 			"%lu SMIs handled, expected %u",
 			mmu_root_path_nr_smis(self->vm), NR_WARM_OPS + NR_OPS);
+}
+
+/* RSM restores all of the registers, be they the same as in SMM or not. */
+TEST_F(smm, cr3_of_the_handler_is_gone_after_rsm)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct kvm_sregs before, after;
+	int i;
+
+	kvm_static_assert((MMU_ROOT_SMRAM_GPA & GENMASK(23, 0)) == 0);
+	mmu_root_path_set_smi_handler(handler_has_cr3, sizeof(handler_has_cr3));
+	mmu_root_path_sync(self->vcpu);
+	vcpu_sregs_get(self->vcpu, &before);
+	for (i = 0; i < NR_OPS; i++) {
+		smi(self->vcpu);
+		mmu_root_path_sync(self->vcpu);
+		vcpu_sregs_get(self->vcpu, &after);
+		mmu_roots_check(roots, after.cr3 == before.cr3,
+				"CR3 is %#llx after RSM, expected %#llx", after.cr3, before.cr3);
+	}
+	mmu_roots_check(roots, mmu_root_path_nr_smis(self->vm) == NR_OPS,
+			"%lu SMIs handled, expected %u", mmu_root_path_nr_smis(self->vm), NR_OPS);
 }
 
 #define TAG_NORMAL		0x6e6f726d

@@ -355,6 +355,7 @@ TEST(tracepoints_tell_the_details)
 		{ "kvm_mmu_root_load", IS_OF_THE_VCPU, NR_OPS },
 		/* A direct root maps from 0 on, any other one shadows the guest's PGD. */
 		{ "kvm_mmu_root_load", "gfn!=0", tdp ? 0 : NR_OPS },
+		{ "kvm_mmu_root_load", "role & " ROLE_DIRECT, tdp ? NR_OPS : 0 },
 	};
 	/* A load in normal mode finds one root. */
 	uint64_t nr_smm = mmu_root_path_counts(PATH_SMM).found - 1;
@@ -362,6 +363,7 @@ TEST(tracepoints_tell_the_details)
 		{ "kvm_mmu_reset", SMM_IS_LEFT, NR_OPS },
 		{ "kvm_mmu_root_load", "as_id==1", NR_OPS * nr_smm },
 		{ "kvm_mmu_root_load", "as_id==0", NR_OPS },
+		{ "kvm_mmu_root_load", "role & " ROLE_SMM, NR_OPS * nr_smm },
 	};
 
 	mmu_roots_require();
@@ -374,9 +376,11 @@ TEST(tracepoints_tell_the_details)
 /* From its beginning to its end a root is known by the address of its page. */
 TEST(tracepoints_name_the_same_root)
 {
-	static const struct detail ends[] = {
+	char is_of_pgd[64];
+	const struct detail ends[] = {
 		{ "kvm_mmu_root_invalidate", "hpa==0 || hpa & 0xfff", 0 },
 		{ "kvm_mmu_root_free", "hpa==0 || hpa & 0xfff", 0 },
+		{ "kvm_mmu_root_free", is_of_pgd, 1 },
 	};
 	int fd[ARRAY_SIZE(ends)], i;
 	struct mmu_roots roots;
@@ -387,6 +391,12 @@ TEST(tracepoints_name_the_same_root)
 	mmu_roots_open(&roots, vcpu->vm, "tracepoints");
 	__TEST_REQUIRE(roots.tracing,
 		       "no tracepoints: mount -t tracefs none /sys/kernel/tracing, as root");
+	/* A direct root maps from 0 on, and is no other's. */
+	if (kvm_is_tdp_enabled())
+		snprintf(is_of_pgd, sizeof(is_of_pgd), "gfn==0 && role & " ROLE_DIRECT);
+	else
+		snprintf(is_of_pgd, sizeof(is_of_pgd), "gfn==%#lx && !(role & " ROLE_DIRECT ")",
+			 vcpu->vm->pgd >> PAGE_SHIFT);
 	for (i = 0; i < ARRAY_SIZE(ends); i++)
 		fd[i] = mmu_roots_event_open(ends[i].event, ends[i].filter);
 	run(vcpu);
@@ -394,7 +404,8 @@ TEST(tracepoints_name_the_same_root)
 
 	for (i = 0; i < ARRAY_SIZE(ends); i++) {
 		if (fd[i] < 0 || mmu_roots_event_read(fd[i]) != ends[i].hits) {
-			printf("#! kvmmmu:%s tells of what is no page\n", ends[i].event);
+			printf("#! kvmmmu:%s with %s was not hit %lu times\n", ends[i].event,
+			       ends[i].filter, ends[i].hits);
 			exit(KSFT_FAIL);
 		}
 	}

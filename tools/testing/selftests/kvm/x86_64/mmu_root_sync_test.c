@@ -375,17 +375,12 @@ FIXTURE_TEARDOWN(sync_mode)
 
 TEST_F(sync_mode, page_tables_are_as_written)
 {
-	uint32_t sum, expected;
 	bool mirrored = false;
 	int i;
 
 	for (i = 0; i < NR_PASSES; i++) {
 		mirrored = !mirrored;
-		sum = mmu_root_mode_run(self->vcpu, MMU_ROOT_DATA_PAGES);
-		expected = mmu_root_mode_sum(MMU_ROOT_DATA_PAGES, mirrored, mirrored);
-		mmu_roots_check(&self->roots, sum == expected,
-				"pass %d: the guest read data with checksum %#x, expected %#x",
-				i, sum, expected);
+		mmu_root_mode_expect_data(&self->roots, self->vcpu, mirrored);
 	}
 }
 

@@ -307,7 +307,7 @@ static void setup(struct walk *w)
 	vm = w->roots.vm;
 	setup_pgds(vm);
 	if (!w->zap_all)
-		vm_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_SLOT_ZAP_ALL);
+		mmu_root_path_keep_roots(vm);
 
 	w->spare = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -539,9 +539,7 @@ static void begin(bool zap_all)
 	printf("#@ path=" NAME "\n");
 	mmu_roots_require();
 	if (!zap_all)
-		__TEST_REQUIRE(kvm_check_cap(KVM_CAP_DISABLE_QUIRKS2) &
-			       KVM_X86_QUIRK_SLOT_ZAP_ALL,
-			       "KVM lacks KVM_X86_QUIRK_SLOT_ZAP_ALL, i.e. is older than 6.12");
+		mmu_root_path_require_keep_roots();
 
 	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);

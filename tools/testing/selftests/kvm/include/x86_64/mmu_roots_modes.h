@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "kvm_util.h"
+#include "mmu_roots.h"
 
 /**
  * enum mmu_root_mode - How a guest's CPU translates addresses
@@ -77,11 +78,15 @@ void mmu_root_mode_sregs(enum mmu_root_mode mode, struct kvm_sregs *sregs);
 void mmu_root_mode_start(struct kvm_vcpu *vcpu, enum mmu_root_mode_op op, uint32_t mask);
 void mmu_root_mode_start_pte(struct kvm_vcpu *vcpu, enum mmu_root_mode mode);
 void mmu_root_mode_move_data(struct kvm_vcpu *vcpu, unsigned int pdpte);
+void mmu_root_mode_clean_pdptes(struct kvm_vm *vm);
 void mmu_root_mode_emulate(struct kvm_vcpu *vcpu);
 bool mmu_root_mode_is_mirrored(enum mmu_root_mode mode);
 void mmu_root_mode_fill(void *data, bool mirrored);
 uint32_t mmu_root_mode_run(struct kvm_vcpu *vcpu, uint32_t nr_ops);
 uint32_t mmu_root_mode_sum(uint32_t nr_ops, bool mirror_odd, bool mirror_even);
+void mmu_root_mode_check_sum(struct mmu_roots *roots, uint32_t sum, uint32_t nr_ops,
+			     bool mirror_odd, bool mirror_even);
+void mmu_root_mode_expect_data(struct mmu_roots *roots, struct kvm_vcpu *vcpu, bool mirrored);
 uint64_t mmu_root_mode_pdpte(bool mirrored);
 
 extern const uint8_t mmu_roots_mode_start[], mmu_roots_mode_end[], mmu_roots_mode_prefix[];

@@ -78,6 +78,7 @@ mmu_root_nested_pick(const struct mmu_root_counts *tdp,
 struct kvm_nested_state *mmu_root_nested_state_get(struct kvm_vcpu *vcpu);
 void mmu_root_nested_state_set_pgd(struct kvm_nested_state *state, int pgd);
 void mmu_root_nested_state_set_gif(struct kvm_vcpu *vcpu);
+void mmu_root_nested_state_set_asid(struct kvm_nested_state *state, uint32_t asid);
 
 void mmu_root_nested_run(struct kvm_vcpu *vcpu, struct mmu_roots *roots,
 			 struct mmu_roots_snapshot *snap);

@@ -90,6 +90,12 @@ extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
  */
 #define MMU_ROOT_RFLAGS		(X86_EFLAGS_FIXED | BIT(9))
 
+/* KVM_MMU_CR0_ROLE_BITS, KVM_MMU_CR4_ROLE_BITS and KVM_MMU_EFER_ROLE_BITS of KVM's mmu.h. */
+#define MMU_ROOT_CR0_ROLE	(X86_CR0_PG | X86_CR0_WP)
+#define MMU_ROOT_CR4_ROLE	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_LA57 | X86_CR4_SMEP | \
+				 X86_CR4_SMAP | X86_CR4_PKE)
+#define MMU_ROOT_EFER_ROLE	(EFER_LME | EFER_NX)
+
 /* Most vCPUs of a VM. */
 #define MMU_ROOT_PATH_VCPUS	8
 
@@ -118,13 +124,16 @@ struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
 struct kvm_vcpu *mmu_root_path_vcpu_add(struct kvm_vm *vm, uint32_t id, void *guest_code);
 uint64_t mmu_root_path_checksum(struct kvm_vm *vm);
 uint64_t mmu_root_path_nr_smis(struct kvm_vm *vm);
+void mmu_root_path_require_keep_roots(void);
 void mmu_root_path_keep_roots(struct kvm_vm *vm);
 void mmu_root_sregs_flip(struct kvm_vcpu *vcpu, uint64_t cr0, uint64_t cr3, uint64_t cr4,
 			 uint64_t efer);
 void mmu_root_path_flip_by_host(struct kvm_vcpu *vcpu, enum mmu_root_path_id path);
 void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size);
+void mmu_root_path_flip_smm(struct kvm_vcpu *vcpu);
 void *mmu_root_path_smram(bool smm);
 void mmu_root_path_send_smi(struct kvm_vm *vm, uint32_t apic_id);
+void mmu_root_path_init(struct kvm_vcpu *vcpu);
 void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd);
 void mmu_root_path_sync(struct kvm_vcpu *vcpu);
 

@@ -14,12 +14,6 @@
 #include "processor.h"
 #include "mmu_roots_model.h"
 
-/* KVM_MMU_CR0_ROLE_BITS, KVM_MMU_CR4_ROLE_BITS, KVM_MMU_EFER_ROLE_BITS */
-#define CR0_ROLE_BITS	(X86_CR0_PG | X86_CR0_WP)
-#define CR4_ROLE_BITS	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_LA57 | \
-			 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE)
-#define EFER_ROLE_BITS	(EFER_LME | EFER_NX)
-
 /* What enter_smm() clears in CR0. */
 #define CR0_SMM_CLEARS	(X86_CR0_PE | X86_CR0_EM | X86_CR0_TS | X86_CR0_PG)
 
@@ -337,7 +331,7 @@ static void write_cr0(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 	v->regs.cr0 = cr0;
 	if (changed == X86_CR0_WP && (!is_paging(v) || is_tdp(m)))
 		return;
-	if (changed & CR0_ROLE_BITS)
+	if (changed & MMU_ROOT_CR0_ROLE)
 		reset(m, v);
 }
 
@@ -368,7 +362,7 @@ static void write_cr4(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 	uint64_t changed = v->regs.cr4 ^ cr4;
 
 	v->regs.cr4 = cr4;
-	if (changed & CR4_ROLE_BITS)
+	if (changed & MMU_ROOT_CR4_ROLE)
 		reset(m, v);
 }
 
@@ -379,7 +373,7 @@ static void write_efer(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v
 	uint64_t changed = v->regs.efer ^ efer;
 
 	v->regs.efer = efer;
-	if (changed & EFER_ROLE_BITS)
+	if (changed & MMU_ROOT_EFER_ROLE)
 		reset(m, v);
 }
 

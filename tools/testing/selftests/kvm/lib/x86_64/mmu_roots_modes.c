@@ -56,6 +56,8 @@ enum {
 #define CODE_PD_32_INDEX	(MMU_ROOT_MODE_GPA >> 22)
 #define CODE_PD_INDEX		(MMU_ROOT_MODE_GPA >> 21)
 #define PD_32_INDEX		(MMU_ROOT_DATA_GVA >> 22)
+/* Intel SDM, "PAE Paging". */
+#define PDPTES_PER_PDPT		4
 #define PDPT_INDEX		(MMU_ROOT_DATA_GVA >> 30)
 
 #define PTE_TABLE		(PTE_PRESENT_MASK | PTE_WRITABLE_MASK)
@@ -318,6 +320,22 @@ void mmu_root_mode_move_data(struct kvm_vcpu *vcpu, unsigned int pdpte)
 }
 
 /**
+ * mmu_root_mode_clean_pdptes() - Clear accessed bits of PDPTEs of PAE paging
+ * @vm: a VM whose vCPU does not run
+ *
+ * They are reserved, and some emulators set them, see MODE_OP_READ: for when KVM loads
+ * PDPTRs without the guest having a say.
+ */
+void mmu_root_mode_clean_pdptes(struct kvm_vm *vm)
+{
+	uint64_t *pdpt = addr_gpa2hva(vm, MMU_ROOT_MODE_PDPT);
+	int i;
+
+	for (i = 0; i < PDPTES_PER_PDPT; i++)
+		pdpt[i] &= ~PTE_ACCESSED_MASK;
+}
+
+/**
  * mmu_root_mode_emulate() - Have KVM emulate the guest's reads
  * @vcpu: a vCPU of mmu_root_mode_install()
  *
@@ -395,4 +413,34 @@ uint32_t mmu_root_mode_sum(uint32_t nr_ops, bool mirror_odd, bool mirror_even)
 		sum = (sum << 1 | sum >> 31) + word_of(page);
 	}
 	return sum;
+}
+
+/**
+ * mmu_root_mode_check_sum() - Check what a guest has read
+ * @roots: the observed VM
+ * @sum: what mmu_root_mode_run() returned
+ * @nr_ops: number of operations
+ * @mirror_odd: see mmu_root_mode_sum()
+ * @mirror_even: see mmu_root_mode_sum()
+ */
+void mmu_root_mode_check_sum(struct mmu_roots *roots, uint32_t sum, uint32_t nr_ops,
+			     bool mirror_odd, bool mirror_even)
+{
+	uint32_t expected = mmu_root_mode_sum(nr_ops, mirror_odd, mirror_even);
+
+	mmu_roots_check(roots, sum == expected,
+			"the guest read data with checksum %#x, expected %#x", sum, expected);
+}
+
+/**
+ * mmu_root_mode_expect_data() - Have a guest read all of its data, and check what it saw
+ * @roots: the observed VM
+ * @vcpu: a vCPU that mmu_root_mode_start() was called for
+ * @mirrored: it is to see the pages in reverse order
+ */
+void mmu_root_mode_expect_data(struct mmu_roots *roots, struct kvm_vcpu *vcpu, bool mirrored)
+{
+	uint32_t sum = mmu_root_mode_run(vcpu, MMU_ROOT_DATA_PAGES);
+
+	mmu_root_mode_check_sum(roots, sum, MMU_ROOT_DATA_PAGES, mirrored, mirrored);
 }

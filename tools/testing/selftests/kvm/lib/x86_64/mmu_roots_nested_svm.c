@@ -99,6 +99,18 @@ const struct mmu_root_nested_ops mmu_root_nested_svm = {
 };
 
 /**
+ * mmu_root_nested_state_set_asid() - Change the ASID of a saved L2
+ * @state: the state of a vCPU in L2, on a host with SVM
+ * @asid: the ASID
+ */
+void mmu_root_nested_state_set_asid(struct kvm_nested_state *state, uint32_t asid)
+{
+	struct vmcb *vmcb12 = (void *)state->data.svm;
+
+	vmcb12->control.asid = asid;
+}
+
+/**
  * guest_l2_set_asid() - Change the ASID in an L2's VMCB
  * @l2: number of the L2, on SVM
  * @asid: the ASID; 0 is the host's, and illegal: AMD APM, "Canonicalization and

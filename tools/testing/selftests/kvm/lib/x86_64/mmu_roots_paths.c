@@ -494,6 +494,15 @@ void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size)
 }
 
 /**
+ * mmu_root_path_require_keep_roots() - Skip the test if roots go with each memslot
+ */
+void mmu_root_path_require_keep_roots(void)
+{
+	__TEST_REQUIRE(kvm_check_cap(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_SLOT_ZAP_ALL,
+		       "KVM lacks KVM_X86_QUIRK_SLOT_ZAP_ALL, i.e. is older than 6.12");
+}
+
+/**
  * mmu_root_path_keep_roots() - Have roots of a VM outlive its memslots
  * @vm: the VM, in which no memslot was deleted or moved yet
  *
@@ -501,9 +510,24 @@ void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size)
  */
 void mmu_root_path_keep_roots(struct kvm_vm *vm)
 {
-	__TEST_REQUIRE(kvm_check_cap(KVM_CAP_DISABLE_QUIRKS2) & KVM_X86_QUIRK_SLOT_ZAP_ALL,
-		       "KVM lacks KVM_X86_QUIRK_SLOT_ZAP_ALL, i.e. is older than 6.12");
+	mmu_root_path_require_keep_roots();
 	vm_enable_cap(vm, KVM_CAP_DISABLE_QUIRKS2, KVM_X86_QUIRK_SLOT_ZAP_ALL);
+}
+
+/**
+ * mmu_root_path_flip_smm() - Have a vCPU enter SMM, or leave it, with its registers
+ * @vcpu: the vCPU
+ *
+ * As when a vCPU that is in SMM is restored: by KVM_SET_VCPU_EVENTS.
+ */
+void mmu_root_path_flip_smm(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_events events;
+
+	vcpu_events_get(vcpu, &events);
+	events.flags = KVM_VCPUEVENT_VALID_SMM;
+	events.smi.smm ^= 1;
+	vcpu_events_set(vcpu, &events);
 }
 
 /**
@@ -517,6 +541,17 @@ void *mmu_root_path_smram(bool smm)
 	return smram[smm ? SMM_AS_ID : NORMAL_AS_ID];
 }
 
+static void send_msi(struct kvm_vm *vm, uint32_t apic_id, uint32_t delivery_mode)
+{
+	struct kvm_msi msi = {
+		/* Intel SDM, "Message Signalled Interrupts". */
+		.address_lo = APIC_DEFAULT_GPA | apic_id << 12,
+		.data = delivery_mode,
+	};
+
+	TEST_ASSERT(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi) > 0, "KVM_SIGNAL_MSI is not delivered");
+}
+
 /**
  * mmu_root_path_send_smi() - Send an SMI to a vCPU, which may be running
  * @vm: the VM
@@ -526,13 +561,24 @@ void *mmu_root_path_smram(bool smm)
  */
 void mmu_root_path_send_smi(struct kvm_vm *vm, uint32_t apic_id)
 {
-	struct kvm_msi msi = {
-		/* Intel SDM, "Message Signalled Interrupts". */
-		.address_lo = APIC_DEFAULT_GPA | apic_id << 12,
-		.data = APIC_DM_SMI,
-	};
+	send_msi(vm, apic_id, APIC_DM_SMI);
+}
 
-	TEST_ASSERT(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi) >= 0, "KVM_SIGNAL_MSI");
+/**
+ * mmu_root_path_init() - Have a vCPU, which does not run, take an INIT
+ * @vcpu: the vCPU, whose APIC ID is its own, up to 255
+ */
+void mmu_root_path_init(struct kvm_vcpu *vcpu)
+{
+	struct kvm_mp_state mp_state;
+	struct kvm_lapic_state apic;
+
+	/* What was never changed KVM does not find: kvm_recalculate_apic_map(). */
+	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &apic);
+	vcpu_ioctl(vcpu, KVM_SET_LAPIC, &apic);
+	send_msi(vcpu->vm, vcpu->id, APIC_DM_INIT);
+	/* It is what has KVM look for events of the APIC. */
+	vcpu_mp_state_get(vcpu, &mp_state);
 }
 
 static uint64_t checksum(const uint64_t *data)
