@@ -91,6 +91,8 @@ struct mmu_roots_snapshot {
 /* One binary stats file descriptor, and where our stats are in it. */
 struct mmu_roots_source {
 	int fd;
+	off_t begin;
+	off_t end;
 	off_t offset[NR_MMU_ROOT_STATS];
 };
 
@@ -113,6 +115,7 @@ struct mmu_roots {
 
 	/* private: */
 	char debugfs[64];
+	int debugfs_fd;
 	struct mmu_roots_source vm_source;
 	struct mmu_roots_source vcpu_source[MMU_ROOTS_MAX_VCPUS];
 	int nr_vcpus;

@@ -26,6 +26,10 @@
 #define KPROBE_PMU_TYPE	"/sys/bus/event_source/devices/kprobe/type"
 #define KVMMMU_EVENTS	"/sys/kernel/tracing/events/kvmmmu"
 
+/* Of a stat in the binary stats, and of all that may be from our first to our last one. */
+#define STAT_SIZE	((off_t)sizeof(uint64_t))
+#define MAX_STATS_SIZE	4096
+
 static const char * const stat_names[NR_MMU_ROOT_STATS] = {
 	[MMU_ROOT_ALLOC]	= "mmu_root_alloc",
 	[MMU_ROOT_REUSE]	= "mmu_root_reuse",
@@ -161,6 +165,8 @@ static void source_open(struct mmu_roots_source *source, int fd,
 
 	require_io(fd >= 0, "KVM_GET_STATS_FD");
 	source->fd = fd;
+	source->begin = LONG_MAX;
+	source->end = 0;
 	read_stats_header(fd, &header);
 	descs = read_stats_descriptors(fd, &header);
 	for (stat = first; stat < end; stat++) {
@@ -169,18 +175,26 @@ static void source_open(struct mmu_roots_source *source, int fd,
 		require_io(source->offset[stat],
 			   "kernel has some root stats, but not %s in the binary stats: apply all of patches/linux-6.12.y/stats",
 			   stat_names[stat]);
+		source->begin = min(source->begin, source->offset[stat]);
+		source->end = max(source->end, source->offset[stat] + STAT_SIZE);
 	}
 	free(descs);
 }
 
-static uint64_t source_read(struct mmu_roots_source *source,
-			    enum mmu_root_stat stat)
+/* At once, as a system call for each takes an emulated CPU longer than all the rest. */
+static void source_read(struct mmu_roots_source *source, enum mmu_root_stat first,
+			enum mmu_root_stat end, uint64_t *vals)
 {
-	uint64_t val;
+	ssize_t size = source->end - source->begin;
+	char buf[MAX_STATS_SIZE];
+	enum mmu_root_stat stat;
 
-	require_io(pread(source->fd, &val, sizeof(val), source->offset[stat]) == sizeof(val),
-		   "read %s from the binary stats", stat_names[stat]);
-	return val;
+	errno = EFBIG;
+	require_io(size <= sizeof(buf), "read %zd bytes of binary stats at once", size);
+	require_io(pread(source->fd, buf, size, source->begin) == size, "read the binary stats");
+	for (stat = first; stat < end; stat++)
+		memcpy(&vals[stat - first], buf + source->offset[stat] - source->begin,
+		       sizeof(*vals));
 }
 
 /**
@@ -194,14 +208,14 @@ static uint64_t source_read(struct mmu_roots_source *source,
 bool mmu_roots_supported(void)
 {
 	enum mmu_root_stat stat;
-	bool found = false;
 	char path[128];
 
 	for (stat = 0; stat < NR_MMU_ROOT_STATS; stat++) {
 		snprintf(path, sizeof(path), KVM_DEBUGFS "/%s", stat_names[stat]);
-		found |= is_root_stat(stat) && !access(path, F_OK);
+		if (is_root_stat(stat) && !access(path, F_OK))
+			return true;
 	}
-	return found;
+	return false;
 }
 
 /**
@@ -373,6 +387,8 @@ void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name
 
 	snprintf(roots->debugfs, sizeof(roots->debugfs), KVM_DEBUGFS "/%d-%d",
 		 getpid(), vm->fd);
+	roots->debugfs_fd = open(roots->debugfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	require_io(roots->debugfs_fd >= 0, "open %s", roots->debugfs);
 	source_open(&roots->vm_source, __vm_ioctl(vm, KVM_GET_STATS_FD, NULL),
 		    0, NR_MMU_ROOT_VM_STATS);
 
@@ -403,12 +419,11 @@ void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name
 int mmu_roots_read_debugfs(struct mmu_roots *roots, const char *name,
 			   uint64_t *val)
 {
-	char path[128], buf[32] = "";
+	char buf[32] = "";
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", roots->debugfs, name);
-	fd = open(path, O_RDONLY);
+	fd = openat(roots->debugfs_fd, name, O_RDONLY);
 	if (fd < 0)
 		return -errno;
 
@@ -432,12 +447,10 @@ int mmu_roots_read_debugfs(struct mmu_roots *roots, const char *name,
 int mmu_roots_write_debugfs(struct mmu_roots *roots, const char *name,
 			    const char *val)
 {
-	char path[128];
 	ssize_t n;
 	int fd, err;
 
-	snprintf(path, sizeof(path), "%s/%s", roots->debugfs, name);
-	fd = open(path, O_WRONLY);
+	fd = openat(roots->debugfs_fd, name, O_WRONLY);
 	if (fd < 0)
 		return -errno;
 
@@ -534,16 +547,12 @@ void mmu_roots_read(struct mmu_roots *roots, struct mmu_roots_snapshot *snap)
 
 	memset(snap, 0, sizeof(*snap));
 
-	for (stat = 0; stat < NR_MMU_ROOT_VM_STATS; stat++)
-		snap->stat[stat] = source_read(&roots->vm_source, stat);
-
-	for (stat = NR_MMU_ROOT_VM_STATS; stat < NR_MMU_ROOT_STATS; stat++) {
-		for (i = 0; i < roots->nr_vcpus; i++) {
-			uint64_t val = source_read(&roots->vcpu_source[i], stat);
-
-			snap->vcpu[i][stat - NR_MMU_ROOT_VM_STATS] = val;
-			snap->stat[stat] += val;
-		}
+	source_read(&roots->vm_source, 0, NR_MMU_ROOT_VM_STATS, snap->stat);
+	for (i = 0; i < roots->nr_vcpus; i++) {
+		source_read(&roots->vcpu_source[i], NR_MMU_ROOT_VM_STATS, NR_MMU_ROOT_STATS,
+			    snap->vcpu[i]);
+		for (stat = NR_MMU_ROOT_VM_STATS; stat < NR_MMU_ROOT_STATS; stat++)
+			snap->stat[stat] += mmu_roots_vcpu_stat(snap, i, stat);
 	}
 
 	for (i = 0; roots->tracing && i < NR_MMU_ROOT_EVENTS; i++)
@@ -610,6 +619,7 @@ void mmu_roots_vm_free(struct mmu_roots *roots)
 	close(roots->vm_source.fd);
 	for (i = 0; i < roots->nr_vcpus; i++)
 		close(roots->vcpu_source[i].fd);
+	close(roots->debugfs_fd);
 	kvm_vm_free(roots->vm);
 
 	mmu_roots_check(roots, access(roots->debugfs, F_OK) && errno == ENOENT,
