@@ -31,6 +31,7 @@
 
 enum l1_command {
 	ENTER_ALL_PGDS,
+	ENTER_LAST_BUT_ONE_FIRST,
 	WRITE_PGD,
 	DO_NOTHING,
 };
@@ -57,6 +58,20 @@ static void guest_enter_all_pgds(void)
 		guest_l2_run_to_call(0, l2_pgd);
 }
 
+/*
+ * If the last PGD has lost its root, the one before it is the first in the cache, and has
+ * to be moved from there without a gap: or else the load of the last one evicts another.
+ */
+static void guest_enter_last_but_one_first(void)
+{
+	l2_pgd = nr_pgds - 2;
+	guest_l2_run_to_call(0, l2_pgd);
+	l2_pgd = nr_pgds - 1;
+	guest_l2_run_to_call(0, l2_pgd);
+	for (l2_pgd = nr_pgds - 3; l2_pgd >= 0; l2_pgd--)
+		guest_l2_run_to_call(0, l2_pgd);
+}
+
 static void l1_commands(void)
 {
 	guest_path_init(PATH_NULL_EXIT);
@@ -65,6 +80,9 @@ static void l1_commands(void)
 		switch (READ_ONCE(command)) {
 		case ENTER_ALL_PGDS:
 			guest_enter_all_pgds();
+			break;
+		case ENTER_LAST_BUT_ONE_FIRST:
+			guest_enter_last_but_one_first();
 			break;
 		case WRITE_PGD:
 			guest_write_pgd(written_pgd);
@@ -171,7 +189,7 @@ TEST_F(obsolete, memslot_deletion_frees_all_at_next_entry)
  * cache, be it the current root of L2 or a previous one.
  */
 static void write_one_pgd(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int pgd,
-			  uint64_t nr_ended)
+			  uint64_t nr_ended, enum l1_command enter)
 {
 	struct mmu_roots_snapshot before, written, after;
 
@@ -183,7 +201,7 @@ static void write_one_pgd(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int pg
 	mmu_roots_expect_growth(roots, &before, &written, MMU_ROOT_FREE, nr_ended);
 	mmu_roots_expect_growth(roots, &before, &written, MMU_ROOT_LOAD, 0);
 
-	run_command(vcpu, roots, ENTER_ALL_PGDS, &after);
+	run_command(vcpu, roots, enter, &after);
 	mmu_roots_expect_growth(roots, &written, &after, MMU_ROOT_ALLOC, nr_ended);
 	mmu_roots_expect_growth(roots, &written, &after, MMU_ROOT_LOAD, nr_ended);
 	mmu_roots_expect_growth(roots, &written, &after, MMU_ROOT_FREE, 0);
@@ -194,12 +212,14 @@ static void write_one_pgd(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int pg
 
 TEST_F(obsolete, zapped_previous_root_is_freed_alone)
 {
-	write_one_pgd(&self->roots, self->vcpu, 1, self->pgds_are_roots);
+	write_one_pgd(&self->roots, self->vcpu, 1, self->pgds_are_roots, ENTER_ALL_PGDS);
 }
 
 TEST_F(obsolete, zapped_last_root_is_freed_alone)
 {
-	write_one_pgd(&self->roots, self->vcpu, nr_pgds - 1, self->pgds_are_roots);
+	/* Which is the current one of guest_mmu, and in root_mmu the latest of prev_roots[]. */
+	write_one_pgd(&self->roots, self->vcpu, nr_pgds - 1, self->pgds_are_roots,
+		      variant->nested_paging ? ENTER_LAST_BUT_ONE_FIRST : ENTER_ALL_PGDS);
 }
 
 /* The same on a vCPU that has no current root in guest_mmu, but previous ones. */

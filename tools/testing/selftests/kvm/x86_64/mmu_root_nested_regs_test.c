@@ -14,6 +14,7 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "mmu_roots.h"
+#include "mmu_roots_modes.h"
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
 
@@ -457,6 +458,355 @@ TEST_F(wp, of_l2_is_what_kvm_sees)
 	mmu_root_nested_expect_storm(roots, &warm, &storm,
 				     mmu_root_nested_pick(&variant->tdp, &variant->shadow), NR_OPS);
 	mmu_root_nested_expect_visits(roots, 0, NR_WARM_UP_ROUNDS + 1);
+}
+
+#define USER_PAGE		0
+#define READ_INSN		"cmpl $0, (%[addr])"
+
+/* CR4.SMAP, with which the data at USER_PAGE cannot be read, as the CPU and KVM see it. */
+static void l2_smap(void)
+{
+	uint64_t error_code;
+	uint8_t vector, expected;
+	int i;
+
+	for (i = 0; i < NR_OPS; i++) {
+		mmu_root_paths[PATH_CR4_SMAP].guest_op();
+		expected = get_cr4() & X86_CR4_SMAP ? PF_VECTOR : 0;
+		GUEST_ASSERT_EQ(kvm_asm_safe(READ_INSN, [addr] "r" (MMU_ROOT_DATA_GVA)), expected);
+		asm volatile(KVM_ASM_SAFE_FEP(READ_INSN)
+			     : KVM_ASM_SAFE_OUTPUTS(vector, error_code)
+			     : [addr] "r" ((uint64_t)MMU_ROOT_DATA_GVA)
+			     : KVM_ASM_SAFE_CLOBBERS, "memory");
+		__GUEST_ASSERT(vector == expected, "emulated in L2: vector %u, expected %u",
+			       vector, expected);
+	}
+	GUEST_SYNC(0);
+}
+
+FIXTURE(permission) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(permission) {
+	bool nested_paging;
+};
+
+FIXTURE_VARIANT_ADD(permission, plain) { false };
+FIXTURE_VARIANT_ADD(permission, nested_paging) { true };
+
+FIXTURE_SETUP(permission)
+{
+	const char *name = mmu_root_nested_name(variant->nested_paging ? "L2-CR4.SMAP+NPT" :
+								       "L2-CR4.SMAP");
+
+	printf("#@ path=%s\n", name);
+	mmu_root_nested_require(variant->nested_paging);
+	mmu_root_path_require(PATH_CR4_SMAP);
+	mmu_roots_force_emulation();
+	mmu_root_path_vm_create(&self->vcpu, l1_enter);
+	vcpu_args_set(self->vcpu, 1, l2_smap);
+	mmu_root_path_pte(self->vcpu->vm, USER_PAGE, PTE_USER_MASK, 0, 0);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, 1);
+	/* With shadow paging, and CR0.WP clear, SMAP is in the role of L2's root. */
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, name, NR_L1_L2_ROOTS + 1);
+}
+
+FIXTURE_TEARDOWN(permission)
+{
+	mmu_root_params_restore();
+	mmu_roots_vm_free(&self->roots);
+}
+
+/*
+ * With nested paging, L2's own paging is nothing that KVM has a root for, and it has to
+ * follow it for its emulator: init_kvm_nested_mmu().
+ */
+TEST_F(permission, of_l2_is_enforced_by_cpu_and_emulator)
+{
+	mmu_root_path_sync(self->vcpu);
+}
+
+/*
+ * An L2 that is not in 64-bit mode: its page tables have another format than L1's, and PAE
+ * paging has PDPTRs, which each entry loads.  Userspace puts it there.
+ */
+#define NR_MODE_OPS_OF_L2	(2 * MMU_ROOT_DATA_PAGES)
+#define NR_PDPTE_CHANGES	4
+
+/* In the page of the code of all modes, which is shorter. */
+#define CALL_GPA		(MMU_ROOT_MODE_GPA + 0xf00)
+
+/* VMMCALL or VMCALL, and what guest_exit() does. */
+static const uint8_t call_of_svm[] = { 0x0f, 0x01, 0xd9, 0xe4, MMU_ROOT_EXIT_PORT };
+static const uint8_t call_of_vmx[] = { 0x0f, 0x01, 0xc1, 0xe4, MMU_ROOT_EXIT_PORT };
+
+/* With shadow paging: L1's, L2's first one, and at most four PAE roots each of two kinds. */
+#define NR_SHADOW_ROOTS		(NR_L1_L2_ROOTS + 8)
+
+static void l2_exit(void)
+{
+	guest_exit_for_good();
+}
+
+static void l1_enter_again(void)
+{
+	guest_l2_init(l2_exit, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		guest_l2_run_to_call(0, 0);
+		GUEST_SYNC(0);
+	}
+}
+
+FIXTURE(mode) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(mode) {
+	enum mmu_root_mode mode;
+	bool nested_paging;
+};
+
+FIXTURE_VARIANT_ADD(mode, unpaged) { MODE_UNPAGED, false };
+FIXTURE_VARIANT_ADD(mode, 32bit) { MODE_32BIT, false };
+FIXTURE_VARIANT_ADD(mode, pae) { MODE_PAE, false };
+FIXTURE_VARIANT_ADD(mode, compat) { MODE_COMPAT, false };
+FIXTURE_VARIANT_ADD(mode, unpaged_nested_paging) { MODE_UNPAGED, true };
+FIXTURE_VARIANT_ADD(mode, 32bit_nested_paging) { MODE_32BIT, true };
+FIXTURE_VARIANT_ADD(mode, pae_nested_paging) { MODE_PAE, true };
+FIXTURE_VARIANT_ADD(mode, compat_nested_paging) { MODE_COMPAT, true };
+
+/* With what each L2 has to have: VMRUN wants EFER.SVME, and VMX CR0.NE and CR4.VMXE. */
+static void enter_mode(struct kvm_vcpu *vcpu, enum mmu_root_mode mode)
+{
+	struct kvm_sregs sregs, of_mode;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	of_mode = sregs;
+	mmu_root_mode_sregs(mode, &of_mode);
+	of_mode.cr0 |= sregs.cr0 & X86_CR0_NE;
+	of_mode.cr4 |= sregs.cr4 & X86_CR4_VMXE;
+	of_mode.efer |= sregs.efer & EFER_SVME;
+	vcpu_sregs_set(vcpu, &of_mode);
+}
+
+static void create_vm_of_modes(struct mmu_roots *roots, struct kvm_vcpu **vcpu,
+			       bool nested_paging)
+{
+	const char *name = mmu_root_nested_name(nested_paging ? "L2-modes+NPT" : "L2-modes");
+	struct kvm_vm *vm;
+
+	printf("#@ path=%s\n", name);
+	mmu_root_nested_require(nested_paging);
+	vm = mmu_root_path_vm_create(vcpu, l1_enter_again);
+	mmu_root_mode_install(*vcpu);
+	memcpy(addr_gpa2hva(vm, CALL_GPA), host_cpu_is_intel ? call_of_vmx : call_of_svm,
+	       sizeof(call_of_svm));
+	mmu_root_nested_create(*vcpu, nested_paging, 1);
+	mmu_root_nested_open(roots, vm, name, kvm_is_tdp_enabled() ?
+			     NR_L1_L2_ROOTS : NR_SHADOW_ROOTS);
+}
+
+FIXTURE_SETUP(mode)
+{
+	mmu_roots_require_applicable(!host_cpu_is_intel || variant->mode != MODE_UNPAGED,
+				     "VMX has no L2 without paging, unless it is unrestricted");
+	mmu_roots_require_applicable(kvm_is_tdp_enabled() || variant->mode != MODE_UNPAGED,
+				     "KVM loses L1's CR4 when it leaves such an L2, see docs/nested.md");
+	create_vm_of_modes(&self->roots, &self->vcpu, variant->nested_paging);
+}
+
+FIXTURE_TEARDOWN(mode)
+{
+	mmu_root_params_restore();
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* To L2, and there to its mode, in which it is to read. */
+static void run_to_l2(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
+		      enum mmu_root_mode mode, bool nested_paging)
+{
+	struct mmu_roots_snapshot before, after;
+	struct kvm_sregs sregs;
+
+	mmu_root_path_run_for_good(vcpu);
+	vcpu_run_complete_io(vcpu);
+	mmu_roots_read(roots, &before);
+	enter_mode(vcpu, mode);
+	mmu_roots_read(roots, &after);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 1);
+	mmu_root_mode_start(vcpu, MODE_OP_READ, 0);
+	if (nested_paging)
+		return;
+
+	/* L1 has a value of its own for L2's CR3. */
+	vcpu_sregs_get(vcpu, &sregs);
+	mmu_root_nested_replace_pgd(vcpu->vm, 0, sregs.cr3);
+}
+
+static void leave_l2(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
+{
+	struct kvm_regs regs;
+
+	/* From where it has stopped to read. */
+	vcpu_run_complete_io(vcpu);
+	vcpu_regs_get(vcpu, &regs);
+	regs.rip = CALL_GPA;
+	vcpu_regs_set(vcpu, &regs);
+	mmu_root_path_sync(vcpu);
+	mmu_roots_check(roots, !is_in_l2(vcpu), "the vCPU is still in L2");
+}
+
+/* L2 is to read.  L1 has not kept its registers. */
+static void reenter_l2(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
+{
+	mmu_root_mode_clean_pdptes(vcpu->vm);
+	mmu_root_path_run_for_good(vcpu);
+	mmu_roots_check(roots, is_in_l2(vcpu), "the vCPU is still in L1");
+	vcpu_run_complete_io(vcpu);
+	mmu_root_mode_start(vcpu, MODE_OP_READ, 0);
+}
+
+/* To L1, and back to L2: it takes no reset. */
+static void expect_data_by_l1(struct mmu_roots *roots, struct kvm_vcpu *vcpu, bool mirrored)
+{
+	struct mmu_roots_snapshot before, after;
+
+	mmu_roots_read(roots, &before);
+	leave_l2(roots, vcpu);
+	reenter_l2(roots, vcpu);
+	mmu_root_mode_expect_data(roots, vcpu, mirrored);
+	mmu_roots_read(roots, &after);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 0);
+}
+
+TEST_F(mode, l2_sees_its_memory)
+{
+	struct mmu_roots *roots = &self->roots;
+
+	run_to_l2(roots, self->vcpu, variant->mode, variant->nested_paging);
+	mmu_root_mode_expect_data(roots, self->vcpu, false);
+	expect_data_by_l1(roots, self->vcpu, false);
+}
+
+/* KVM translates for L2 as the CPU does: by page tables that reverse the data. */
+TEST_F(mode, emulated_reads_of_l2)
+{
+	bool mirrored = mmu_root_mode_is_mirrored(variant->mode);
+	struct mmu_roots *roots = &self->roots;
+
+	mmu_roots_force_emulation();
+	mmu_root_mode_emulate(self->vcpu);
+	run_to_l2(roots, self->vcpu, variant->mode, variant->nested_paging);
+	mmu_root_mode_expect_data(roots, self->vcpu, mirrored);
+	expect_data_by_l1(roots, self->vcpu, mirrored);
+}
+
+/* The PDPTRs of an L2 with PAE paging. */
+FIXTURE(pdptrs) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(pdptrs) {
+	bool nested_paging;
+};
+
+FIXTURE_VARIANT_ADD(pdptrs, plain) { false };
+FIXTURE_VARIANT_ADD(pdptrs, nested_paging) { true };
+
+FIXTURE_SETUP(pdptrs)
+{
+	create_vm_of_modes(&self->roots, &self->vcpu, variant->nested_paging);
+	run_to_l2(&self->roots, self->vcpu, MODE_PAE, variant->nested_paging);
+}
+
+FIXTURE_TEARDOWN(pdptrs)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+static void set_pdpte(struct kvm_vm *vm, bool mirrored)
+{
+	*(uint64_t *)addr_gpa2hva(vm, MMU_ROOT_MODE_PDPTE(1)) = mmu_root_mode_pdpte(mirrored);
+	mmu_root_mode_clean_pdptes(vm);
+}
+
+TEST_F(pdptrs, follow_cr3)
+{
+	struct mmu_roots *roots = &self->roots;
+	uint32_t sum;
+
+	mmu_root_mode_start(self->vcpu, MODE_OP_PDPTE,
+			    mmu_root_mode_pdpte(false) ^ mmu_root_mode_pdpte(true));
+	sum = mmu_root_mode_run(self->vcpu, NR_MODE_OPS_OF_L2);
+	mmu_root_mode_check_sum(roots, sum, NR_MODE_OPS_OF_L2, true, false);
+}
+
+/* With EPT they are in the VMCS: Intel SDM, "Loading Page-Directory-Pointer-Table Entries". */
+TEST_F(pdptrs, are_those_of_the_entry)
+{
+	struct mmu_roots *roots = &self->roots;
+	bool mirrored = false;
+	int i;
+
+	mmu_roots_require_applicable(!host_cpu_is_intel || !variant->nested_paging,
+				     "L1 has L2's PDPTRs in the VMCS");
+	for (i = 0; i < NR_PDPTE_CHANGES; i++) {
+		mmu_root_mode_expect_data(roots, self->vcpu, mirrored);
+		leave_l2(roots, self->vcpu);
+		mirrored = !mirrored;
+		set_pdpte(self->vcpu->vm, mirrored);
+		reenter_l2(roots, self->vcpu);
+	}
+}
+
+static void require_pdptrs_in_kvm(bool nested_paging)
+{
+	mmu_roots_require_applicable(!host_cpu_is_intel,
+				     "VMX leaves L2 before it restores it: vmx_set_nested_state()");
+	mmu_roots_require_applicable(!nested_paging && !kvm_is_tdp_enabled(),
+				     "KVM is not who loads L2's PDPTRs");
+}
+
+static void restore_l2(struct kvm_vcpu *vcpu)
+{
+	vcpu_nested_state_set(vcpu, mmu_root_nested_state_get(vcpu));
+}
+
+/*
+ * When L2 is restored, what PDPTRs KVM has loaded before may have been those of L1: they are
+ * loaded again as the vCPU is run, see svm_get_nested_state_pages().
+ */
+TEST_F(pdptrs, are_loaded_again_when_l2_is_restored)
+{
+	struct mmu_roots *roots = &self->roots;
+
+	require_pdptrs_in_kvm(variant->nested_paging);
+	mmu_root_mode_expect_data(roots, self->vcpu, false);
+	vcpu_run_complete_io(self->vcpu);
+	set_pdpte(self->vcpu->vm, true);
+	restore_l2(self->vcpu);
+	mmu_root_mode_expect_data(roots, self->vcpu, true);
+}
+
+/* Unless userspace has brought them along. */
+TEST_F(pdptrs, of_userspace_are_kept_when_l2_is_restored)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct kvm_sregs2 sregs;
+
+	require_pdptrs_in_kvm(variant->nested_paging);
+	__TEST_REQUIRE(kvm_has_cap(KVM_CAP_SREGS2), "KVM lacks KVM_SET_SREGS2");
+	mmu_root_mode_expect_data(roots, self->vcpu, false);
+	vcpu_run_complete_io(self->vcpu);
+	vcpu_ioctl(self->vcpu, KVM_GET_SREGS2, &sregs);
+	sregs.pdptrs[1] = mmu_root_mode_pdpte(true);
+	vcpu_ioctl(self->vcpu, KVM_SET_SREGS2, &sregs);
+	restore_l2(self->vcpu);
+	mmu_root_mode_expect_data(roots, self->vcpu, true);
 }
 
 TEST_HARNESS_MAIN

@@ -13,8 +13,11 @@
 /* Where the guest's code is, aligned to 4 MiB; clear of all other memslots. */
 #define MMU_ROOT_MODE_GPA	0x1800000
 
-/* The entries of the page directory pointer table of PAE paging; 1 is for the data. */
-#define MMU_ROOT_MODE_PDPT	(MMU_ROOT_MODE_GPA + 0x1000)
+/*
+ * The entries of the page directory pointer table of PAE paging; 1 is for the data.  It is
+ * not where its page begins, which has no entries that are present.
+ */
+#define MMU_ROOT_MODE_PDPT	(MMU_ROOT_MODE_GPA + 0x1000 + 0x420)
 #define MMU_ROOT_MODE_PDPTE(i)	(MMU_ROOT_MODE_PDPT + 8 * (i))
 
 /* What is read of each page of the data: where a page table has no entry in use. */

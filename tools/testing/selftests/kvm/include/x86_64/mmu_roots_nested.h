@@ -70,6 +70,7 @@ void mmu_root_nested_require_vmfunc(void);
 const char *mmu_root_nested_name(const char *name);
 bool mmu_root_npt_is_passthrough(void);
 void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pgds);
+void mmu_root_nested_replace_pgd(struct kvm_vm *vm, int pgd, uint64_t gpa);
 void mmu_root_nested_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name,
 			  unsigned int nr_roots);
 const struct mmu_root_counts *

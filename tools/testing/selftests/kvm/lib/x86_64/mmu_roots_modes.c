@@ -27,7 +27,7 @@
  */
 enum {
 	CODE,
-	/* its second entry is MMU_ROOT_MODE_PDPTE(1) */
+	/* the table is MMU_ROOT_MODE_PDPT, in that page */
 	PDPT_PAE,
 	PD_32,
 	PD_32_LARGE,
@@ -66,8 +66,10 @@ enum {
 /* PDPTEs of PAE paging have neither W nor U. */
 #define PDPTE_PAE		PTE_PRESENT_MASK
 
-kvm_static_assert(GPA_OF(PDPT_PAE) + PDPT_INDEX * sizeof(uint64_t) ==
-		  MMU_ROOT_MODE_PDPTE(1));
+/* PAE paging: CR3 has bits 31 to 5 of the address, Intel SDM, "PAE Paging". */
+kvm_static_assert((MMU_ROOT_MODE_PDPT & PAGE_MASK) == GPA_OF(PDPT_PAE));
+kvm_static_assert(!(MMU_ROOT_MODE_PDPT & GENMASK(4, 0)));
+kvm_static_assert(MMU_ROOT_MODE_PDPTE(PDPT_INDEX) == MMU_ROOT_MODE_PDPTE(1));
 
 #define DATA_SIZE		(MMU_ROOT_DATA_PAGES * PAGE_SIZE)
 
@@ -90,7 +92,7 @@ static const struct {
 	[MODE_UNPAGED_PAE] = { CR0_PROTECTED, GPA_OF(PML4), X86_CR4_PAE, 0 },
 	[MODE_32BIT]	= { CR0_PROTECTED | X86_CR0_PG, GPA_OF(PD_32), 0, 0 },
 	[MODE_32BIT_PSE] = { CR0_PROTECTED | X86_CR0_PG, GPA_OF(PD_32_LARGE), X86_CR4_PSE, 0 },
-	[MODE_PAE]	= { CR0_PROTECTED | X86_CR0_PG, GPA_OF(PDPT_PAE), X86_CR4_PAE, 0 },
+	[MODE_PAE]	= { CR0_PROTECTED | X86_CR0_PG, MMU_ROOT_MODE_PDPT, X86_CR4_PAE, 0 },
 	[MODE_COMPAT]	= { CR0_PROTECTED | X86_CR0_PG, GPA_OF(PML4), X86_CR4_PAE,
 			    EFER_LME | EFER_LMA },
 	[MODE_COMPAT_LA57] = { CR0_PROTECTED | X86_CR0_PG, GPA_OF(PML5),
@@ -161,12 +163,17 @@ static void set_entry(struct kvm_vm *vm, int table, unsigned int index, uint64_t
 	((uint64_t *)addr_gpa2hva(vm, GPA_OF(table)))[index] = entry;
 }
 
+static void set_pdpte(struct kvm_vm *vm, unsigned int index, uint64_t entry)
+{
+	*(uint64_t *)addr_gpa2hva(vm, MMU_ROOT_MODE_PDPTE(index)) = entry;
+}
+
 static void fill_64bit_entries(struct kvm_vm *vm)
 {
 	unsigned int i;
 
-	set_entry(vm, PDPT_PAE, 0, GPA_OF(PD_LOW) | PDPTE_PAE);
-	set_entry(vm, PDPT_PAE, PDPT_INDEX, mmu_root_mode_pdpte(false));
+	set_pdpte(vm, 0, GPA_OF(PD_LOW) | PDPTE_PAE);
+	set_pdpte(vm, PDPT_INDEX, mmu_root_mode_pdpte(false));
 	set_entry(vm, PML5, 0, GPA_OF(PML4) | PTE_TABLE);
 	set_entry(vm, PML4, 0, GPA_OF(PDPT) | PTE_TABLE);
 	set_entry(vm, PDPT, 0, GPA_OF(PD_LOW) | PTE_TABLE);
@@ -306,7 +313,7 @@ void mmu_root_mode_start_pte(struct kvm_vcpu *vcpu, enum mmu_root_mode mode)
  */
 void mmu_root_mode_move_data(struct kvm_vcpu *vcpu, unsigned int pdpte)
 {
-	uint64_t *pdpt = addr_gpa2hva(vcpu->vm, GPA_OF(PDPT_PAE));
+	uint64_t *pdpt = addr_gpa2hva(vcpu->vm, MMU_ROOT_MODE_PDPT);
 	uint64_t entry = pdpt[PDPT_INDEX];
 	struct kvm_regs regs;
 
@@ -352,7 +359,7 @@ void mmu_root_mode_emulate(struct kvm_vcpu *vcpu)
 	memcpy(code + (mmu_roots_mode_prefix - mmu_roots_mode_start), mmu_root_fep,
 	       sizeof(mmu_root_fep));
 	pd_32[PD_32_INDEX] = LARGE_GPA | PTE_LARGE_PAGE;
-	set_entry(vm, PDPT_PAE, PDPT_INDEX, mmu_root_mode_pdpte(true));
+	set_pdpte(vm, PDPT_INDEX, mmu_root_mode_pdpte(true));
 	set_entry(vm, PDPT, PDPT_INDEX, GPA_OF(PD_MIRROR) | PTE_TABLE);
 	/* PML5, PML4 and PDPT taken for PML4, PDPT and PD; else beyond 4 GiB. */
 	set_entry(vm, PML4, PDPT_INDEX, GPA_OF(PD_DATA) | PTE_TABLE);

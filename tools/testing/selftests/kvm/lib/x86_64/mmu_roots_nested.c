@@ -240,6 +240,18 @@ void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pg
 }
 
 /**
+ * mmu_root_nested_replace_pgd() - Have other page tables be a PGD of L2
+ * @vm: a VM of mmu_root_nested_create(), without nested paging
+ * @pgd: number of the PGD
+ * @gpa: what its CR3 is to be when L1 runs it again
+ */
+void mmu_root_nested_replace_pgd(struct kvm_vm *vm, int pgd, uint64_t gpa)
+{
+	nested.pgd[pgd] = gpa;
+	sync_global_to_guest(vm, nested);
+}
+
+/**
  * mmu_root_nested_open() - Start to watch the roots of a VM with L2s
  * @roots: caller-allocated; initialized
  * @vm: a VM of mmu_root_nested_create()

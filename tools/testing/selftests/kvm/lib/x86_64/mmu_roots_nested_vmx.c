@@ -96,6 +96,11 @@ static void vmx_init(int l2, void *l2_guest_code, void *stack, int intercepts)
 	if (vmx.nested_paging)
 		GUEST_ASSERT(!vmwrite(SECONDARY_VM_EXEC_CONTROL, SECONDARY_EXEC_ENABLE_EPT));
 	GUEST_ASSERT(!vmwrite(GUEST_RFLAGS, MMU_ROOT_RFLAGS));
+	/*
+	 * The library's value, which never matches, has the exception bitmap mean the opposite
+	 * for page faults: Intel SDM, "Exceptions" that cause VM exits.
+	 */
+	GUEST_ASSERT(!vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0));
 	current_l2 = l2;
 	is_launched[l2] = false;
 }
