@@ -60,6 +60,12 @@ static void sregs_efer_nx(struct kvm_vcpu *vcpu)
 	mmu_root_sregs_flip(vcpu, 0, 0, 0, EFER_NX);
 }
 
+/* No bit of the root's role, nor of paging. */
+static void sregs_efer_sce(struct kvm_vcpu *vcpu)
+{
+	mmu_root_sregs_flip(vcpu, 0, 0, 0, EFER_SCE);
+}
+
 static void flip_sregs2(struct kvm_vcpu *vcpu, uint64_t cr4)
 {
 	struct kvm_sregs2 sregs2;
@@ -205,6 +211,10 @@ FIXTURE_VARIANT_ADD(host, sregs_cr4_smep) {
 
 FIXTURE_VARIANT_ADD(host, sregs_efer_nx) {
 	"SREGS-EFER.NX", sregs_efer_nx, .resets = 1, .flushes = 2, .shadow_roots = 1,
+};
+
+FIXTURE_VARIANT_ADD(host, sregs_efer_sce) {
+	"SREGS-EFER.SCE", sregs_efer_sce, .resets = 1, .flushes = 2, .shadow_roots = 1,
 };
 
 FIXTURE_VARIANT_ADD(host, sregs2_same) {

@@ -682,4 +682,105 @@ TEST_F(init, emulated_access_in_real_mode)
 	mmu_roots_check(&self->roots, !ret && after > before, "no instruction was emulated");
 }
 
+/* The fewest shadow pages that a VM can be limited to: KVM_MIN_ALLOC_MMU_PAGES. */
+#define FEWEST_SHADOW_PAGES	64
+
+/* Each needs a page table of its own; more than there may be. */
+#define NR_REGIONS		80
+#define REGIONS_GPA		0x60000000ul
+#define REGIONS_SLOT		7
+#define NR_RECYCLE_ROUNDS	4
+
+static uint64_t other_pgd;
+
+static uint64_t region(int i)
+{
+	return REGIONS_GPA + i * PG_SIZE_2M;
+}
+
+static void guest_recycle(void)
+{
+	uint64_t pgds[] = { get_cr3(), other_pgd };
+	uint64_t seen;
+	int i;
+
+	guest_path_init(PATH_NULL_EXIT);
+	for (;;) {
+		for (i = 0; i < NR_REGIONS; i++) {
+			asm volatile("mov %0, %%cr3" : : "r" (pgds[i % 2]) : "memory");
+			seen = READ_ONCE(*(uint64_t *)region(i));
+			__GUEST_ASSERT(seen == i, "region %u has %lu", i, seen);
+		}
+		GUEST_SYNC(0);
+	}
+}
+
+static void create_regions(struct kvm_vm *vm)
+{
+	int i;
+
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, REGIONS_GPA, REGIONS_SLOT,
+				    NR_REGIONS * PG_SIZE_2M / PAGE_SIZE, 0);
+	for (i = 0; i < NR_REGIONS; i++) {
+		virt_pg_map(vm, region(i), region(i));
+		*(uint64_t *)addr_gpa2hva(vm, region(i)) = i;
+	}
+	other_pgd = vm_alloc_page_table(vm);
+	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+	sync_global_to_guest(vm, other_pgd);
+}
+
+static uint64_t nr_recycled(struct mmu_roots *roots)
+{
+	uint64_t val = 0;
+	int ret = mmu_roots_read_debugfs(roots, "mmu_recycled", &val);
+
+	mmu_roots_check(roots, !ret, "cannot read mmu_recycled");
+	return val;
+}
+
+/*
+ * KVM zaps the oldest shadow pages to have room for others, but no root that a vCPU holds:
+ * neither the current one nor prev_roots[], see kvm_mmu_zap_oldest_mmu_pages().
+ */
+TEST(roots_are_not_recycled)
+{
+	static const enum mmu_root_stat unmoved[] = {
+		MMU_RESET, MMU_ROOT_LOAD, MMU_ROOT_ALLOC, MMU_ROOT_REUSE, MMU_ROOT_INVALIDATE,
+		MMU_ROOT_FREE, MMU_ROOT_CACHE_MISS,
+	};
+	struct mmu_roots_snapshot before, after;
+	uint64_t recycled;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	int i;
+
+	printf("#@ path=recycling\n");
+	mmu_roots_require_applicable(mmu_root_mmu() != MMU_ROOT_TDP_MMU,
+				     "the TDP MMU has as many page tables as it needs");
+	vm = mmu_root_path_vm_create(&vcpu, guest_recycle);
+	create_regions(vm);
+	vm_ioctl(vm, KVM_SET_NR_MMU_PAGES, (void *)FEWEST_SHADOW_PAGES);
+	mmu_roots_open(&roots, vm, "recycling");
+	mmu_root_path_sync(vcpu);
+	mmu_roots_read(&roots, &before);
+	recycled = nr_recycled(&roots);
+	for (i = 0; i < NR_RECYCLE_ROUNDS; i++)
+		mmu_root_path_sync(vcpu);
+	mmu_roots_read(&roots, &after);
+	recycled = nr_recycled(&roots) - recycled;
+
+	mmu_roots_report("recycling", NR_RECYCLE_ROUNDS * NR_REGIONS, &before, &after);
+	mmu_roots_check(&roots, recycled >= NR_RECYCLE_ROUNDS * (NR_REGIONS - FEWEST_SHADOW_PAGES),
+			"%lu shadow pages recycled, expected %lu at least", recycled,
+			NR_RECYCLE_ROUNDS * (NR_REGIONS - FEWEST_SHADOW_PAGES) + 0ul);
+	for (i = 0; i < ARRAY_SIZE(unmoved); i++)
+		mmu_roots_expect_growth(&roots, &before, &after, unmoved[i], 0);
+	/* With two-dimensional paging there is one root for all PGDs. */
+	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_CACHE_HIT,
+				kvm_is_tdp_enabled() ? 0 : NR_RECYCLE_ROUNDS * NR_REGIONS);
+	mmu_roots_vm_free(&roots);
+}
+
 TEST_HARNESS_MAIN

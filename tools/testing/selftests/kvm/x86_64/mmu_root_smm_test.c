@@ -53,6 +53,33 @@ static const uint8_t handler_has_cr3[] = {
 	0x0f, 0xaa,				/* rsm */
 };
 
+/*
+ * Turn on all that RSM has to turn off before it restores the guest's registers: long
+ * mode, with page tables in SMRAM; then count the SMI.
+ */
+#define HANDLER_PAGES_OFFSET	0xa000
+#define HANDLER_PML4		(MMU_ROOT_SMRAM_GPA + HANDLER_PAGES_OFFSET)
+
+static const uint8_t handler_has_paging[] = {
+	0x66, 0xb8, 0x00, HANDLER_PAGES_OFFSET >> 8, 0x00, MMU_ROOT_SMRAM_GPA >> 24,
+						/* movl $HANDLER_PML4, %eax */
+	0x0f, 0x22, 0xd8,			/* movl %eax, %cr3 */
+	0x0f, 0x20, 0xe0,			/* movl %cr4, %eax */
+	0x66, 0x83, 0xc8, X86_CR4_PAE,		/* orl $X86_CR4_PAE, %eax */
+	0x0f, 0x22, 0xe0,			/* movl %eax, %cr4 */
+	0x66, 0xb9, 0x80, 0x00, 0x00, 0xc0,	/* movl $MSR_EFER, %ecx */
+	0x66, 0xb8, 0x00, EFER_LME >> 8, 0x00, 0x00,
+						/* movl $EFER_LME, %eax */
+	0x66, 0x31, 0xd2,			/* xorl %edx, %edx */
+	0x0f, 0x30,				/* wrmsr */
+	0x0f, 0x20, 0xc0,			/* movl %cr0, %eax */
+	0x66, 0x0d, X86_CR0_PE, 0x00, 0x00, X86_CR0_PG >> 24,
+						/* orl $X86_CR0_PG | X86_CR0_PE, %eax */
+	0x0f, 0x22, 0xc0,			/* movl %eax, %cr0 */
+	0x2e, 0x66, 0xff, 0x06, 0x00, 0x90,	/* incl %cs:MMU_ROOT_SMI_COUNT_OFFSET */
+	0x0f, 0xaa,				/* rsm */
+};
+
 static void smi(struct kvm_vcpu *vcpu)
 {
 	vcpu_ioctl(vcpu, KVM_SMI, NULL);
@@ -123,6 +150,81 @@ TEST_F(smm, cr3_of_the_handler_is_gone_after_rsm)
 	}
 	mmu_roots_check(roots, mmu_root_path_nr_smis(self->vm) == NR_OPS,
 			"%lu SMIs handled, expected %u", mmu_root_path_nr_smis(self->vm), NR_OPS);
+}
+
+/* PML4, PDPT and PD, which maps SMRAM where it is. */
+static void create_page_tables_of_smm(void)
+{
+	uint64_t *table = mmu_root_path_smram(true) + HANDLER_PAGES_OFFSET;
+	const uint64_t per_table = PAGE_SIZE / sizeof(*table);
+	const uint64_t flags = PTE_PRESENT_MASK | PTE_WRITABLE_MASK;
+	int i;
+
+	memset(table, 0, 3 * PAGE_SIZE);
+	for (i = 0; i < 2; i++)
+		table[i * per_table] = (HANDLER_PML4 + (i + 1) * PAGE_SIZE) | flags;
+	table[2 * per_table + MMU_ROOT_SMRAM_GPA / PG_SIZE_2M] =
+		MMU_ROOT_SMRAM_GPA | flags | PTE_LARGE_MASK;
+}
+
+/*
+ * A reset, and a load at the entry that follows, for each of CR4.PAE, EFER.LME and CR0.PG
+ * that the handler sets; RSM clears them before it restores the guest's, one reset each.  It
+ * also restores CR3: a PGD switch, when no root is left.  Setting CR4.PAE flushes, and what RSM
+ * flushes besides is served with what it always does.
+ */
+#define RESETS_OF_MODE		3
+
+static const struct mmu_root_counts paging_tdp = {
+	.resets = RESETS_PER_SMI + 2 * RESETS_OF_MODE, .loads = LOADS_PER_SMI + RESETS_OF_MODE,
+	.found = LOADS_PER_SMI + RESETS_OF_MODE, .misses = 1, .roots = 2, .flushes = 6,
+};
+
+/*
+ * With shadow paging the handler's CR3 is a switch, and a load, of its own.  There are four
+ * PAE roots until paging is on, and then the one of SMM's page tables.  The handler's CR3
+ * flushes as well, and as RSM asks for TLB_FLUSH_CURRENT only otherwise, so does clearing CR0.PG.
+ */
+static const struct mmu_root_counts paging_shadow = {
+	.resets = RESETS_PER_SMI + 2 * RESETS_OF_MODE, .loads = LOADS_PER_SMI + RESETS_OF_MODE + 1,
+	.found = 4 * 4 + 1 + 1, .misses = 2, .roots = 4 + 1 + 1, .flushes = 8,
+};
+
+TEST_F(smm, handler_turns_on_paging)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot warm, storm;
+	struct kvm_sregs before, after;
+	int i;
+
+	printf("#@ path=SMI+RSM-paging\n");
+	kvm_static_assert((MMU_ROOT_SMRAM_GPA & GENMASK(23, 0)) == 0);
+	mmu_roots_require_applicable(!mmu_root_smm_is_emulated(),
+				     "KVM emulates all code in SMM, without entries in between");
+	create_page_tables_of_smm();
+	mmu_root_path_set_smi_handler(handler_has_paging, sizeof(handler_has_paging));
+	mmu_root_path_sync(self->vcpu);
+	vcpu_sregs_get(self->vcpu, &before);
+	for (i = 0; i < NR_WARM_OPS + NR_OPS; i++) {
+		if (i == NR_WARM_OPS)
+			mmu_roots_read(roots, &warm);
+		smi(self->vcpu);
+		mmu_root_path_sync(self->vcpu);
+	}
+	mmu_roots_read(roots, &storm);
+	vcpu_sregs_get(self->vcpu, &after);
+
+	mmu_roots_report("SMI+RSM-paging", NR_OPS, &warm, &storm);
+	mmu_roots_expect_storm(roots, &warm, &storm,
+			       kvm_is_tdp_enabled() ? &paging_tdp : &paging_shadow, NR_OPS);
+	mmu_roots_check(roots, after.cr0 == before.cr0 && after.cr3 == before.cr3 &&
+			after.cr4 == before.cr4 && after.efer == before.efer,
+			"RSM left CR0 %llx, CR3 %llx, CR4 %llx, EFER %llx, expected %llx, %llx, %llx, %llx",
+			after.cr0, after.cr3, after.cr4, after.efer,
+			before.cr0, before.cr3, before.cr4, before.efer);
+	mmu_roots_check(roots, mmu_root_path_nr_smis(self->vm) == NR_WARM_OPS + NR_OPS,
+			"%lu SMIs handled, expected %u",
+			mmu_root_path_nr_smis(self->vm), NR_WARM_OPS + NR_OPS);
 }
 
 #define TAG_NORMAL		0x6e6f726d

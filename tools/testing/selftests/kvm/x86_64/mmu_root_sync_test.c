@@ -39,6 +39,16 @@
 static uint64_t entries[NR_PAGES];
 static uint64_t other_pgd;
 
+/* The window's entries above the last level: where the guest has one, and what is in it. */
+#define NR_UPPER_TURNS	20
+#define MAX_LEVELS	5
+
+static struct upper_entry {
+	uint64_t gva;
+	uint64_t value[NR_PAGES];
+} uppers[MAX_LEVELS - 1];
+static uint64_t nr_uppers;
+
 static void set_cr3(uint64_t val)
 {
 	asm volatile("mov %0, %%cr3" : : "r" (val) : "memory");
@@ -174,6 +184,30 @@ static void guest_permission_code(void (*prepare)(void), void (*invalidate)(void
 	GUEST_DONE();
 }
 
+static void guest_upper_code(void (*prepare)(void), void (*invalidate)(void))
+{
+	uint64_t *data = (uint64_t *)MMU_ROOT_DATA_GVA;
+	uint64_t *window = (uint64_t *)WINDOW_GVA;
+	uint64_t i, turn, page, seen;
+
+	guest_path_init(PATH_NULL_EXIT);
+	for (i = 0; i < nr_uppers; i++) {
+		/* Ends with the first page, for the next level to begin with it. */
+		for (turn = NR_UPPER_TURNS; turn-- > 0;) {
+			page = turn % NR_PAGES;
+			if (prepare)
+				prepare();
+			WRITE_ONCE(*(uint64_t *)uppers[i].gva, uppers[i].value[page]);
+			invalidate();
+			seen = READ_ONCE(*window);
+			__GUEST_ASSERT(seen == data[page * (PAGE_SIZE / sizeof(*data))],
+				       "level %lu: the window does not show page %lu",
+				       i + 2, page);
+		}
+	}
+	GUEST_DONE();
+}
+
 /* Before the guest runs, i.e. behind KVM's back. */
 static void open_window(struct kvm_vm *vm)
 {
@@ -191,6 +225,64 @@ static void open_window(struct kvm_vm *vm)
 	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
 	sync_global_to_guest(vm, entries);
 	sync_global_to_guest(vm, other_pgd);
+}
+
+/* In a table of the given level. */
+static uint64_t *window_entry(struct kvm_vm *vm, uint64_t table, int level)
+{
+	/* Nine bits of the address for each level. */
+	return (uint64_t *)addr_gpa2hva(vm, table) +
+	       (WINDOW_GVA >> (PAGE_SHIFT + 9 * (level - 1)) & 0x1ff);
+}
+
+/* A copy of all tables on the way to the window, whose entry is @leaf. */
+static uint64_t clone_tables_of_window(struct kvm_vm *vm, uint64_t leaf)
+{
+	uint64_t table = vm->pgd, pgd = 0, copy;
+	uint64_t *entry = NULL;
+	int level;
+
+	for (level = vm->pgtable_levels; level > 0; level--) {
+		copy = vm_alloc_page_table(vm);
+		memcpy(addr_gpa2hva(vm, copy), addr_gpa2hva(vm, table), PAGE_SIZE);
+		if (entry)
+			*entry = (*entry & ~PHYSICAL_PAGE_MASK) | copy;
+		else
+			pgd = copy;
+		entry = window_entry(vm, copy, level);
+		table = PTE_GET_PA(*entry);
+	}
+	*entry = leaf;
+	return pgd;
+}
+
+/* Two ways down from each table above the last level: to one page, and to the other. */
+static void open_upper_tables(struct kvm_vm *vm)
+{
+	uint64_t table, other;
+	int level;
+
+	nr_uppers = vm->pgtable_levels - 1;
+	for (level = vm->pgtable_levels, table = vm->pgd; level > 1; level--) {
+		struct upper_entry *upper = &uppers[level - 2];
+
+		upper->gva = TABLE_GVA + (level - 1) * PAGE_SIZE;
+		virt_pg_map(vm, upper->gva, table);
+		upper->gva += (uintptr_t)window_entry(vm, table, level) % PAGE_SIZE;
+		table = PTE_GET_PA(*window_entry(vm, table, level));
+	}
+
+	other = clone_tables_of_window(vm, entries[1]);
+	for (level = vm->pgtable_levels, table = vm->pgd; level > 1; level--) {
+		struct upper_entry *upper = &uppers[level - 2];
+
+		upper->value[0] = *window_entry(vm, table, level);
+		upper->value[1] = *window_entry(vm, other, level);
+		table = PTE_GET_PA(upper->value[0]);
+		other = PTE_GET_PA(upper->value[1]);
+	}
+	sync_global_to_guest(vm, uppers);
+	sync_global_to_guest(vm, nr_uppers);
 }
 
 FIXTURE_SETUP(sync)
@@ -226,6 +318,21 @@ TEST_F(sync, permissions_are_as_written)
 }
 
 /*
+ * The tables above the last level, the PGD among them: KVM has no copies of those that are
+ * out of date, but sees each write.  Of so many, that it takes a page for something else
+ * than a table and zaps its copy, be it the current root: detect_write_flooding().
+ */
+TEST_F(sync, upper_tables_are_as_written)
+{
+	struct ucall uc;
+
+	mmu_roots_require_applicable(!kvm_is_tdp_enabled(), "it is the CPU that walks page tables");
+	open_upper_tables(self->vcpu->vm);
+	vcpu_arch_set_entry_point(self->vcpu, guest_upper_code);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+}
+
+/*
  * A guest that goes from one PGD to the next, each with another page in the window:
  * as many as the current root and prev_roots[] are, or one more.  With two-dimensional
  * paging KVM does not see that, the CPU does.
@@ -251,29 +358,6 @@ static void guest_pgd_code(uint64_t nr_pgds)
 		if (i % NR_SWITCHES == 0)
 			GUEST_SYNC(i);
 	}
-}
-
-/* A copy of all tables on the way to the window, whose entry is @leaf. */
-static uint64_t clone_tables_of_window(struct kvm_vm *vm, uint64_t leaf)
-{
-	uint64_t table = vm->pgd, pgd = 0, copy;
-	uint64_t *entry = NULL;
-	int level;
-
-	for (level = vm->pgtable_levels; level > 0; level--) {
-		copy = vm_alloc_page_table(vm);
-		memcpy(addr_gpa2hva(vm, copy), addr_gpa2hva(vm, table), PAGE_SIZE);
-		if (entry)
-			*entry = (*entry & ~PHYSICAL_PAGE_MASK) | copy;
-		else
-			pgd = copy;
-		/* Nine bits of the address for each level. */
-		entry = (uint64_t *)addr_gpa2hva(vm, copy) +
-			(WINDOW_GVA >> (PAGE_SHIFT + 9 * (level - 1)) & 0x1ff);
-		table = PTE_GET_PA(*entry);
-	}
-	*entry = leaf;
-	return pgd;
 }
 
 FIXTURE(pgd) {
@@ -399,18 +483,25 @@ TEST_F(sync_mode, page_tables_are_as_written)
 #define CR3_NOFLUSH		BIT_ULL(63)
 
 /* Intel SDM, "INVPCID". */
-#define INVPCID_SINGLE_CONTEXT	1
+#define INVPCID_ADDRESS			0
+#define INVPCID_SINGLE_CONTEXT		1
+#define INVPCID_ALL_WITH_GLOBAL		2
+#define INVPCID_ALL			3
 
-static void guest_invpcid(uint64_t pcid)
+static void guest_invpcid_type(uint64_t type, uint64_t pcid, uint64_t address)
 {
 	struct {
 		uint64_t pcid;
 		uint64_t address;
-	} operand = { .pcid = pcid };
+	} operand = { .pcid = pcid, .address = address };
 
 	asm volatile("invpcid %[operand], %[type]"
-		     : : [operand] "m" (operand), [type] "r" (INVPCID_SINGLE_CONTEXT + 0ul)
-		     : "memory");
+		     : : [operand] "m" (operand), [type] "r" (type) : "memory");
+}
+
+static void guest_invpcid(uint64_t pcid)
+{
+	guest_invpcid_type(INVPCID_SINGLE_CONTEXT, pcid, 0);
 }
 
 static void guest_pcid_code(uint64_t pcid)
@@ -482,6 +573,197 @@ TEST_F(invpcid, drops_what_it_names)
 	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, 1);
 	mmu_roots_expect_storm(roots, &warm, &storm,
 			       kvm_is_tdp_enabled() ? &none : &variant->shadow, NR_INVPCIDS);
+}
+
+static void op_invpcid_address(void)
+{
+	guest_invpcid_type(INVPCID_ADDRESS, OTHER_PCID, WINDOW_GVA);
+}
+
+static void op_invpcid_single(void)
+{
+	guest_invpcid_type(INVPCID_SINGLE_CONTEXT, OTHER_PCID, 0);
+}
+
+static void op_invpcid_all_with_global(void)
+{
+	guest_invpcid_type(INVPCID_ALL_WITH_GLOBAL, 0, 0);
+}
+
+static void op_invpcid_all(void)
+{
+	guest_invpcid_type(INVPCID_ALL, 0, 0);
+}
+
+/* Where the guest has the last page table of the other PGD. */
+#define OTHER_TABLE_GVA		(TABLE_GVA + MAX_LEVELS * PAGE_SIZE)
+
+/*
+ * Changes what the window shows by another PGD, which has a PCID of its own, invalidates
+ * that from here, and looks there: the switch itself invalidates nothing.
+ */
+static void guest_other_pcid_code(void (*invalidate)(void), uint64_t flags)
+{
+	uint64_t *data = (uint64_t *)MMU_ROOT_DATA_GVA;
+	uint64_t *window = (uint64_t *)WINDOW_GVA;
+	uint64_t *table = (uint64_t *)OTHER_TABLE_GVA;
+	uint64_t i, page, seen;
+
+	guest_path_init(PATH_NULL_EXIT);
+	set_cr4(get_cr4() | X86_CR4_PCIDE | X86_CR4_PGE);
+	for (i = 0; i < NR_TURNS; i++) {
+		page = i % NR_PAGES;
+		WRITE_ONCE(table[WINDOW_INDEX], entries[page] | flags);
+		invalidate();
+		set_cr3(pgds[1] | OTHER_PCID | CR3_NOFLUSH);
+		seen = READ_ONCE(*window);
+		set_cr3(pgds[0] | HOME_PCID | CR3_NOFLUSH);
+		__GUEST_ASSERT(seen == data[page * (PAGE_SIZE / sizeof(*data))],
+			       "turn %lu: the window does not show page %lu", i, page);
+	}
+	GUEST_DONE();
+}
+
+FIXTURE(other_pcid) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+/*
+ * @name: what invalidates
+ * @invalidate: the same, by the guest
+ * @flags: of the window's entry, beside what the library sets
+ * @invpcid: it takes INVPCID
+ */
+FIXTURE_VARIANT(other_pcid) {
+	const char *name;
+	void (*invalidate)(void);
+	uint64_t flags;
+	bool invpcid;
+};
+
+FIXTURE_VARIANT_ADD(other_pcid, cr4_pge) { "CR4.PGE", op_cr4_pge };
+/* Of all PCIDs, if it is global. */
+FIXTURE_VARIANT_ADD(other_pcid, invlpg_global) { "INVLPG", op_invlpg, PTE_GLOBAL_MASK };
+FIXTURE_VARIANT_ADD(other_pcid, invpcid_address) { "INVPCID-0", op_invpcid_address, 0, true };
+FIXTURE_VARIANT_ADD(other_pcid, invpcid_single) { "INVPCID-1", op_invpcid_single, 0, true };
+FIXTURE_VARIANT_ADD(other_pcid, invpcid_all_with_global) {
+	"INVPCID-2", op_invpcid_all_with_global, PTE_GLOBAL_MASK, true
+};
+
+FIXTURE_VARIANT_ADD(other_pcid, invpcid_all) { "INVPCID-3", op_invpcid_all, 0, true };
+
+static uint64_t last_table_of_window(struct kvm_vm *vm, uint64_t table)
+{
+	int level;
+
+	for (level = vm->pgtable_levels; level > 1; level--)
+		table = PTE_GET_PA(*window_entry(vm, table, level));
+	return table;
+}
+
+FIXTURE_SETUP(other_pcid)
+{
+	struct kvm_vm *vm;
+
+	mmu_roots_require_applicable(!kvm_is_tdp_enabled(), "it is the CPU that walks page tables");
+	mmu_root_path_require(PATH_CR4_PCIDE);
+	__TEST_REQUIRE(!variant->invpcid || kvm_cpu_has(X86_FEATURE_INVPCID),
+		       "KVM does not offer INVPCID");
+	vm = mmu_root_path_vm_create(&self->vcpu, guest_other_pcid_code);
+	vcpu_args_set(self->vcpu, 2, variant->invalidate, variant->flags);
+	open_window(vm);
+	/* To have the tables on the way, and then to what is known only as they are copied. */
+	virt_pg_map(vm, OTHER_TABLE_GVA, PTE_GET_PA(entries[0]));
+	pgds[0] = vm->pgd;
+	pgds[1] = clone_tables_of_window(vm, entries[0]);
+	*vm_get_page_table_entry(vm, OTHER_TABLE_GVA) =
+		(entries[0] & ~PHYSICAL_PAGE_MASK) | last_table_of_window(vm, pgds[1]);
+	sync_global_to_guest(vm, pgds);
+	mmu_roots_open(&self->roots, vm, variant->name);
+}
+
+FIXTURE_TEARDOWN(other_pcid)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+TEST_F(other_pcid, is_as_written)
+{
+	struct ucall uc;
+
+	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+}
+
+#define MMIO_TAG	0x6d6d696f
+#define NR_MMIO_TURNS	4
+
+/*
+ * The window shows MMIO with one PGD, and a page of the data with the other one.  Where there
+ * are PCIDs, the switch does nothing else: not so a flush, for which KVM forgets MMIO as well.
+ */
+static void guest_mmio_code(bool has_pcid)
+{
+	uint64_t *data = (uint64_t *)MMU_ROOT_DATA_GVA;
+	uint64_t i, seen;
+
+	guest_path_init(PATH_NULL_EXIT);
+	if (has_pcid)
+		set_cr4(get_cr4() | X86_CR4_PCIDE);
+	for (i = 0; i < NR_MMIO_TURNS; i++) {
+		set_cr3(pgds[1] | (has_pcid ? OTHER_PCID | CR3_NOFLUSH : 0));
+		seen = READ_ONCE(*(uint64_t *)WINDOW_GVA);
+		__GUEST_ASSERT(seen == MMIO_TAG, "turn %lu: MMIO is %lx", i, seen);
+		set_cr3(pgds[0] | (has_pcid ? HOME_PCID | CR3_NOFLUSH : 0));
+		asm volatile(KVM_FEP "mov (%[window]), %[seen]"
+			     : [seen] "=r" (seen) : [window] "r" (WINDOW_GVA) : "memory");
+		__GUEST_ASSERT(seen == data[0], "turn %lu: the window shows %lx, expected %lx",
+			       i, seen, data[0]);
+	}
+	GUEST_DONE();
+}
+
+static void answer_mmio(struct mmu_roots *roots, struct kvm_run *run)
+{
+	uint64_t tag = MMIO_TAG;
+
+	mmu_roots_check(roots, run->exit_reason == KVM_EXIT_MMIO &&
+			run->mmio.phys_addr == NO_MEMORY_GPA,
+			"the guest left with %s, expected MMIO at %#lx",
+			exit_reason_str(run->exit_reason), NO_MEMORY_GPA);
+	memcpy(run->mmio.data, &tag, sizeof(tag));
+}
+
+/*
+ * With shadow paging KVM remembers where the guest's last MMIO was, by its virtual address,
+ * to spare its emulator the translation: until the guest switches its PGD.
+ */
+TEST(mmio_of_another_pgd)
+{
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct ucall uc;
+	int i;
+
+	printf("#@ path=CR3\n");
+	mmu_roots_require_applicable(!kvm_is_tdp_enabled(),
+				     "KVM remembers MMIO by its guest-physical address");
+	mmu_roots_force_emulation();
+	mmu_root_path_vm_create(&vcpu, guest_mmio_code);
+	vcpu_args_set(vcpu, 1, kvm_cpu_has(X86_FEATURE_PCID));
+	open_window(vcpu->vm);
+	pgds[0] = vcpu->vm->pgd;
+	pgds[1] = clone_tables_of_window(vcpu->vm, (entries[0] & ~PHYSICAL_PAGE_MASK) |
+						   NO_MEMORY_GPA);
+	sync_global_to_guest(vcpu->vm, pgds);
+	mmu_roots_open(&roots, vcpu->vm, "MMIO");
+	for (i = 0; i < NR_MMIO_TURNS; i++) {
+		vcpu_run(vcpu);
+		answer_mmio(&roots, vcpu->run);
+	}
+	mmu_root_path_run(vcpu, &uc, UCALL_DONE);
+	mmu_root_params_restore();
+	mmu_roots_vm_free(&roots);
 }
 
 static void guest_lost_code(void)
