@@ -9,7 +9,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lanes.sh"
 
 # How many mutants share a boot, at most.
-BATCH=${BATCH:-5}
+BATCH=${BATCH:-8}
 
 # All of the lanes, as they are: what is kept must not depend on the day.
 unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS CONFIG
