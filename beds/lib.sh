@@ -82,6 +82,15 @@ need_memory() {
 		bed_die "too little memory: $free MiB available, $((memory + OVERHEAD_MIB)) are needed: stop something, or --memory less"
 }
 
+# The flags, and never /dev/kvm, which a KVM that cannot nest may have put there.
+check_cpu() {
+	case $(grep -m 1 -o -w -e svm -e vmx /proc/cpuinfo) in
+	svm*) vendor=kvm_amd ;;
+	vmx*) vendor=kvm_intel ;;
+	*) bed_die "this CPU shows neither vmx nor svm: turn virtualization on in the firmware, or nested virtualization in the hypervisor; or use BED=qemu-svm, which needs neither" ;;
+	esac
+}
+
 # bed_options ARGUMENT...: into variables of the options' names, and ends the bed if
 # --help or --check is all that is wanted.  Calls the bed's check_machine.
 bed_options() {

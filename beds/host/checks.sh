@@ -33,15 +33,6 @@ check_root() {
 	[ "$(id -u)" -eq 0 ] || bed_die "not root, who alone may load modules and see debugfs: sudo make run BED=host"
 }
 
-# The flags, and never /dev/kvm, which a KVM that cannot nest may have put there.
-check_cpu() {
-	case $(grep -m 1 -o -w -e svm -e vmx /proc/cpuinfo) in
-	svm*) vendor=kvm_amd ;;
-	vmx*) vendor=kvm_intel ;;
-	*) bed_die "this CPU shows neither vmx nor svm: turn virtualization on in the firmware, or nested virtualization in the hypervisor; or use BED=qemu-svm, which needs neither" ;;
-	esac
-}
-
 lockdown() {
 	sed -n 's/.*\[\(.*\)\].*/\1/p' /sys/kernel/security/lockdown 2>/dev/null
 }
