@@ -27,3 +27,10 @@ with_tests() {
 	set +f
 	"$@"
 }
+
+# What a lane is on a real CPU, which may well lack what the emulated ones have.  Its TSC
+# counts cycles.
+on_real_cpu() {
+	UNIT=cycles
+	ROOTRUN_ARGS=$(echo " $ROOTRUN_ARGS " | sed 's/ --no-skip / /')
+}
