@@ -625,7 +625,7 @@ TEST_F(content, of_an_overlay_is_seen_and_hidden_again)
  */
 static void guest_switch_pgd(uint64_t other_pgd)
 {
-	uint64_t pgd = get_cr3();
+	uint64_t pgd = guest_initial_cr3;
 
 	guest_path_init(PATH_NULL_EXIT);
 	asm volatile("mov %0, %%cr3" : : "r" (other_pgd) : "memory");

@@ -566,7 +566,7 @@ static void l1_cr0_wp(bool nested_paging)
 	for (;;) {
 		for (i = 0; i < NR_ROUND_OPS; i++) {
 			guest_l2_run_to_call(0, 0);
-			mmu_root_paths[PATH_CR0_WP].guest_op();
+			mmu_root_paths[PATH_CR0_WP].guest_op(NULL);
 		}
 		l1_cr0 = get_cr0();
 		GUEST_SYNC(guest_checksum_data());

@@ -117,11 +117,13 @@ static void look_at_both_addresses(void)
 /* With shadow paging this is another root. */
 static void look_with_smep(void)
 {
+	uint64_t cr4 = guest_initial_cr4;
+
 	guest_path_init(PATH_NULL_EXIT);
 	for (;;) {
-		mmu_root_paths[PATH_CR4_SMEP].guest_op();
+		mmu_root_paths[PATH_CR4_SMEP].guest_op(&cr4);
 		guest_read_pages();
-		mmu_root_paths[PATH_CR4_SMEP].guest_op();
+		mmu_root_paths[PATH_CR4_SMEP].guest_op(&cr4);
 		GUEST_SYNC(0);
 	}
 }
@@ -130,7 +132,7 @@ static void look_in_smm(void)
 {
 	guest_path_init(PATH_SMM);
 	for (;;) {
-		mmu_root_paths[PATH_SMM].guest_op();
+		mmu_root_paths[PATH_SMM].guest_op(NULL);
 		GUEST_SYNC(0);
 	}
 }
@@ -140,7 +142,7 @@ static void look_in_both_modes(void)
 	guest_path_init(PATH_SMM);
 	for (;;) {
 		guest_read_pages();
-		mmu_root_paths[PATH_SMM].guest_op();
+		mmu_root_paths[PATH_SMM].guest_op(NULL);
 		GUEST_SYNC(0);
 	}
 }

@@ -51,6 +51,7 @@ static uint64_t timestamp(void)
 static void guest_code(enum mmu_root_path_id path)
 {
 	const struct mmu_root_path *p = &mmu_root_paths[path];
+	uint64_t cr4 = guest_initial_cr4;
 	uint64_t start;
 	int i;
 
@@ -60,7 +61,7 @@ static void guest_code(enum mmu_root_path_id path)
 	for (;;) {
 		for (i = 0; i < NR_SAMPLES; i++) {
 			start = timestamp();
-			p->guest_op();
+			p->guest_op(&cr4);
 			samples[i] = timestamp() - start;
 		}
 		GUEST_SYNC(NR_SAMPLES);

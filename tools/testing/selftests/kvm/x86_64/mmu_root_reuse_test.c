@@ -285,17 +285,18 @@ static void guest_expect_fault(enum mmu_root_path_id path, uint64_t flags, bool 
 		guest_expect_fetch_fault(NX_PAGE, true);
 }
 
-static void guest_flip(enum mmu_root_path_id path, uint64_t flags)
+static void guest_flip(enum mmu_root_path_id path, uint64_t flags, uint64_t *cr4)
 {
 	if (flags & BY_HOST)
 		GUEST_SYNC(0);
 	else
-		mmu_root_paths[path].guest_op();
+		mmu_root_paths[path].guest_op(cr4);
 }
 
 static void guest_permission(enum mmu_root_path_id path, uint64_t flags, bool tdp)
 {
 	const struct mmu_root_path *p = &mmu_root_paths[path];
+	uint64_t cr4 = guest_initial_cr4;
 	int i;
 
 	guest_path_init(path);
@@ -303,23 +304,23 @@ static void guest_permission(enum mmu_root_path_id path, uint64_t flags, bool td
 	guest_write_code(NX_PAGE);
 	if (path == PATH_CR4_PKE) {
 		/* PKRU exists with CR4.PKE only, and keeps its value without. */
-		p->guest_op();
+		p->guest_op(&cr4);
 		wrpkru(PKRU_DENY_KEY_0);
-		p->guest_op();
+		p->guest_op(&cr4);
 	}
 	if (flags & WITH_WP)
-		mmu_root_paths[PATH_CR0_WP].guest_op();
+		mmu_root_paths[PATH_CR0_WP].guest_op(NULL);
 	if (flags & BY_PKRU) {
-		mmu_root_paths[PATH_CR4_PKE].guest_op();
+		mmu_root_paths[PATH_CR4_PKE].guest_op(&cr4);
 		wrpkru(PKRU_READ_ONLY_KEY_0);
 	}
 	GUEST_SYNC(0);
 
 	for (i = 0; i < NR_FLIPS; i++) {
 		guest_expect_fault(path, flags, false, tdp);
-		guest_flip(path, flags);
+		guest_flip(path, flags, &cr4);
 		guest_expect_fault(path, flags, true, tdp);
-		guest_flip(path, flags);
+		guest_flip(path, flags, &cr4);
 	}
 	GUEST_DONE();
 }
@@ -427,7 +428,7 @@ static void guest_other(int nr_ipis)
 	x2apic_enable();
 	for (;;) {
 		for (i = 0; i < NR_EXITS_OF_OTHER; i++)
-			mmu_root_paths[PATH_NULL_EXIT].guest_op();
+			mmu_root_paths[PATH_NULL_EXIT].guest_op(NULL);
 		for (i = 0; i < nr_ipis; i++)
 			x2apic_write_reg(APIC_ICR, NOBODY_ID << 32);
 		GUEST_SYNC(0);
@@ -700,7 +701,7 @@ static uint64_t region(int i)
 
 static void guest_recycle(void)
 {
-	uint64_t pgds[] = { get_cr3(), other_pgd };
+	uint64_t pgds[] = { guest_initial_cr3, other_pgd };
 	uint64_t seen;
 	int i;
 

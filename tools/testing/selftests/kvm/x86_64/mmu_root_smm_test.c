@@ -64,8 +64,8 @@ static const uint8_t handler_has_paging[] = {
 	0x66, 0xb8, 0x00, HANDLER_PAGES_OFFSET >> 8, 0x00, MMU_ROOT_SMRAM_GPA >> 24,
 						/* movl $HANDLER_PML4, %eax */
 	0x0f, 0x22, 0xd8,			/* movl %eax, %cr3 */
-	0x0f, 0x20, 0xe0,			/* movl %cr4, %eax */
-	0x66, 0x83, 0xc8, X86_CR4_PAE,		/* orl $X86_CR4_PAE, %eax */
+	0x66, 0xb8, X86_CR4_PAE, 0x00, 0x00, 0x00,
+						/* movl $X86_CR4_PAE, %eax: CR4 is 0 in SMM */
 	0x0f, 0x22, 0xe0,			/* movl %eax, %cr4 */
 	0x66, 0xb9, 0x80, 0x00, 0x00, 0xc0,	/* movl $MSR_EFER, %ecx */
 	0x66, 0xb8, 0x00, EFER_LME >> 8, 0x00, 0x00,
@@ -240,7 +240,7 @@ static void guest_tag(void)
 	GUEST_SYNC(0);
 	for (i = 0; i < NR_OPS; i++) {
 		GUEST_ASSERT_EQ(READ_ONCE(*word), TAG_NORMAL + i);
-		mmu_root_paths[PATH_SMM].guest_op();
+		mmu_root_paths[PATH_SMM].guest_op(NULL);
 		GUEST_ASSERT_EQ(READ_ONCE(*word), TAG_NORMAL + i);
 		WRITE_ONCE(*word, TAG_NORMAL + i + 1);
 	}
@@ -427,14 +427,15 @@ TEST(init_is_latched_in_smm)
 /* SMAP, with which the data at USER_PAGE cannot be read, as the CPU and KVM see it. */
 static void guest_smap(void)
 {
+	uint64_t cr4 = guest_initial_cr4;
 	uint64_t error_code;
 	uint8_t vector;
 	int i;
 
 	guest_path_init(PATH_SMM);
-	set_cr4(get_cr4() | X86_CR4_SMAP);
+	guest_flip_cr4(&cr4, X86_CR4_SMAP);
 	for (i = 0; i < NR_OPS; i++) {
-		mmu_root_paths[PATH_SMM].guest_op();
+		mmu_root_paths[PATH_SMM].guest_op(NULL);
 		GUEST_ASSERT_EQ(kvm_asm_safe(READ_INSN, [addr] "r" (MMU_ROOT_DATA_GVA)),
 				PF_VECTOR);
 		asm volatile(KVM_ASM_SAFE_FEP(READ_INSN)

@@ -56,12 +56,12 @@ static uint32_t guest_random(uint32_t *state)
 	return *state >> 16;
 }
 
-static void guest_op(struct tally *tally, enum mmu_root_path_id path)
+static void guest_op(struct tally *tally, enum mmu_root_path_id path, uint64_t *cr4)
 {
 	const struct mmu_root_path *p = &mmu_root_paths[path];
 	const struct mmu_root_counts *counts = tdp ? &p->tdp : &p->shadow;
 
-	p->guest_op();
+	p->guest_op(cr4);
 	tally->resets += counts->resets;
 	tally->loads += counts->loads;
 	tally->found += counts->found;
@@ -70,13 +70,14 @@ static void guest_op(struct tally *tally, enum mmu_root_path_id path)
 static void guest_walk(uint32_t id, uint64_t nr_ops)
 {
 	struct tally *tally = &tallies[id];
+	uint64_t cr4 = guest_initial_cr4;
 	uint32_t path, state = id + 1;
 	uint64_t i;
 
 	for (i = 0; i < nr_ops && !READ_ONCE(stop_guests); i++) {
 		path = guest_random(&state) % NR_GUEST_PATHS;
 		if (usable[path])
-			guest_op(tally, path);
+			guest_op(tally, path, &cr4);
 		guest_touch_data(i);
 	}
 	tally->checksum = guest_checksum_data();

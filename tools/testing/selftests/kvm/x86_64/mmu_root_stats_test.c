@@ -24,6 +24,7 @@ static const enum mmu_root_stat root_stats[] = {
 
 static void guest_code(enum mmu_root_path_id path, uint64_t nr_ops)
 {
+	uint64_t cr4 = guest_initial_cr4;
 	uint64_t i;
 
 	guest_path_init(path);
@@ -31,7 +32,7 @@ static void guest_code(enum mmu_root_path_id path, uint64_t nr_ops)
 	for (;;) {
 		GUEST_SYNC(0);
 		for (i = 0; i < nr_ops; i++)
-			mmu_root_paths[path].guest_op();
+			mmu_root_paths[path].guest_op(&cr4);
 	}
 }
 

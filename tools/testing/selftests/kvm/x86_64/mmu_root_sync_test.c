@@ -49,6 +49,15 @@ static struct upper_entry {
 } uppers[MAX_LEVELS - 1];
 static uint64_t nr_uppers;
 
+/* The guest's copy. */
+static uint64_t guest_cr4;
+
+static void guest_begin(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_cr4 = guest_initial_cr4;
+}
+
 static void set_cr3(uint64_t val)
 {
 	asm volatile("mov %0, %%cr3" : : "r" (val) : "memory");
@@ -61,30 +70,28 @@ static void op_invlpg(void)
 
 static void op_cr3(void)
 {
-	set_cr3(get_cr3());
+	set_cr3(guest_initial_cr3);
 }
 
 static void op_other_pgd(void)
 {
-	uint64_t cr3 = get_cr3();
-
 	set_cr3(other_pgd);
-	set_cr3(cr3);
+	set_cr3(guest_initial_cr3);
 }
 
 static void op_cr4_pge(void)
 {
-	set_cr4(get_cr4() ^ X86_CR4_PGE);
+	guest_flip_cr4(&guest_cr4, X86_CR4_PGE);
 }
 
 static void op_clear_smep(void)
 {
-	set_cr4(get_cr4() & ~X86_CR4_SMEP);
+	guest_flip_cr4(&guest_cr4, guest_cr4 & X86_CR4_SMEP);
 }
 
 static void op_set_smep(void)
 {
-	set_cr4(get_cr4() | X86_CR4_SMEP);
+	guest_flip_cr4(&guest_cr4, ~guest_cr4 & X86_CR4_SMEP);
 }
 
 static bool has_smep(void)
@@ -142,7 +149,7 @@ static void guest_code(void (*prepare)(void), void (*invalidate)(void))
 	uint64_t *table = (uint64_t *)TABLE_GVA;
 	uint64_t i, page, seen;
 
-	guest_path_init(PATH_NULL_EXIT);
+	guest_begin();
 	for (i = 0; i < NR_TURNS; i++) {
 		page = i % NR_PAGES;
 		if (prepare)
@@ -166,9 +173,9 @@ static void guest_permission_code(void (*prepare)(void), void (*invalidate)(void
 	uint8_t vector;
 	uint64_t i;
 
-	guest_path_init(PATH_NULL_EXIT);
+	guest_begin();
 	/* The guest is a kernel, which is bound by it with CR0.WP only. */
-	mmu_root_paths[PATH_CR0_WP].guest_op();
+	mmu_root_paths[PATH_CR0_WP].guest_op(NULL);
 	for (i = 0; i < NR_TURNS; i++) {
 		read_only = i % 2;
 		if (prepare)
@@ -190,7 +197,7 @@ static void guest_upper_code(void (*prepare)(void), void (*invalidate)(void))
 	uint64_t *window = (uint64_t *)WINDOW_GVA;
 	uint64_t i, turn, page, seen;
 
-	guest_path_init(PATH_NULL_EXIT);
+	guest_begin();
 	for (i = 0; i < nr_uppers; i++) {
 		/* Ends with the first page, for the next level to begin with it. */
 		for (turn = NR_UPPER_TURNS; turn-- > 0;) {
@@ -348,7 +355,7 @@ static void guest_pgd_code(uint64_t nr_pgds)
 	uint64_t *window = (uint64_t *)WINDOW_GVA;
 	uint64_t i, page, seen;
 
-	guest_path_init(PATH_NULL_EXIT);
+	guest_begin();
 	for (i = 1; ; i++) {
 		page = i % nr_pgds;
 		set_cr3(pgds[page]);
@@ -506,11 +513,10 @@ static void guest_invpcid(uint64_t pcid)
 
 static void guest_pcid_code(uint64_t pcid)
 {
-	uint64_t pgd;
+	uint64_t pgd = guest_initial_cr3;
 
-	guest_path_init(PATH_NULL_EXIT);
-	pgd = get_cr3();
-	set_cr4(get_cr4() | X86_CR4_PCIDE);
+	guest_begin();
+	guest_flip_cr4(&guest_cr4, X86_CR4_PCIDE);
 	for (;;) {
 		set_cr3(pgd | OTHER_PCID | CR3_NOFLUSH);
 		set_cr3(pgd | HOME_PCID | CR3_NOFLUSH);
@@ -609,8 +615,8 @@ static void guest_other_pcid_code(void (*invalidate)(void), uint64_t flags)
 	uint64_t *table = (uint64_t *)OTHER_TABLE_GVA;
 	uint64_t i, page, seen;
 
-	guest_path_init(PATH_NULL_EXIT);
-	set_cr4(get_cr4() | X86_CR4_PCIDE | X86_CR4_PGE);
+	guest_begin();
+	guest_flip_cr4(&guest_cr4, X86_CR4_PCIDE | (~guest_cr4 & X86_CR4_PGE));
 	for (i = 0; i < NR_TURNS; i++) {
 		page = i % NR_PAGES;
 		WRITE_ONCE(table[WINDOW_INDEX], entries[page] | flags);
@@ -707,9 +713,9 @@ static void guest_mmio_code(bool has_pcid)
 	uint64_t *data = (uint64_t *)MMU_ROOT_DATA_GVA;
 	uint64_t i, seen;
 
-	guest_path_init(PATH_NULL_EXIT);
+	guest_begin();
 	if (has_pcid)
-		set_cr4(get_cr4() | X86_CR4_PCIDE);
+		guest_flip_cr4(&guest_cr4, X86_CR4_PCIDE);
 	for (i = 0; i < NR_MMIO_TURNS; i++) {
 		set_cr3(pgds[1] | (has_pcid ? OTHER_PCID | CR3_NOFLUSH : 0));
 		seen = READ_ONCE(*(uint64_t *)WINDOW_GVA);
@@ -768,7 +774,7 @@ TEST(mmio_of_another_pgd)
 
 static void guest_lost_code(void)
 {
-	guest_path_init(PATH_NULL_EXIT);
+	guest_begin();
 	GUEST_SYNC(0);
 	set_cr3(NO_MEMORY_GPA);
 }

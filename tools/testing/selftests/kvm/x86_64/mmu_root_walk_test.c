@@ -58,11 +58,13 @@ static struct mmu_roots_step *only_steps;
 /* Written by the host before the guest runs; each vCPU has its next step. */
 static uint64_t guest_pgds[MMU_ROOTS_NR_PGDS];
 static uint8_t guest_next[MMU_ROOTS_MODEL_VCPUS];
+/* Their copies of CR4, which the host keeps up to date if it changes CR4. */
+static uint64_t guest_cr4[MMU_ROOTS_MODEL_VCPUS];
 
-static void guest_perform(enum mmu_roots_op op)
+static void guest_perform(enum mmu_roots_op op, uint64_t *cr4)
 {
 	if (op < MMU_ROOTS_OP_PGD)
-		mmu_root_paths[op].guest_op();
+		mmu_root_paths[op].guest_op(cr4);
 	else if (op == MMU_ROOTS_OP_INIT)
 		guest_send_init_sipi_sipi(MMU_ROOTS_AP);
 	else
@@ -83,10 +85,17 @@ static void guest_code(void)
 	x2apic_enable();
 	id = x2apic_read_reg(APIC_ID);
 	for (i = 0;; i++) {
-		guest_perform(READ_ONCE(guest_next[id]));
+		guest_perform(READ_ONCE(guest_next[id]), &guest_cr4[id]);
 		guest_touch_data(i);
 		asm volatile("outb %%al, %0" : : "i" (STEP_PORT) : "memory");
 	}
+}
+
+/* Where INIT and SIPI take the AP: its trampoline loads the first CR4 again. */
+static void guest_restarted(void)
+{
+	guest_cr4[MMU_ROOTS_AP] = guest_initial_cr4;
+	guest_code();
 }
 
 /**
@@ -164,8 +173,10 @@ static unsigned int pgd_number(uint64_t cr3)
 static void set_sregs(struct kvm_vcpu *vcpu, enum mmu_roots_op op)
 {
 	struct kvm_sregs sregs;
+	uint64_t cr4;
 
 	vcpu_sregs_get(vcpu, &sregs);
+	cr4 = sregs.cr4;
 	if (op == MMU_ROOTS_OP_SREGS_WP)
 		sregs.cr0 ^= X86_CR0_WP;
 	else if (op == MMU_ROOTS_OP_SREGS_SMEP)
@@ -177,6 +188,10 @@ static void set_sregs(struct kvm_vcpu *vcpu, enum mmu_roots_op op)
 	else if (op == MMU_ROOTS_OP_SREGS_PGD)
 		sregs.cr3 = guest_pgds[(pgd_number(sregs.cr3) + 1) % MMU_ROOTS_NR_PGDS];
 	vcpu_sregs_set(vcpu, &sregs);
+
+	sync_global_from_guest(vcpu->vm, guest_cr4[vcpu->id]);
+	guest_cr4[vcpu->id] ^= cr4 ^ sregs.cr4;
+	sync_global_to_guest(vcpu->vm, guest_cr4[vcpu->id]);
 }
 
 static void slot_op(struct walk *w, enum mmu_roots_op op)
@@ -293,8 +308,11 @@ static void setup_vcpus(struct walk *w)
 	}
 	if (w->nr_vcpus > MMU_ROOTS_AP) {
 		vcpu_regs_get(w->vcpu[MMU_ROOTS_AP], &regs);
-		mmu_root_sipi_install(w->vcpu[MMU_ROOTS_AP], guest_code, regs.rsp);
+		mmu_root_sipi_install(w->vcpu[MMU_ROOTS_AP], guest_restarted, regs.rsp);
 	}
+	for (i = 0; i < w->nr_vcpus; i++)
+		guest_cr4[i] = guest_initial_cr4;
+	sync_global_to_guest(vm, guest_cr4);
 }
 
 static void setup(struct walk *w)

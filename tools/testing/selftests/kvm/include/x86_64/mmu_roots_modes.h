@@ -20,6 +20,10 @@
 #define MMU_ROOT_MODE_PDPT	(MMU_ROOT_MODE_GPA + 0x1000 + 0x420)
 #define MMU_ROOT_MODE_PDPTE(i)	(MMU_ROOT_MODE_PDPT + 8 * (i))
 
+/* The guest's copies of CR3 and CR4, beside its PDPTEs; see guest_flip_cr4(). */
+#define MMU_ROOT_MODE_CR3	(MMU_ROOT_MODE_GPA + 0x1000 + 0x440)
+#define MMU_ROOT_MODE_CR4	(MMU_ROOT_MODE_GPA + 0x1000 + 0x444)
+
 /* What is read of each page of the data: where a page table has no entry in use. */
 #define MMU_ROOT_MODE_WORD	0x800
 

@@ -60,8 +60,8 @@ enum mmu_root_path_id {
  * @shadow: the cost with shadow paging
  * @control: the path to compare the cost with: the same exit without the reset
  *	     where there is one, or else an exit that does nothing
- * @guest_op: performs the operation once; called in the guest.  An even number
- *	      of operations leaves the guest's registers as they were
+ * @guest_op: performs the operation once; called in the guest, with its copy of its
+ *	      CR4.  An even number of operations leaves the registers as they were
  * @tdp_only: KVM does it with two-dimensional paging only
  * @feature: what the CPU has to have, by name; NULL if all have it
  * @cpu_has: whether this host's CPU has it
@@ -74,7 +74,7 @@ struct mmu_root_path {
 	struct mmu_root_counts tdp;
 	struct mmu_root_counts shadow;
 	enum mmu_root_path_id control;
-	void (*guest_op)(void);
+	void (*guest_op)(uint64_t *cr4);
 	bool tdp_only;
 	const char *feature;
 	bool (*cpu_has)(void);
@@ -137,6 +137,13 @@ void mmu_root_path_init(struct kvm_vcpu *vcpu);
 void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd);
 void mmu_root_path_sync(struct kvm_vcpu *vcpu);
 
+/* What all vCPUs of mmu_root_path_vm_create() start with: for guests not to read them. */
+extern uint64_t guest_initial_cr3, guest_initial_cr4;
+
+/* A guest may believe what it reads from CR3 and CR4: MMU_ROOTS_FAULT_CR_READS is absent. */
+extern bool guest_reads_exit;
+
+void guest_flip_cr4(uint64_t *cr4, uint64_t bits);
 void guest_path_init(enum mmu_root_path_id path);
 void guest_path_storm(enum mmu_root_path_id path, uint64_t nr_ops);
 void guest_touch_data(uint64_t i);

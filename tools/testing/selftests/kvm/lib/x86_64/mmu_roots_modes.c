@@ -377,6 +377,17 @@ bool mmu_root_mode_is_mirrored(enum mmu_root_mode mode)
 	return (regs_of[mode].cr0 & X86_CR0_PG) && !(regs_of[mode].cr4 & X86_CR4_PSE);
 }
 
+static void tell_guest_its_registers(struct kvm_vcpu *vcpu)
+{
+	uint32_t *cr3 = addr_gpa2hva(vcpu->vm, MMU_ROOT_MODE_CR3);
+	uint32_t *cr4 = addr_gpa2hva(vcpu->vm, MMU_ROOT_MODE_CR4);
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	*cr3 = sregs.cr3;
+	*cr4 = sregs.cr4;
+}
+
 /**
  * mmu_root_mode_run() - Have the guest perform operations
  * @vcpu: a vCPU that was started
@@ -395,6 +406,7 @@ uint32_t mmu_root_mode_run(struct kvm_vcpu *vcpu, uint32_t nr_ops)
 	regs.rsi &= ~(DATA_SIZE - 1ul);
 	regs.rsp = 0;
 	vcpu_regs_set(vcpu, &regs);
+	tell_guest_its_registers(vcpu);
 	mmu_root_path_run_for_good(vcpu);
 	vcpu_regs_get(vcpu, &regs);
 	return regs.rsp;

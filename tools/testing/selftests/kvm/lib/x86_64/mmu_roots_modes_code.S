@@ -55,8 +55,8 @@ mmu_roots_mode_cr0:
 	jmp	mmu_roots_mode_read
 
 mmu_roots_mode_cr4:
-	movl	%cr4, %eax
-	xorl	%ebx, %eax
+	xorl	%ebx, MMU_ROOT_MODE_CR4
+	movl	MMU_ROOT_MODE_CR4, %eax
 	movl	%eax, %cr4
 	jmp	mmu_roots_mode_read
 
@@ -69,16 +69,15 @@ mmu_roots_mode_efer:
 
 mmu_roots_mode_pdpte:
 	xorl	%ebx, (%edx)
-	movl	%cr3, %eax
+	movl	MMU_ROOT_MODE_CR3, %eax
 	movl	%eax, %cr3
 	jmp	mmu_roots_mode_read
 
 mmu_roots_mode_pge:
-	/* May exit, and what is fetched then set accessed bits. */
-	movl	%cr4, %eax
 	clear_accessed
 	xorl	%ebx, (%edx)
-	xorl	$CR4_PGE, %eax
+	xorl	$CR4_PGE, MMU_ROOT_MODE_CR4
+	movl	MMU_ROOT_MODE_CR4, %eax
 	movl	%eax, %cr4
 	jmp	mmu_roots_mode_read
 
@@ -88,7 +87,7 @@ mmu_roots_mode_pte:
 	andl	$DATA_SIZE - 1, %eax
 	shrl	%cl, %eax
 	xorl	%ebx, (%eax, %edx)
-	movl	%cr3, %eax
+	movl	MMU_ROOT_MODE_CR3, %eax
 	movl	%eax, %cr3
 	jmp	mmu_roots_mode_read
 mmu_roots_mode_end:

@@ -12,6 +12,7 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "apic.h"
+#include "mmu_roots_faults.h"
 #include "mmu_roots_paths.h"
 
 /*
@@ -53,76 +54,95 @@ static const uint8_t smi_handler[] = {
 /* Written before the first vCPU is created, i.e. constant for the guest. */
 static void *smram[NR_AS_IDS];
 
+uint64_t guest_initial_cr3;
+uint64_t guest_initial_cr4;
+bool guest_reads_exit;
+
 static void set_cr0(uint64_t val)
 {
 	asm volatile("mov %0, %%cr0" : : "r" (val) : "memory");
 }
 
-static void op_null_exit(void)
+/**
+ * guest_flip_cr4() - Flip bits of CR4
+ * @cr4: the guest's copy of its CR4, which is kept up to date
+ * @bits: what to flip
+ *
+ * Operating systems keep such a copy, too, as SVM has reads of CR4 exit: the operation is
+ * one exit, not two.  And a guest that reads CR4 may see KVM's bits on an emulated CPU that
+ * forgets to exit, see MMU_ROOTS_FAULT_CR_READS.
+ */
+void guest_flip_cr4(uint64_t *cr4, uint64_t bits)
+{
+	*cr4 ^= bits;
+	set_cr4(*cr4);
+}
+
+static void op_null_exit(uint64_t *cr4)
 {
 	uint32_t eax, ebx, ecx, edx;
 
 	cpuid(0, &eax, &ebx, &ecx, &edx);
 }
 
-static void op_cr0_rewrite(void)
+static void op_cr0_rewrite(uint64_t *cr4)
 {
 	set_cr0(get_cr0());
 }
 
-static void op_cr0_wp(void)
+static void op_cr0_wp(uint64_t *cr4)
 {
 	set_cr0(get_cr0() ^ X86_CR0_WP);
 }
 
-static void op_cr4_rewrite(void)
+static void op_cr4_rewrite(uint64_t *cr4)
 {
-	set_cr4(get_cr4());
+	set_cr4(*cr4);
 }
 
-static void op_cr4_pge(void)
+static void op_cr4_pge(uint64_t *cr4)
 {
-	set_cr4(get_cr4() ^ X86_CR4_PGE);
+	guest_flip_cr4(cr4, X86_CR4_PGE);
 }
 
-static void op_cr4_mce(void)
+static void op_cr4_mce(uint64_t *cr4)
 {
-	set_cr4(get_cr4() ^ X86_CR4_MCE);
+	guest_flip_cr4(cr4, X86_CR4_MCE);
 }
 
-static void op_cr4_smep(void)
+static void op_cr4_smep(uint64_t *cr4)
 {
-	set_cr4(get_cr4() ^ X86_CR4_SMEP);
+	guest_flip_cr4(cr4, X86_CR4_SMEP);
 }
 
-static void op_cr4_smap(void)
+static void op_cr4_smap(uint64_t *cr4)
 {
-	set_cr4(get_cr4() ^ X86_CR4_SMAP);
+	guest_flip_cr4(cr4, X86_CR4_SMAP);
 }
 
-static void op_cr4_pke(void)
+static void op_cr4_pke(uint64_t *cr4)
 {
-	set_cr4(get_cr4() ^ X86_CR4_PKE);
+	guest_flip_cr4(cr4, X86_CR4_PKE);
 }
 
 /* On and off: it is setting it that costs. */
-static void op_cr4_pcide(void)
+static void op_cr4_pcide(uint64_t *cr4)
 {
-	set_cr4(get_cr4() | X86_CR4_PCIDE);
-	set_cr4(get_cr4() & ~X86_CR4_PCIDE);
+	guest_flip_cr4(cr4, X86_CR4_PCIDE);
+	guest_flip_cr4(cr4, X86_CR4_PCIDE);
 }
 
-static void op_efer_rewrite(void)
+static void op_efer_rewrite(uint64_t *cr4)
 {
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER));
 }
 
-static void op_efer_nx(void)
+static void op_efer_nx(uint64_t *cr4)
 {
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) ^ EFER_NX);
 }
 
-static void op_smi(void)
+static void op_smi(uint64_t *cr4)
 {
 	x2apic_write_reg(APIC_ICR, APIC_DEST_SELF | APIC_INT_ASSERT | APIC_DM_SMI);
 }
@@ -377,6 +397,20 @@ static void vcpu_init(struct kvm_vcpu *vcpu)
 			     MMU_ROOT_SMRAM_GPA + vcpu->id * SMRAM_SIZE);
 }
 
+/* What all vCPUs of a VM start with. */
+static void tell_guest_its_registers(struct kvm_vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	guest_initial_cr3 = sregs.cr3;
+	guest_initial_cr4 = sregs.cr4;
+	guest_reads_exit = !mmu_roots_has_fault(MMU_ROOTS_FAULT_CR_READS);
+	sync_global_to_guest(vcpu->vm, guest_reads_exit);
+	sync_global_to_guest(vcpu->vm, guest_initial_cr3);
+	sync_global_to_guest(vcpu->vm, guest_initial_cr4);
+}
+
 /**
  * mmu_root_path_vm_create() - Create a VM that can drive any path
  * @vcpu: the vCPU that was created
@@ -399,6 +433,7 @@ struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
 	if (has_smm())
 		add_smram(vm);
 	vcpu_init(*vcpu);
+	tell_guest_its_registers(*vcpu);
 	return vm;
 }
 
@@ -673,6 +708,7 @@ void guest_touch_data(uint64_t i)
 void guest_path_init(enum mmu_root_path_id path)
 {
 	uint64_t *data = (uint64_t *)MMU_ROOT_DATA_GVA;
+	uint64_t cr4 = guest_initial_cr4;
 	uint64_t i;
 
 	for (i = 0; i < MMU_ROOT_DATA_WORDS; i++)
@@ -681,24 +717,26 @@ void guest_path_init(enum mmu_root_path_id path)
 	if (path == PATH_SMM)
 		x2apic_enable();
 
-	mmu_root_paths[path].guest_op();
-	mmu_root_paths[path].guest_op();
+	mmu_root_paths[path].guest_op(&cr4);
+	mmu_root_paths[path].guest_op(&cr4);
 }
 
 /**
  * guest_path_storm() - Operate a path again and again, working on the data
  * @path: the path
- * @nr_ops: number of operations
+ * @nr_ops: number of operations, an even one: CR4 is then what it was
  *
  * MMU_ROOT_DATA_PAGES operations map all that any even number of them touches, by
  * each of the path's roots.
  */
 void guest_path_storm(enum mmu_root_path_id path, uint64_t nr_ops)
 {
+	uint64_t cr4 = guest_initial_cr4;
 	uint64_t i;
 
+	GUEST_ASSERT(nr_ops % 2 == 0);
 	for (i = 0; i < nr_ops; i++) {
-		mmu_root_paths[path].guest_op();
+		mmu_root_paths[path].guest_op(&cr4);
 		guest_touch_data(i);
 	}
 }
