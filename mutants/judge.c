@@ -20,6 +20,9 @@
  * that who catches it first is chance, lines Also: list those that may be red, for
  * a reason that is just as well understood.
  *
+ * A case may not apply as the bed's emulator has a known fault.  A mutant that no other
+ * case can catch is hidden by that fault: neither killed nor a survivor.
+ *
  * With Tests:, only mmu_root_NAME_test of the names given are run.
  *
  * Lane upstream has the kernel's own tests, of which nothing is demanded.
@@ -46,6 +49,8 @@
 #define DEFAULT_LANE	"suite"
 #define UPSTREAM_LANE	"upstream"
 #define INAPPLICABLE	"not applicable: "
+/* Of a case that does not apply, see mmu_roots_require_no_fault(). */
+#define KNOWN_FAULT	"known fault "
 #define MAX_LANES	8
 #define MAX_TESTS	16
 #define MAX_REDS	64
@@ -59,6 +64,7 @@ struct red {
 	char reason[512];
 	regex_t regex;
 	unsigned int nr_matched[MAX_LANES];
+	bool hidden[MAX_LANES];
 };
 
 struct lane {
@@ -81,6 +87,8 @@ struct mutant {
 	struct lane lanes[MAX_LANES];
 	int nr_lanes;
 	unsigned int nr_wrong;
+	unsigned int nr_caught;
+	char fault[64];
 	bool upstream_ended;
 	char noticed[2048];
 	char why[2048];
@@ -229,6 +237,22 @@ static void judge_case(struct mutant *m, int lane, const char *test, const char 
 		wrong(m, "[%s] red, but not listed: %s %s: %s", where, test, name, reason);
 }
 
+/* Such a case cannot turn red here, whatever the mutant does. */
+static void hide_case(struct mutant *m, int lane, const char *test, const char *name,
+		      const char *fault)
+{
+	const char *where = m->lanes[lane].name;
+	struct red *red;
+
+	for (red = m->reds; red < &m->reds[m->nr_reds]; red++) {
+		if ((red->lane[0] && strcmp(red->lane, where)) ||
+		    fnmatch(red->test, test, 0) || fnmatch(red->name, name, 0))
+			continue;
+		red->hidden[lane] = true;
+		snprintf(m->fault, sizeof(m->fault), "%s", fault);
+	}
+}
+
 static void read_case(struct mutant *m, const char *path, int lane, json_t *line)
 {
 	const char *test = "", *name = "", *status = "", *reason = "";
@@ -246,8 +270,12 @@ static void read_case(struct mutant *m, const char *path, int lane, json_t *line
 		return;
 	}
 	/* Neither red nor green, and nothing to demand. */
-	if (!strcmp(status, "skip") && !strncmp(reason, INAPPLICABLE, strlen(INAPPLICABLE)))
+	if (!strcmp(status, "skip") && !strncmp(reason, INAPPLICABLE, strlen(INAPPLICABLE))) {
+		reason = strstr(reason, KNOWN_FAULT);
+		if (reason)
+			hide_case(m, lane, test, name, reason + strlen(KNOWN_FAULT));
 		return;
+	}
 
 	column = find_column(m, test);
 	column->nr_cases++;
@@ -314,7 +342,8 @@ static void judge_lane(struct mutant *m, int lane)
 	for (red = m->reds; red < &m->reds[m->nr_reds]; red++) {
 		if (red->optional || (red->lane[0] && strcmp(red->lane, where)))
 			continue;
-		if (!red->nr_matched[lane])
+		m->nr_caught += !!red->nr_matched[lane];
+		if (!red->nr_matched[lane] && !red->hidden[lane])
 			wrong(m, "[%s] no such case: %s %s", where, red->test, red->name);
 	}
 }
@@ -325,6 +354,19 @@ static void judge(struct mutant *m)
 
 	for (i = 0; i < m->nr_lanes; i++)
 		judge_lane(m, i);
+}
+
+static bool is_hidden(const struct mutant *m)
+{
+	return !m->nr_wrong && !m->nr_caught;
+}
+
+static void print_verdict(const struct mutant *m)
+{
+	if (is_hidden(m))
+		printf("  hidden by known fault %s\n", m->fault);
+	else
+		printf("  %s%s\n", m->nr_wrong ? "SURVIVED" : "killed", m->why);
 }
 
 static void print_cells(const struct mutant *m, const struct mutant *header)
@@ -360,7 +402,7 @@ static struct mutant *all_columns(const struct mutant *mutants, int nr)
 static int print_matrix(const struct mutant *mutants, int nr)
 {
 	const struct mutant *header = all_columns(mutants, nr);
-	int i, survived = 0, width = strlen("mutant");
+	int i, survived = 0, hidden = 0, width = strlen("mutant");
 
 	for (i = 0; i < nr; i++)
 		if ((int)strlen(mutants[i].name) > width)
@@ -374,10 +416,12 @@ static int print_matrix(const struct mutant *mutants, int nr)
 	for (i = 0; i < nr; i++) {
 		printf("%-*s", width, mutants[i].name);
 		print_cells(&mutants[i], header);
-		printf("  %s%s\n", mutants[i].nr_wrong ? "SURVIVED" : "killed", mutants[i].why);
+		print_verdict(&mutants[i]);
 		survived += !!mutants[i].nr_wrong;
+		hidden += is_hidden(&mutants[i]);
 	}
-	printf("\n%d mutants: %d killed, %d survived\n", nr, nr - survived, survived);
+	printf("\n%d mutants: %d killed, %d survived", nr, nr - survived - hidden, survived);
+	printf(hidden ? ", %d hidden by known faults\n" : "\n", hidden);
 	return survived;
 }
 
@@ -388,8 +432,9 @@ static int print_tap(struct mutant *mutants, int nr)
 
 	printf("1..%d\n", nr);
 	for (i = 0; i < nr; i++) {
-		printf("%sok %d - mutant %s is killed\n", mutants[i].nr_wrong ? "not " : "",
+		printf("%sok %d - mutant %s is killed", mutants[i].nr_wrong ? "not " : "",
 		       i + 1, mutants[i].name);
+		printf(is_hidden(&mutants[i]) ? " # SKIP known fault %s\n" : "\n", mutants[i].fault);
 		for (p = mutants[i].why; (p = strchr(p, '\n')); p++)
 			*p = '#';
 		if (mutants[i].nr_wrong)
@@ -450,6 +495,23 @@ static void keep_lane(struct mutant *m, const char *name)
 	m->nr_reds = j;
 }
 
+/* Whether a line of standard input, "TEST CASE", is one that the mutant must turn red. */
+static bool turns_red(const struct mutant *m)
+{
+	char line[512], test[128], name[256];
+	const struct red *red;
+
+	while (fgets(line, sizeof(line), stdin)) {
+		if (sscanf(line, "%127s %255s", test, name) != 2)
+			continue;
+		for (red = m->reds; red < &m->reds[m->nr_reds]; red++)
+			if (!red->optional && !fnmatch(red->test, test, 0) &&
+			    !fnmatch(red->name, name, 0))
+				return true;
+	}
+	return false;
+}
+
 static bool is_patch(const char *path)
 {
 	size_t len = strlen(path);
@@ -462,9 +524,12 @@ static void print_help(FILE *out)
 	fputs("usage: judge [--tap | --upstream] {PATCH RESULTS...}...\n"
 	      "       judge --lane LANE PATCH RESULTS\n"
 	      "       judge --lanes PATCH\n"
+	      "       judge --reds PATCH <CASES\n"
 	      "Prints the matrix of mutants and tests; of one lane, what is wrong there; or\n"
-	      "in which lanes a mutant is to be run.\n"
-	      "Exit status: 0 all killed, 1 a survivor, 2 bad usage.\n", out);
+	      "in which lanes a mutant is to be run; or tells whether it has to turn one of\n"
+	      "CASES red, lines 'TEST CASE'.\n"
+	      "Exit status: 0 all killed, or one of CASES; 1 a survivor, or none of CASES;\n"
+	      "2 bad usage.\n", out);
 }
 
 static const char *parse_options(int argc, char **argv, const char **lane)
@@ -473,6 +538,7 @@ static const char *parse_options(int argc, char **argv, const char **lane)
 		{ "tap", no_argument, NULL, 't' },
 		{ "upstream", no_argument, NULL, 'u' },
 		{ "lanes", no_argument, NULL, 's' },
+		{ "reds", no_argument, NULL, 'r' },
 		{ "lane", required_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -523,6 +589,8 @@ int main(int argc, char **argv)
 		print_lanes(mutants);
 		return 0;
 	}
+	if (*mode == 'r')
+		return !turns_red(mutants);
 	for (i = 0; i < nr; i++)
 		judge(&mutants[i]);
 	if (only_lane && mutants->nr_wrong)
