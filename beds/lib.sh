@@ -35,6 +35,7 @@ usage() {
 	           [--timeout SECONDS] [--stall SECONDS] [--icount] [--parallel] [--tell]
 	       beds/$bed/run --check
 	       beds/$bed/run --machine [OPTION...]
+	       beds/$bed/run --emulator
 	Boots KERNEL, which runs the tests of PAYLOAD and powers off, in $bed_about.
 	  --payload FOLDER modules, tests and what to do with them, see scripts/payload.sh
 	  --initrd FILE    an initramfs, instead of one that is made of PAYLOAD
@@ -52,6 +53,7 @@ usage() {
 	  --check          only say whether this bed works on this machine
 	  --machine        only print what OPTIONS make of the guest: with the same machine
 	                   and kernel, configurations can share a boot
+	  --emulator       only print what emulates the CPU, with its version
 	Exit status: 0 the guest ended its results and powered off; 1 it did not;
 	2 bad usage, or the bed does not work on this machine; 124 deadline passed.
 	END
@@ -104,7 +106,8 @@ bed_options() {
 		--icount) icount=1; continue ;;
 		--parallel) parallel=1; continue ;;
 		--tell) tell=1; continue ;;
-		--check | --machine) only=${option#--}; continue ;;
+		--shell) shell=1; continue ;;
+		--check | --machine | --emulator) only=${option#--}; continue ;;
 		esac
 		[ $# -gt 0 ] || bed_die "$option: no such option, or its value is missing: see --help"
 		case $option in
@@ -124,10 +127,10 @@ bed_options() {
 		shift
 	done
 
-	if [ "$only" = machine ]; then
-		bed_machine
-		exit 0
-	fi
+	case $only in
+	machine) bed_machine; exit 0 ;;
+	emulator) bed_emulator; exit 0 ;;
+	esac
 	check_machine
 	[ -z "$only" ] || exit 0
 	readable --kernel "$kernel"

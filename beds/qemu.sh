@@ -19,9 +19,10 @@ check_qemu() {
 		bed_die "QEMU ${qemu_version:-of unknown version} is too old: install $NEED_QEMU or later"
 }
 
-# A boot is a fifth of a lane, and lanes of their own share the CPUs evenly.
-bed_machine() {
-	echo "$name"
+# Of a run's record; no blanks, as it gets there by the kernel's command line.
+bed_emulator() {
+	check_qemu
+	echo "QEMU-$qemu_version"
 }
 
 # A guest that reboots has QEMU end, too: -no-reboot.
@@ -30,15 +31,20 @@ powered_off() {
 }
 
 # qemu_run WORDS OPTION...: boot the guest with these words on its kernel's command line and
-# these options, and end the bed with the verdict.
+# these options, and end the bed with the verdict.  $faults are those of the emulated CPU.
 qemu_run() {
 	words=$1
 	shift
-	bed_run qemu-system-x86_64 "$@" -smp "$smp" -m "$memory" \
+	console_device="file,id=console,path=$console"
+	# Ctrl-C is for who is at the prompt; 0x1d, Ctrl-], then x, ends QEMU.
+	[ -z "$shell" ] || console_device="stdio,id=console,signal=off,mux=on"
+	set -- "$@" -smp "$smp" -m "$memory" \
 		-kernel "$kernel" -initrd "$initrd" \
-		-append "console=ttyS0 quiet panic=-1 oops=panic no_timer_check $QUICK $NODES $words" \
+		-append "console=ttyS0 quiet panic=-1 oops=panic no_timer_check $QUICK $NODES emulator=$(bed_emulator) ${faults:+faults=$faults} ${shell:+shell=1} $words" \
 		-display none -monitor none -nodefaults -no-user-config -no-reboot \
-		-chardev "file,id=console,path=$console" -serial chardev:console \
+		-chardev "$console_device" -serial chardev:console \
 		-chardev "file,id=results,path=$results" \
 		-device virtio-serial -device virtserialport,chardev=results,name=results
+	[ -n "$shell" ] || bed_run qemu-system-x86_64 "$@"
+	qemu-system-x86_64 "$@" -echr 0x1d
 }

@@ -34,10 +34,13 @@
  * @bed: where this runs, for the record
  * @lane: which of a run's beds this is, for the record
  * @unit: what the TSC counts here, for the record
+ * @emulator: what emulates the CPU, for the record; NULL if nothing does
+ * @faults: known faults of that CPU, with commas in between
  * @filter: fnmatch() pattern for "test case"; NULL for all
  * @timeout_s: deadline of each case, in seconds
  * @no_skip: nothing is missing here, i.e. a skip is a failure, unless the case
  *           does not apply
+ * @list: only print the names of the cases
  * @whole: each test is one case, whether it can tell of more or not
  * @results: file descriptor that takes the results
  */
@@ -45,15 +48,19 @@ static struct options {
 	const char *bed;
 	const char *lane;
 	const char *unit;
+	const char *emulator;
+	const char *faults;
 	const char *filter;
 	unsigned int timeout_s;
 	bool no_skip;
 	bool whole;
+	bool list;
 	int results;
 } opt = {
 	.bed = "host",
 	.lane = "suite",
 	.unit = "cycles",
+	.faults = "",
 	.timeout_s = DEFAULT_TIMEOUT_S,
 	.results = STDOUT_FILENO,
 };
@@ -142,6 +149,18 @@ static int paging_levels(void)
 	return 4;
 }
 
+static json_t *faults_json(void)
+{
+	json_t *faults = json_array();
+	char *copy = strdup(opt.faults);
+	char *name, *save = NULL;
+
+	for (name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save))
+		json_array_append_new(faults, text_json(name));
+	free(copy);
+	return faults;
+}
+
 static void emit_run(void)
 {
 	json_t *run = record("run"), *params = kernel_params();
@@ -159,6 +178,9 @@ static void emit_run(void)
 	json_object_set_new(run, "lane", text_json(opt.lane));
 	json_object_set_new(run, "kernel", text_json(uts.release));
 	json_object_set_new(run, "cpu", text_json(cpu));
+	if (opt.emulator)
+		json_object_set_new(run, "emulator", text_json(opt.emulator));
+	json_object_set_new(run, "faults", faults_json());
 	json_object_set_new(run, "start", text_json(start));
 	json_object_set_new(run, "tsc_unit", text_json(opt.unit));
 	if (mmu)
@@ -212,10 +234,8 @@ static void filter_cases(struct test *t)
 	t->cases = kept;
 }
 
-static void plan(struct test *t, char *path)
+static void choose(struct test *t, char *path)
 {
-	json_t *planned;
-
 	t->path = path;
 	t->name = strdup(basename(path));
 	if (access(path, X_OK))
@@ -223,11 +243,26 @@ static void plan(struct test *t, char *path)
 
 	list_cases(t);
 	filter_cases(t);
+	total.planned += json_array_size(t->cases);
+}
+
+static void print_cases(const struct test *t)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(t->cases, i, name)
+		printf("%s %s\n", t->name, json_string_value(name));
+}
+
+static void plan(const struct test *t)
+{
+	json_t *planned;
+
 	if (!json_array_size(t->cases))
 		return;
 
 	planned = record("plan");
-	total.planned += json_array_size(t->cases);
 	json_object_set_new(planned, "test", text_json(t->name));
 	json_object_set_new(planned, "cases", json_incref(t->cases));
 	emit(planned);
@@ -357,10 +392,14 @@ static void print_help(FILE *f)
 		"  -f, --filter GLOB   only cases whose 'TEST CASE' matches GLOB\n"
 		"  -n, --no-skip       a skipped case is a failed case, unless it is skipped as\n"
 		"                      \"" NOT_APPLICABLE "...\"\n"
+		"  -L, --list          only print 'TEST CASE' of each case that would be run\n"
 		"  -w, --whole         do not ask tests for their cases: each is one\n"
 		"  -b, --bed NAME      where this runs, for the record (default: %s)\n"
 		"  -l, --lane NAME     part of the run this is, for the record (default: %s)\n"
 		"  -u, --unit UNIT     what the TSC counts here: cycles or instructions\n"
+		"  -e, --emulator TEXT what emulates the CPU, and its version\n"
+		"  -F, --faults NAMES  known faults of that CPU, with commas in between: tests see\n"
+		"                      them in MMU_ROOTS_FAULTS\n"
 		"  -k, --kmsg FILE     kernel log (default: /dev/kmsg)\n"
 		"  -c, --cpus LIST     run on these CPUs only, e.g. 2-3,6\n"
 		"  -m, --node N        run on this NUMA node, with memory of it\n"
@@ -402,10 +441,13 @@ static void parse_options(int argc, char **argv)
 		{ "timeout", required_argument, NULL, 't' },
 		{ "filter", required_argument, NULL, 'f' },
 		{ "no-skip", no_argument, NULL, 'n' },
+		{ "list", no_argument, NULL, 'L' },
 		{ "whole", no_argument, NULL, 'w' },
 		{ "bed", required_argument, NULL, 'b' },
 		{ "lane", required_argument, NULL, 'l' },
 		{ "unit", required_argument, NULL, 'u' },
+		{ "emulator", required_argument, NULL, 'e' },
+		{ "faults", required_argument, NULL, 'F' },
 		{ "kmsg", required_argument, NULL, 'k' },
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "node", required_argument, NULL, 'm' },
@@ -417,7 +459,7 @@ static void parse_options(int argc, char **argv)
 	const char *kmsg = "/dev/kmsg", *stats = "/sys/kernel/debug/kvm";
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:t:f:nwb:l:u:k:H:s:c:m:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "o:t:f:nLwb:l:u:e:F:k:H:s:c:m:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'o':
 			open_results(optarg);
@@ -431,6 +473,9 @@ static void parse_options(int argc, char **argv)
 		case 'n':
 			opt.no_skip = true;
 			break;
+		case 'L':
+			opt.list = true;
+			break;
 		case 'w':
 			opt.whole = true;
 			break;
@@ -442,6 +487,12 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'u':
 			opt.unit = optarg;
+			break;
+		case 'e':
+			opt.emulator = optarg;
+			break;
+		case 'F':
+			opt.faults = optarg;
 			break;
 		case 'k':
 			kmsg = optarg;
@@ -470,6 +521,7 @@ static void parse_options(int argc, char **argv)
 		die(opt.unit, "the unit is cycles or instructions");
 	if (optind == argc)
 		die("no test given", "see rootrun --help");
+	setenv("MMU_ROOTS_FAULTS", opt.faults, 1);
 	kernel_log_open(kmsg);
 	samples_open(stats);
 }
@@ -487,11 +539,19 @@ int main(int argc, char **argv)
 	if (!tests)
 		die("no memory", strerror(errno));
 	child_init();
-	emit_run();
-	for (i = 0; i < nr_tests; i++)
-		plan(&tests[i], argv[optind + i]);
+	if (!opt.list)
+		emit_run();
+	for (i = 0; i < nr_tests; i++) {
+		choose(&tests[i], argv[optind + i]);
+		if (opt.list)
+			print_cases(&tests[i]);
+		else
+			plan(&tests[i]);
+	}
 	if (!total.planned)
 		die(opt.filter ? opt.filter : "no cases", "nothing to run");
+	if (opt.list)
+		return 0;
 
 	for (i = 0; i < nr_tests; i++) {
 		json_array_foreach(tests[i].cases, j, name)

@@ -193,6 +193,7 @@ lane_prepare() {
 lane_key() {
 	(cd "$top" && {
 		echo "$*${FILTER:+ $FILTER}"
+		"$top/beds/$1/run" --emulator
 		set | grep -e '^lane_' | grep -v -e '^lane_about' -e '^lane_sets' -e '^lane_beds' -e '^lane_prepared'
 		hash_files runner/*.[ch] beds/init beds/*.sh beds/*/run beds/*/*.[chS] scripts/lane.sh scripts/payload.sh \
 			scripts/initramfs.sh

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Build our own programs, rootrun, rootreport, judge and what Bochs boots with, into BUILD.
+# Build our own programs, rootrun, rootreport, judge, and what beds boot beside the kernel, into BUILD.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
 mkdir -p "$BUILD"
 exec 8>"$BUILD/.lock"
 flock 8
-for part in runner report mutants beds/bochs-vmx; do
+for part in runner report mutants beds/bochs-vmx beds/qemu-svm; do
 	log=$BUILD/$(basename "$part").log
 	make -s -C "$top/$part" O="$BUILD" >"$log" 2>&1 || {
 		sed 's/^/    | /' "$log" >&2

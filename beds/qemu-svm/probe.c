@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Looks for known faults of QEMU's emulated CPU, see "Known faults" in beds/README.md: the
+ * smallest code that shows each, without KVM or any other kernel, so that nothing that KVM
+ * does wrong passes for one of them.
+ *
+ * Booted by the Multiboot protocol, in 32-bit protected mode with flat segments and without
+ * paging.  Says the name of each fault that it finds, a line each, and "done", to the debug
+ * console at port 0xe9; then ends QEMU by isa-debug-exit.
+ */
+#include <stdint.h>
+
+#define DEBUG_CONSOLE_PORT	0xe9
+#define DEBUG_EXIT_PORT		0xf4
+
+/* Multiboot Specification 0.6.96, "Header magic fields". */
+#define MULTIBOOT_MAGIC		0x1badb002u
+#define MULTIBOOT_FLAGS		0u
+
+const struct {
+	uint32_t magic, flags, checksum;
+} header __attribute__((section(".multiboot"), used)) = {
+	MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS),
+};
+
+/* AMD64 APM volume 2: "Extended Feature Enable Register", "VM_HSAVE_PA MSR". */
+#define MSR_EFER		0xc0000080
+#define EFER_SVME		(1u << 12)
+#define MSR_VM_HSAVE_PA		0xc0010117
+
+#define CR0_PE			1u
+#define CR0_PG			(1u << 31)
+#define CR4_PAE			(1u << 5)
+
+/* AMD64 APM volume 2, appendix B, "Layout of VMCB", and appendix C, "SVM Intercept Exit Codes". */
+#define VMCB_INTERCEPT_CR_READS	0x000
+#define VMCB_INTERCEPT_MISC2	0x010
+#define INTERCEPT_VMRUN		(1u << 0)
+#define INTERCEPT_VMMCALL	(1u << 1)
+#define VMCB_ASID		0x058
+#define VMCB_EXITCODE		0x070
+#define VMCB_ES			0x400
+#define VMCB_CS			0x410
+#define VMCB_SS			0x420
+#define VMCB_DS			0x430
+#define VMCB_EFER		0x4d0
+#define VMCB_CR0		0x558
+#define VMCB_RFLAGS		0x570
+#define VMCB_RIP		0x578
+#define RFLAGS_FIXED		2
+#define EXIT_READ_CR(n)		(n)
+#define EXIT_VMMCALL		0x81
+
+/* A segment's attributes in the VMCB: present, 32 bits, in pages; and its type. */
+#define FLAT_CODE		0xc9b
+#define FLAT_DATA		0xc93
+
+#define PAGE_SIZE		4096
+#define PTE_PRESENT		1u
+#define PTE_WRITABLE		2u
+#define PTE_ACCESSED		0x20u
+#define PTE_LARGE		0x80u
+#define NR_LARGE_PAGES		8
+
+static uint8_t vmcb[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+static uint8_t hsave[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+static uint64_t page_directory[PAGE_SIZE / 8] __attribute__((aligned(PAGE_SIZE)));
+static volatile uint64_t pdpt[4] __attribute__((aligned(32)));
+
+static void out(uint16_t port, uint8_t val)
+{
+	asm volatile("outb %0, %1" : : "a" (val), "Nd" (port));
+}
+
+static void say(const char *text)
+{
+	while (*text)
+		out(DEBUG_CONSOLE_PORT, *text++);
+	out(DEBUG_CONSOLE_PORT, '\n');
+}
+
+static void wrmsr(uint32_t msr, uint32_t val)
+{
+	asm volatile("wrmsr" : : "c" (msr), "a" (val), "d" (0));
+}
+
+static void set(unsigned int offset, uint32_t val)
+{
+	*(volatile uint32_t *)(vmcb + offset) = val;
+}
+
+static void set_segment(unsigned int offset, uint16_t attributes)
+{
+	set(offset, (uint32_t)attributes << 16);
+	set(offset + 4, 0xffffffff);
+}
+
+/* Runs code in a guest that looks like us, until it exits.  Returns the exit code. */
+static uint32_t run_guest(const char *code, unsigned int cr_reads)
+{
+	unsigned int i;
+
+	for (i = 0; i < PAGE_SIZE; i += 4)
+		set(i, 0);
+	set(VMCB_INTERCEPT_CR_READS, cr_reads);
+	set(VMCB_INTERCEPT_MISC2, INTERCEPT_VMRUN | INTERCEPT_VMMCALL);
+	set(VMCB_ASID, 1);
+	set_segment(VMCB_ES, FLAT_DATA);
+	set_segment(VMCB_CS, FLAT_CODE);
+	set_segment(VMCB_SS, FLAT_DATA);
+	set_segment(VMCB_DS, FLAT_DATA);
+	set(VMCB_EFER, EFER_SVME);
+	set(VMCB_CR0, CR0_PE);
+	set(VMCB_RFLAGS, RFLAGS_FIXED);
+	set(VMCB_RIP, (uint32_t)code);
+
+	wrmsr(MSR_EFER, EFER_SVME);
+	wrmsr(MSR_VM_HSAVE_PA, (uint32_t)hsave);
+	asm volatile("vmrun %%eax" : : "a" (vmcb) : "memory", "cc");
+	return *(volatile uint32_t *)(vmcb + VMCB_EXITCODE);
+}
+
+extern const char read_cr3[], read_cr4[];
+asm(".text\n"
+    "read_cr3: mov %cr3, %eax; vmmcall\n"
+    "read_cr4: mov %cr4, %eax; vmmcall\n");
+
+/*
+ * A read of CR3 or CR4 that is intercepted, while one of CR0 is not: KVM does so with each
+ * guest whose CR0 is the CPU's, see svm_set_cr0().
+ */
+static void probe_cr_reads(void)
+{
+	uint32_t exits[] = {
+		run_guest(read_cr3, 1 << 3), run_guest(read_cr4, 1 << 4),
+	};
+
+	if (exits[0] == EXIT_READ_CR(3) && exits[1] == EXIT_READ_CR(4))
+		return;
+	if (exits[0] == EXIT_VMMCALL || exits[1] == EXIT_VMMCALL)
+		say("svm-cr-reads");
+	else
+		say("!a guest of the probe exits for no reason of its own");
+}
+
+/* PAE paging, where the accessed bit of a PDPTE is reserved: AMD64 APM, "PAE Paging". */
+static void probe_pdpte_accessed(void)
+{
+	uint32_t cr0;
+	int i;
+
+	for (i = 0; i < NR_LARGE_PAGES; i++)
+		page_directory[i] = (uint64_t)i << 21 | PTE_PRESENT | PTE_WRITABLE | PTE_LARGE;
+	pdpt[0] = (uint32_t)page_directory | PTE_PRESENT;
+	asm volatile("mov %0, %%cr4" : : "r" (CR4_PAE));
+	asm volatile("mov %0, %%cr3" : : "r" (pdpt) : "memory");
+	asm volatile("mov %%cr0, %0" : "=r" (cr0));
+	asm volatile("mov %0, %%cr0" : : "r" (cr0 | CR0_PG) : "memory");
+	asm volatile("mov %0, %%cr0" : : "r" (cr0) : "memory");
+	if (pdpt[0] & PTE_ACCESSED)
+		say("pae-pdpte-accessed");
+}
+
+static void __attribute__((used)) probe(void)
+{
+	probe_cr_reads();
+	probe_pdpte_accessed();
+	say("done");
+	out(DEBUG_EXIT_PORT, 0);
+	for (;;)
+		asm volatile("hlt");
+}
+
+/* The protocol leaves the stack to us. */
+asm(".globl start\n"
+    "start: mov $stack_top, %esp\n"
+    "call probe\n"
+    ".lcomm stack, 4096\n"
+    ".set stack_top, stack + 4096\n");
