@@ -34,6 +34,12 @@ report:		## the table of the latest run again, its page and its JUnit XML
 configs:	## what CONFIG can be: a line for each of configs/*.conf
 	@$(S)/configs.sh
 
+list:		## cases, configurations and mutants, of those that FILTER, CONFIG and MUTANTS pick
+	@$(S)/list.sh
+
+shell:		## a prompt in the bed, with the modules loaded and the tests at hand
+	@$(S)/shell.sh
+
 install-into:	## patch KERNEL_SRC and put the tests into its selftests
 	@$(S)/install-into.sh
 
@@ -76,5 +82,5 @@ help:		## this text
 	  'BUILD=$(or $(BUILD),build)' 'folder for programs and results' \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
 
-.PHONY: run test mutants bench perf compare pack profile report configs install-into bisect-step check-patches \
+.PHONY: run test mutants bench perf compare pack profile report configs list shell install-into bisect-step check-patches \
 	deps clean clean-cache help

@@ -50,6 +50,7 @@ usage() {
 	  --parallel       run the CPUs in parallel: only for kernels without JUMP_LABEL
 	  --icount         the TSC counts instructions: slower, but it repeats
 	  --tell           tell of cases that fail or are skipped as it happens
+	  --shell          a prompt on the terminal, instead of the tests; not all beds have one
 	  --check          only say whether this bed works on this machine
 	  --machine        only print what OPTIONS make of the guest: with the same machine
 	                   and kernel, configurations can share a boot
@@ -97,7 +98,7 @@ check_cpu() {
 # --help or --check is all that is wanted.  Calls the bed's check_machine.
 bed_options() {
 	kernel='' payload='' initrd='' results='' console='' name=$bed append='' smp=1 memory=1024
-	timeout=$bed_timeout stall='' icount='' parallel='' tell='' only=''
+	timeout='' stall='' icount='' parallel='' tell='' shell='' only=''
 	while [ $# -gt 0 ]; do
 		option=$1
 		shift

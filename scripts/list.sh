@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Print the cases, configurations and mutants that there are: those that FILTER, CONFIG and
+# MUTANTS pick, as in make run and make mutants.  With FILTER, mutants are those that have
+# to turn such a case red.
+top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+. "$top/scripts/lanes.sh"
+
+# Those of all beds, if no bed is named.
+all_names() {
+	names=$(config_names) || exit
+	for name in $names; do
+		lane_define "$name"
+		[ -n "${BED:-}" ] && ! lane_is_possible "$BED" || echo "$name"
+	done
+}
+
+if [ -n "${CONFIG:-}" ]; then
+	names=$(lanes_in "${BED:-qemu-svm}" $CONFIG) || exit
+else
+	names=$(all_names) || exit
+fi
+"$top/scripts/deps.sh" build
+"$top/scripts/tools.sh"
+capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh"
+capture tests "$top/scripts/tests.sh" "$tree"
+
+echo "Cases (FILTER matches 'TEST CASE'):"
+"$BUILD/rootrun" --list ${FILTER:+--filter "$FILTER"} "$tests"/bin/mmu_root_*_test >"$BUILD/list" || exit
+sed 's/^/  /' "$BUILD/list"
+
+echo
+echo "Configurations (CONFIG):"
+for name in $names; do
+	lane_define "$name"
+	printf '  %-14s %s\n' "$name" "$lane_about"
+done
+
+# mutant_line PATCH: its name and bed, and what is planted.
+mutant_line() {
+	printf '  %-44s %-10s %s\n' "$(basename "$1" .patch)" \
+		"$(sed -n '/^diff --git/q; s/^Bed: //p' "$1" | grep . || echo qemu-svm)" \
+		"$(sed -n 's/^Subject: \[PATCH\] //p' "$1")"
+}
+
+# turns_red PATCH: whether one of the listed cases matches a line Red: of the mutant.
+turns_red() {
+	[ -n "${FILTER:-}" ] || return 0
+	"$BUILD/judge" --reds "$1" <"$BUILD/list"
+}
+
+echo
+echo "Mutants (MUTANTS):"
+for name in ${MUTANTS:-$(cd "$top/mutants" && ls ./*.patch | sed 's|^./||; s/\.patch$//')}; do
+	patch=$top/mutants/$name.patch
+	[ -r "$patch" ] || die "no such mutant: $name: see mutants/*.patch"
+	! turns_red "$patch" || mutant_line "$patch"
+done
