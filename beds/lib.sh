@@ -45,7 +45,7 @@ usage() {
 	  --append WORDS   added to the kernel's command line
 	  --smp N          CPUs of the guest (default: 1)
 	  --memory MIB     the guest's memory (default: 1024)
-	  --timeout SEC    deadline, in seconds (default: $bed_timeout)
+	  --timeout SEC    deadline, in seconds (default: $bed_timeout for each lane)
 	  --stall SEC      deadline for the next result, in seconds (default: none)
 	  --parallel       run the CPUs in parallel: only for kernels without JUMP_LABEL
 	  --icount         the TSC counts instructions: slower, but it repeats
@@ -141,11 +141,16 @@ bed_options() {
 	[ -n "$console" ] || bed_die "--console is missing"
 	[ "$memory" -ge "$LEAST_MEMORY_MIB" ] ||
 		bed_die "--memory: Debian's kernel needs $LEAST_MEMORY_MIB MiB at least"
+	: "${timeout:=$((bed_timeout * $(nr_lanes)))}"
 	[ -z "$payload" ] || make_initrd
 }
 
 has_lanes() {
 	[ -d "$payload/lanes" ] || bed_die "--payload: '$payload' has no lanes: scripts/payload.sh makes one"
+}
+
+nr_lanes() {
+	ls "${payload:-/nonexistent}/lanes" 2>/dev/null | grep -c . || echo 1
 }
 
 # What --machine prints; a bed may redefine it.
@@ -178,22 +183,37 @@ planned() {
 	sed -n '/"type":"plan"/ { s/.*"cases":\[//; s/\].*//; s/,/\n/g; p }' "$results" 2>/dev/null | grep -c . || :
 }
 
+# progress SECONDS: of a run by itself, a line; if whoever runs several beds at once wants to tell of
+# all of them, in PROGRESS, a folder: a file of the bed's name.
 progress() {
 	done_cases=$(count case)
 	if [ "${done_cases:-0}" -eq 0 ]; then
-		say "  $name: booting, $1 s"
+		progress_text=booting
 	else
-		say "  $name: $done_cases of $(planned) cases, $1 s"
+		progress_text="$done_cases of $(planned) cases"
+	fi
+	if [ -n "${PROGRESS:-}" ]; then
+		echo "$name $progress_text" >"$PROGRESS/$(echo "$name" | tr / .)"
+	else
+		say "  $name: $progress_text, $1 s"
 	fi
 }
 
-# Each case that failed, or was skipped, since the last time.
+# done_text TEXT: the last word of a bed on which all is well; the report has it, if PROGRESS is set.
+done_text() {
+	[ -n "${PROGRESS:-}" ] || say "  $name: $1"
+}
+
+# Each case that failed since the last time, or was skipped, but for those that do not apply.
 tell_verdicts() {
 	[ -n "$tell" ] && [ -e "$results" ] || return 0
 	lines=$(wc -l <"$results")
 	[ "$lines" -gt "$told" ] || return 0
 	head -n "$lines" "$results" | tail -n +$((told + 1)) |
-		sed -n 's/^{"type":"case","test":"\([^"]*\)","case":"\([^"]*\)","status":"\(fail\|skip\)","reason":"\(\([^"\\]\|\\.\)*\)".*/    \3: \1 \2: \4/p' >&2
+		sed -n -e '/"reason":"not applicable: /d' -e 's/^{"type":"case","test":"\([^"]*\)","case":"\([^"]*\)","status":"\(fail\|skip\)","reason":"\(\([^"\\]\|\\.\)*\)".*/    \3: \1 \2: \4/p' |
+		while IFS= read -r line; do
+			say "$line"
+		done
 	told=$lines
 }
 
@@ -300,7 +320,7 @@ bed_run() {
 	fi
 
 	if powered_off && is_complete; then
-		say "  $name: $(count case) cases, done in $(($(now) - begin)) s"
+		done_text "$(count case) cases, done in $(($(now) - begin)) s"
 		exit 0
 	fi
 	if powered_off; then

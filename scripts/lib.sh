@@ -20,8 +20,23 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 # Exit statuses of all scripts: 0 good, 1 a test failed, 2 nothing could be run.
 EXIT_UNUSABLE=2
 
+# What stands before a line on a terminal, for it to take the place of status().
+clear_status=
+columns=
+! { [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; } || {
+	clear_status=$(printf '\r\033[K')
+	columns=$(stty size <&2 2>/dev/null | cut -d ' ' -f 2)
+	[ "${columns:-0}" -gt 0 ] || columns=80
+}
+
 say() {
-	printf '%s\n' "$*" >&2
+	printf '%s%s\n' "$clear_status" "$*" >&2
+}
+
+# status TEXT: what goes on, on one line that is rewritten until something is said; nothing
+# where nobody watches.
+status() {
+	[ -z "$clear_status" ] || printf '%s%s' "$clear_status" "$(printf %s "$*" | cut -c "1-$((columns - 1))")" >&2
 }
 
 die() {
@@ -125,6 +140,18 @@ lock() {
 	flock 9
 }
 
+# How often a long step tells that it goes on, where there is no terminal to rewrite a line.
+STEP_S=30
+
+# step_goes_on: once a second, for a step that has taken $step_s seconds.
+step_goes_on() {
+	if [ -n "$clear_status" ]; then
+		status "  $step_what: $step_s s: $(tail -n 1 "$step_log" | tr -d '\r')"
+	elif [ $((step_s % STEP_S)) -eq 0 ]; then
+		say "    ... $step_s s, $(wc -l <"$step_log") lines of output: $(tail -n 1 "$step_log" | cut -c1-60)"
+	fi
+}
+
 # step LOG WHAT COMMAND...: run a long command, say what it does and for how
 # long; its output goes to LOG.  Dies with the end of LOG if the command fails.
 step() {
@@ -132,16 +159,20 @@ step() {
 	shift 2
 	mkdir -p "$(dirname "$step_log")"
 	step_start=$(now)
-	say "  $step_what"
+	[ -n "$clear_status" ] || say "  $step_what"
 	start "$@" >"$step_log" 2>&1
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 1
 		step_s=$(($(now) - step_start))
-		[ $((step_s % 15)) -ne 0 ] || [ "$step_s" -eq 0 ] ||
-			say "    ... $step_s s, $(wc -l <"$step_log") lines of output: $(tail -n 1 "$step_log" | cut -c1-60)"
+		[ "$step_s" -eq 0 ] || step_goes_on
 	done
 	if finish "$pid"; then
-		say "    done in $(($(now) - step_start)) s"
+		step_s=$(($(now) - step_start))
+		if [ -n "$clear_status" ]; then
+			say "  $step_what: $step_s s"
+		elif [ "$step_s" -ge "$STEP_S" ]; then
+			say "    done in $step_s s"
+		fi
 		return
 	fi
 	tail -n 15 "$step_log" | cut -c1-200 | sed 's/^/    | /' >&2

@@ -37,12 +37,43 @@ done
 # Half a line, as a killed bed leaves, is no line.
 write_logs() {
 	mkdir -p "${1%.jsonl}"
-	for test in $(jq -Rr 'fromjson? | select(.type == "plan") | .test' "$1"); do
-		# shellcheck disable=SC2016 # jq's variables
-		jq -Rr --arg test "$test" 'fromjson? | select(.type == "case" and .test == $test) |
-			"=== \(.case): \(.status) \(.reason // "")\n\(.log // "")"' "$1" \
-			>"${1%.jsonl}/$test.log"
+	# \001 begins the name of the file that the next lines go to.
+	jq -Rr 'fromjson? | select(.type == "case") |
+		"\u0001\(.test)\n=== \(.case): \(.status) \(.reason // "")\n\(.log // "")"' "$1" |
+		awk -v dir="${1%.jsonl}" '
+			/^\001/ { file = dir "/" substr($0, 2) ".log"; next }
+			{ print >file }'
+}
+
+# Where nobody watches a terminal, progress is a line every so many seconds.
+PROGRESS_LINE_S=20
+
+# Each bed leaves its progress in a file, see beds/lib.sh.
+show_progress() {
+	elapsed=$(($(now) - boots_begin))
+	text="$(cat "$PROGRESS"/* 2>/dev/null | paste -sd ';' | sed 's/;/; /g')"
+	if [ -n "$clear_status" ]; then
+		status "  $elapsed s: $text"
+	elif [ "$elapsed" -ge $((shown + PROGRESS_LINE_S)) ]; then
+		shown=$elapsed
+		say "  $elapsed s: $text"
+	fi
+}
+
+# The report judges, from what was planned and what was done.  A bed that died has said why,
+# and its lane lacks results.
+run_boots() {
+	export PROGRESS="$out/progress"
+	mkdir -p "$PROGRESS"
+	at_exit "rm -rf '$PROGRESS'"
+	boots_begin=$(now) shown=0
+	start xargs -r -a "$out/boots" -P $((JOBS * BOOTS_PER_CPU)) -L 1 setpriv --pdeathsig TERM -- env
+	boots_pid=$pid
+	while kill -0 "$boots_pid" 2>/dev/null; do
+		sleep 1
+		show_progress
 	done
+	finish "$boots_pid" || bed_failed=1
 }
 
 begin=$(now)
@@ -79,10 +110,7 @@ for bed in $beds; do
 done >"$out/boots"
 rerun_command >"$out/rerun"
 say "running $(echo "${to_run:-}" | wc -w) lanes in $(wc -l <"$out/boots") boots in bed $beds; results go to $out"
-# The report judges, from what was planned and what was done.  A bed that died
-# has said why, and its lane lacks results.
-run xargs -r -a "$out/boots" -P $((JOBS * BOOTS_PER_CPU)) -L 1 \
-	setpriv --pdeathsig TERM -- env || bed_failed=1
+run_boots
 for lane in $plan; do
 	[ -s "$out/$lane.jsonl" ] && continue
 	say "lane $lane has no results"
