@@ -59,7 +59,7 @@ hash_files() {
 	sha256sum "$@" | sha256sum | cut -c1-16
 }
 
-# Files that must not outlive the script, and processes: evaluated, and killed, on
+# Files that must not outlive the script, and groups of processes: evaluated, and killed, on
 # every way out.
 cleanup=:
 children=
@@ -69,7 +69,10 @@ on_exit() {
 	trap '' INT TERM HUP
 	trap - EXIT
 	for child in $children; do
-		{ kill "$child" && wait "$child"; } 2>/dev/null || :
+		end_group "$child"
+	done
+	for child in $children; do
+		await_group "$child"
 	done
 	eval "$cleanup"
 	exit "$status"
@@ -83,17 +86,64 @@ at_exit() {
 	cleanup="$1; $cleanup"
 }
 
-# start COMMAND...: in the background, in $pid.  If we are killed, however, it is.
+kill_group() {
+	kill "$@" 2>/dev/null
+}
+
+# end_group PID [SIGNAL]: of what start() has started.  Forked just now, it leads no group
+# yet, or has begun to when it dies.
+end_group() {
+	! kill_group "-${2:-TERM}" -- "-$1" || return 0
+	kill_group "-${2:-TERM}" "$1" || :
+	sleep 0.1
+	kill_group "-${2:-TERM}" -- "-$1" || :
+}
+
+# await_group PID: once told to end.  A process that a shell forks in that very moment does
+# not hear it, so it is told again.  The rest of a group dies as its leader does, but
+# later, and may still write a file meanwhile.
+await_group() {
+	await_tries=0
+	while kill -0 "$1" 2>/dev/null; do
+		sleep 0.1
+		await_tries=$((await_tries + 1))
+		[ $((await_tries % 10)) -ne 0 ] || kill_group -TERM -- "-$1" || :
+	done
+	wait "$1" 2>/dev/null || :
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		kill -0 -- "-$1" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	kill_group -KILL -- "-$1" || :
+}
+
+# The leader of a group of processes that run a command.  Told to end, as it is if we are
+# killed, it has all of them end, and waits for the command, which may have to clean up.
+# The command begins first: it would inherit that the leader ignores a second signal.
+# shellcheck disable=SC2016 # its own variables
+GROUP_LEADER='
+	"$@" &
+	trap "trap \"\" TERM HUP; kill 0" TERM HUP
+	wait "$!"
+	status=$?
+	while kill -0 "$!" 2>/dev/null; do
+		wait "$!"
+		status=$?
+	done
+	exit "$status"'
+
+# start COMMAND...: in the background, as a group of processes, in $pid.
 start() {
-	setpriv --pdeathsig TERM -- "$@" </dev/null &
+	setsid setpriv --pdeathsig TERM -- sh -c "$GROUP_LEADER" sh "$@" </dev/null &
 	pid=$!
 	children="$children $pid"
 }
 
-# finish PID: wait for what was started; its exit status.
+# finish PID: wait for what was started; its exit status.  What it has left behind ends, too.
 finish() {
 	finish_status=0
 	wait "$1" || finish_status=$?
+	kill_group -TERM -- "-$1" || :
 	children=$(printf '%s\n' $children | grep -vx "$1" || :)
 	return "$finish_status"
 }
