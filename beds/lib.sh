@@ -218,7 +218,7 @@ tell_verdicts() {
 }
 
 stop_emulator() {
-	kill -KILL "$emulator_pid" 2>/dev/null || :
+	end_group "$emulator_pid" KILL
 	finish "$emulator_pid" 2>/dev/null || :
 }
 
