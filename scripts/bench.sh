@@ -9,7 +9,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 [ -z "${KERNEL_SRC:-}" ] ||
 	die "make bench compares with Debian's own modules: without KERNEL_SRC, please"
-"$top/scripts/deps.sh" build run
+run "$top/scripts/deps.sh" build run
 bed_check "${BED:-qemu-svm}"
 [ -z "$target" ] ||
 	die "make bench boots two kernels, and bed $BED runs the one there is: make run CONFIG=bench BED=$BED"

@@ -18,7 +18,7 @@ export KERNEL_SRC
 # What has nothing to do with the commit.
 machine_is_ready() {
 	(. "$top/scripts/kernel-src.sh" && check_kernel_src "$KERNEL_SRC") &&
-		"$top/scripts/deps.sh" build run && "$top/scripts/tools.sh" &&
+		run "$top/scripts/deps.sh" build run && "$top/scripts/tools.sh" &&
 		"$top/beds/${BED:-qemu-svm}/run" --check >/dev/null
 }
 

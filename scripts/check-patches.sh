@@ -80,7 +80,7 @@ check_build() {
 	result "$status" "no new warnings from sparse and W=1 after $1" "$log.new"
 }
 
-"$top/scripts/deps.sh" build test
+run "$top/scripts/deps.sh" build test
 need_space "$CACHE" "$NEED_MIB"
 capture base "$top/scripts/kernel.sh"
 release=$(cat "$base/release")

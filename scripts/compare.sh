@@ -14,6 +14,6 @@ for results in "${A:-}" "${B:-}"; do
 	[ -r "$results" ] ||
 		die "no results in $results: give a file or a folder of $BUILD/results"
 done
-"$top/scripts/deps.sh" build
+run "$top/scripts/deps.sh" build
 "$top/scripts/tools.sh"
 exec "$BUILD/rootreport" --compare "${BOUND:-1.01}" "$A" "$B"

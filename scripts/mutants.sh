@@ -16,7 +16,7 @@ unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS CONFIG
 
 bed=${BED:-qemu-svm}
 begin=$(now)
-"$top/scripts/deps.sh" build run
+run "$top/scripts/deps.sh" build run
 bed_check "$bed"
 [ -z "$target" ] ||
 	die "a mutant can take the machine with it: make mutants in a bed that boots, e.g. BED=qemu-svm"

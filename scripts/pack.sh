@@ -7,7 +7,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lanes.sh"
 
 lanes=$(RELOAD=1 && lanes_in host ${CONFIG:-default}) || exit
-"$top/scripts/deps.sh" build
+run "$top/scripts/deps.sh" build
 need_space "$BUILD" 200
 "$top/scripts/tools.sh"
 

@@ -9,7 +9,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 [ "${BED:-host}" = host ] ||
 	die "perf sees the KVM of this machine, not that of bed $BED: without BED, please"
-"$top/scripts/deps.sh" build run perf
+run "$top/scripts/deps.sh" build run perf
 
 PERF_OUT=$BUILD/results/perf-$(date +%Y%m%d-%H%M%S)-$$
 export PERF_OUT

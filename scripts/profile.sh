@@ -9,7 +9,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 bed=${BED:-qemu-svm}
 [ -z "${KERNEL_SRC:-}${FILTER:-}" ] ||
 	die "a profile is of Debian's kernel and of all paths: without KERNEL_SRC and FILTER, please"
-"$top/scripts/deps.sh" build run
+run "$top/scripts/deps.sh" build run
 bed_check "$bed"
 need_space "$BUILD" 200
 lane_prepare bench "$target"

@@ -77,7 +77,7 @@ run_boots() {
 }
 
 begin=$(now)
-BED=$beds "$top/scripts/deps.sh" build run
+run env BED="$beds" "$top/scripts/deps.sh" build run
 for bed in $beds; do
 	bed_check "$bed"
 	targets="${targets:-}$bed $target

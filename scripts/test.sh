@@ -6,7 +6,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
 cd "$top"
-"$top/scripts/deps.sh" build run test
+run "$top/scripts/deps.sh" build run test
 # Once, and where one sees it: tests show nothing until they fail.
 capture tree "$top/scripts/tree.sh"
 run "$top/scripts/tests.sh" "$tree" >/dev/null
@@ -18,15 +18,13 @@ esac
 out=$(mktemp -d "$BUILD/test.XXXXXX")
 at_exit "rm -rf '$out'"
 
-# start_stream NAME NICE TEST...: one test after the other.  In a session of its own, to
-# end it all: a shell that is told to ends when what it waits for has ended.
+# start_stream NAME NICE TEST...: one test after the other.
 start_stream() {
 	stream=$1 niceness=$2
 	shift 2
 	[ $# -gt 0 ] || return 0
 	say "  $stream: $*"
-	start nice -n "$niceness" setsid prove --verbose --timer "$@" >"$out/$stream" 2>&1
-	at_exit "pkill -TERM -s $pid || :"
+	start nice -n "$niceness" prove --verbose --timer "$@" >"$out/$stream" 2>&1
 	eval "pid_of_$stream=\$pid"
 }
 
