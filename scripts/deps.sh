@@ -55,7 +55,8 @@ is_there() {
 wanted_verbs() {
 	for verb in "$@"; do
 		case $verb in
-		build | perf) ;;
+		perf) ;;
+		build) verb="build${KCONFIG:+ kconfig}" ;;
 		run)
 			for bed in ${BED:-qemu-svm}; do
 				verb="$verb run:$bed"
