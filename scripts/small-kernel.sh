@@ -13,15 +13,12 @@ NEED_MIB=4000
 
 # What takes room and is not built; Kconfig files and headers are needed.
 unpack() {
-	deb=$CACHE/debs/linux-source-6.12_$(basename "$debian").deb
-	mkdir -p "$base/linux"
-	step "$base/unpack.log" "unpacking Debian's source" sh -c "
-		dpkg-deb --fsys-tarfile '$deb' | tar -xO --wildcards '*/linux-source-*.tar.xz' |
-		tar -C '$base/linux' --strip-components=1 -xJf - \
-			--exclude='*/drivers/gpu/*.[ch]' --exclude='*/drivers/net/*.[ch]' \
-			--exclude='*/drivers/media/*.[ch]' --exclude='*/sound/*.[ch]' \
-			--exclude='*/arch/[!x]*/*.[chSd]*' --exclude='*/Documentation/*.rst' \
-			--exclude='*/Documentation/devicetree/*'"
+	step "$base/unpack.log" "unpacking Debian's source" "$top/scripts/unpack-source.sh" \
+		"$CACHE/debs/linux-source-6.12_$(basename "$debian").deb" "$base/linux" \
+		--exclude='*/drivers/gpu/*.[ch]' --exclude='*/drivers/net/*.[ch]' \
+		--exclude='*/drivers/media/*.[ch]' --exclude='*/sound/*.[ch]' \
+		--exclude='*/arch/[!x]*/*.[chSd]*' --exclude='*/Documentation/*.rst' \
+		--exclude='*/Documentation/devicetree/*'
 }
 
 # Modules of KVM are built from headers, and tests from some of tools/.
