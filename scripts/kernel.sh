@@ -59,10 +59,20 @@ kept_pair() {
 	mv "$found.$$" "$found"
 }
 
+# The lists may never have been fetched; to do so takes root.
+update() {
+	sudo=
+	[ "$(id -u)" -eq 0 ] || sudo='sudo -n'
+	say "  apt-get update${sudo:+, by sudo}"
+	run $sudo apt-get -qq update >/dev/null 2>&1 || :
+}
+
 resolve() {
+	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+		die "no apt-get here: give a kernel tree with KERNEL_SRC=~/linux"
 	pair=$(kept_pair)
 	if [ -z "$pair" ] && [ "${DEPS:-1}" != 0 ]; then
-		apt-get -qq update >/dev/null 2>&1 || :
+		update
 		pair=$(kept_pair)
 	fi
 	[ -n "$pair" ] && return
@@ -102,15 +112,12 @@ unpack_image() {
 # KVM's modules; Kconfig files and headers are.
 unpack_source() {
 	fetch "$SOURCE_PACKAGE" "$version" "$base/source"
-	mkdir -p "$base/linux"
-	dpkg-deb --fsys-tarfile "$deb" | tar -C "$base/source" -x --wildcards '*/linux-source-*.tar.xz'
-	step "$base/unpack.log" "unpacking $SOURCE_PACKAGE" \
-		tar -C "$base/linux" --strip-components=1 \
+	step "$base/unpack.log" "unpacking $SOURCE_PACKAGE" "$top/scripts/unpack-source.sh" \
+		"$deb" "$base/linux" \
 		--exclude='*/drivers/*.[chS]' --exclude='*/sound/*.[ch]' \
 		--exclude='*/net/*.c' --exclude='*/fs/*.c' --exclude='*/crypto/*.c' \
 		--exclude='*/arch/[!x]*/*.[chSd]*' --exclude='*/Documentation/*.rst' \
-		--exclude='*/Documentation/devicetree/*' \
-		-xf "$(find "$base/source" -name '*.tar.xz')"
+		--exclude='*/Documentation/devicetree/*'
 	rm -rf "$base/source"
 }
 

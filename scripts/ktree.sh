@@ -8,8 +8,9 @@
 # KERNEL_TARGET is the release of a kernel that only needs KVM's modules, the one that
 # runs; or "none" if that does not even need these, but for the tests' headers.
 #
-# If the tree is Debian's source but for KVM itself, only KVM's modules are built,
-# and loaded into Debian's kernel: a minute instead of ten.
+# With DEBIAN_VERSION, and without KCONFIG, the tree has to be Debian's source of that version
+# but for KVM: then only KVM's modules are built, and loaded into Debian's kernel, which takes
+# a minute instead of ten.  Without it nothing of Debian's is wanted.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/kernel-src.sh"
@@ -49,25 +50,26 @@ apply() {
 	fi
 }
 
-# Compares with all of Debian's source, as it is in its package; files that the
-# user's tree does not have cannot be built from.
-is_debian_but_for_kvm() {
+# Dies unless all of Debian's source is in the tree as it is in its package, but for KVM; of
+# files that only the tree has nothing is built.
+check_debian_but_for_kvm() {
 	capture base "$top/scripts/kernel.sh"
 	version=$(basename "$base")
 	deb=$CACHE/debs/linux-source-6.12_$version.deb
-	[ -r "$deb" ] || return 1
+	[ -r "$deb" ] || die "$deb is gone, so nothing can be compared with it: make clean-cache"
 	ln -sfn "$tree/copy" "$tree/linux-source-6.12"
 	say "  comparing with Debian's source"
 	run sh -c "dpkg-deb --fsys-tarfile '$deb' | tar -xO --wildcards '*/linux-source-*.tar.xz' |
 		tar -C '$tree' -dJf - 2>/dev/null" >"$tree/compare" || :
 	rm -f "$tree/linux-source-6.12"
-	[ -s "$tree/compare" ] || return 1
-	! sed -n 's/^linux-source-6.12\/\(.*\): \(Contents\|Size\).*/\1/p' "$tree/compare" |
-		grep -vEq "$KVM_ONLY"
+	differs=$(sed -n 's/^linux-source-6.12\/\(.*\): \(Contents\|Size\).*/\1/p' "$tree/compare" |
+		grep -vE "$KVM_ONLY" | head -n 1)
+	[ -s "$tree/compare" ] && [ -z "$differs" ] ||
+		die "KERNEL_SRC is not Debian's source of $version but for KVM${differs:+, see $differs}: leave DEBIAN_VERSION out"
 }
 
 build_modules() {
-	say "Debian's source but for KVM: building KVM's modules for Debian's kernel"
+	say "building KVM's modules for Debian's kernel"
 	cp -a "$base/linux" "$tree/linux"
 	for dir in arch/x86/kvm virt/kvm arch/x86/include/asm tools/testing/selftests; do
 		cp -a "$tree/copy/$dir/." "$tree/linux/$dir/"
@@ -151,7 +153,8 @@ build() {
 		build_headers
 	elif [ -n "${KERNEL_TARGET:-}" ]; then
 		build_for_target
-	elif [ -z "${KCONFIG:-}$config" ] && is_debian_but_for_kvm; then
+	elif [ -n "${DEBIAN_VERSION:-}" ] && [ -z "${KCONFIG:-}$config" ]; then
+		check_debian_but_for_kvm
 		build_modules
 	else
 		build_kernel
@@ -173,7 +176,7 @@ key=$({
 	cd "$SERIES_DIR" && hash_files series $series
 	cat "$top/scripts/strip-modules.sh"
 	cat $files ${KCONFIG:+"$KCONFIG"}
-	echo "${KERNEL_TARGET:-}"
+	echo "${KERNEL_TARGET:-} ${DEBIAN_VERSION:-}"
 } | sha256sum | cut -c1-16)
 tree=$CACHE/trees/src-$key
 lock "tree-src-$key"
