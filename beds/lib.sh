@@ -222,7 +222,7 @@ stop_emulator() {
 	finish "$emulator_pid" 2>/dev/null || :
 }
 
-# What is meant in messages by what may hang.
+# What is meant in messages by what may hang or die.
 bed_runs='the guest'
 
 # Ends the bed with the first word on why.
@@ -252,6 +252,7 @@ boot() {
 	rm -f "$results" "$console"
 	start "$@" >"$console.emulator" 2>&1
 	supervise
+	check_guest
 }
 
 # supervise: what was started, to its end, as above.
@@ -276,6 +277,11 @@ supervise() {
 	else
 		finish "$emulator_pid" && emulator_status=0 || emulator_status=$?
 	fi
+}
+
+# Called when the guest has ended, for what a bed knows better; it ends the bed then.
+check_guest() {
+	:
 }
 
 # Whether the guest restarts instead of powering off: then its emulator is stopped.
@@ -315,7 +321,7 @@ bed_run() {
 	boot "$@"
 	# Known faults in beds/README.md.  Once, and not when a test has run.
 	if powered_off && [ ! -s "$results" ]; then
-		say "$name: the guest died before its first test: $(last_words): booting once more"
+		say "$name: $bed_runs died before its first test: $(last_words): booting once more"
 		boot "$@"
 	fi
 
@@ -324,7 +330,7 @@ bed_run() {
 		exit 0
 	fi
 	if powered_off; then
-		say "$name: the guest died before its tests were done: $(last_words)"
+		say "$name: $bed_runs died before its tests were done: $(last_words)"
 	else
 		say "$name: the emulator failed with status $emulator_status:"
 		tail -n 5 "$console.emulator" | sed 's/^/    | /' >&2
