@@ -7,6 +7,8 @@
 #   bed_results  what the guest writes its results to, for --help
 #   bed_timeout  deadline in seconds, if none is given
 #   bed_pack     command that packs the initramfs, if not what makes it smallest
+#   bed_smp      CPUs of the guest, if not one
+#   bed_note     what else there is to say, for --help, if anything
 
 # Exit statuses, beside those of scripts/lib.sh.
 EXIT_DIED=1
@@ -43,7 +45,7 @@ usage() {
 	  --console FILE   the guest's console
 	  --name NAME      what to call this run in messages (default: the bed's name)
 	  --append WORDS   added to the kernel's command line
-	  --smp N          CPUs of the guest (default: 1)
+	  --smp N          CPUs of the guest (default: ${bed_smp:-1})
 	  --memory MIB     the guest's memory (default: 1024)
 	  --timeout SEC    deadline, in seconds (default: $bed_timeout for each lane)
 	  --stall SEC      deadline for the next result, in seconds (default: none)
@@ -58,6 +60,7 @@ usage() {
 	Exit status: 0 the guest ended its results and powered off; 1 it did not;
 	2 bad usage, or the bed does not work on this machine; 124 deadline passed.
 	END
+	[ -z "${bed_note:-}" ] || echo "$bed_note"
 }
 
 bed_die() {
@@ -97,7 +100,7 @@ check_cpu() {
 # bed_options ARGUMENT...: into variables of the options' names, and ends the bed if
 # --help or --check is all that is wanted.  Calls the bed's check_machine.
 bed_options() {
-	kernel='' payload='' initrd='' results='' console='' name=$bed append='' smp=1 memory=1024
+	kernel='' payload='' initrd='' results='' console='' name=$bed append='' smp=${bed_smp:-1} memory=1024
 	timeout='' stall='' icount='' parallel='' tell='' shell='' only=''
 	while [ $# -gt 0 ]; do
 		option=$1
