@@ -40,7 +40,7 @@ config_line() {
 	config_value=${2#*=}
 	config_value=${config_value#"${config_value%%[! ]*}"}
 	case $config_key in
-	about | sets | beds | kernel | append | kvm | kvm-amd | kvm-intel | bed | tests | unit | rootrun) ;;
+	about | sets | beds | kernel | kernel-beds | append | kvm | kvm-amd | kvm-intel | bed | tests | unit | rootrun) ;;
 	*) die "$1: no such key: $config_key: configs/README.md lists them" ;;
 	esac
 	# It ends up between such quotes, in the guest's shell.
@@ -53,7 +53,7 @@ config_line() {
 
 # lane_define CONFIG [CONFIGS]: sets lane_KEY for each key of configs/README.md.
 lane_define() {
-	lane_about='' lane_sets='' lane_beds='' lane_kernel='' lane_append=''
+	lane_about='' lane_sets='' lane_beds='' lane_kernel='' lane_kernel_beds='' lane_append=''
 	lane_kvm='' lane_kvm_amd='' lane_kvm_intel='' lane_bed=''
 	lane_tests='-name mmu_root_*_test ! -name mmu_root_perf_test'
 	lane_unit=cycles lane_rootrun='--no-skip --hold kvmmmu/kvm_mmu_r*'
@@ -80,12 +80,19 @@ lane_is_possible() {
 }
 
 # lane_is_allowed BED: whether the defined configuration may be run there unasked: on this
-# machine's own KVM, with the parameters that it has.
+# machine's own KVM, with the parameters that it has; on its CPU, if one of them is for that.
 lane_is_allowed() {
-	[ "$1" != host ] || [ "${RELOAD:-}" = 1 ] || [ -z "$lane_kvm$lane_kvm_amd$lane_kvm_intel" ] || {
-		say "  configuration $config is left out: it loads modules with other parameters, which takes RELOAD=1"
-		return 1
-	}
+	case $1 in
+	host)
+		[ "${RELOAD:-}" = 1 ] || [ -z "$lane_kvm$lane_kvm_amd$lane_kvm_intel" ] || {
+			say "  configuration $config is left out: it loads modules with other parameters, which takes RELOAD=1"
+			return 1
+		}
+		;;
+	qemu-kvm)
+		[ -z "$lane_kvm_intel" ] || [ -n "$lane_kvm_amd" ] || grep -q -m 1 -w vmx /proc/cpuinfo
+		;;
+	esac
 }
 
 # lanes_in BED WORD...: the configurations that are meant by names and sets, those
@@ -174,11 +181,15 @@ bed_check() {
 	capture target "$top/beds/$1/run" --check
 }
 
-# lane_prepare CONFIG [TARGET]: what to boot and to run: sets $tree and $tests.  TARGET
+# lane_prepare CONFIG [TARGET [BED]]: what to boot and to run: sets $tree and $tests.  TARGET
 # is of bed_check.
 lane_prepare() {
-	set -- "$1" "${2:-}"
+	set -- "$1" "${2:-}" "${3:-qemu-svm}"
 	lane_define "$1"
+	case " ${lane_kernel_beds:-$3} " in
+	*" $3 "*) ;;
+	*) lane_kernel='' ;;
+	esac
 	[ "${lane_prepared-none}" != "$lane_kernel/$2" ] || return 0
 	lane_prepared=$lane_kernel/$2
 	[ -z "$lane_kernel" ] || [ -z "$2" ] ||

@@ -91,7 +91,7 @@ mkdir -p "$out"
 for lane in $plan; do
 	bed=${lane%/*} config=${lane#*/}
 	mkdir -p "$out/$bed"
-	lane_prepare "$config" "$(echo "$targets" | sed -n "s/^$bed //p")"
+	lane_prepare "$config" "$(echo "$targets" | sed -n "s/^$bed //p")" "$bed"
 	passed=$(lane_passed "$bed")
 	echo "$lane $passed" >>"$out/passed"
 	if [ -n "${REUSE:-}" ] && [ -s "$passed" ]; then
@@ -104,7 +104,7 @@ done
 for bed in $beds; do
 	boots=$(lane_boots "$bed" $(echo "${to_run:-}" | tr ' ' '\n' | sed -n "s|^$bed/||p")) || exit
 	for boot in $boots; do
-		lane_prepare "${boot%%+*}" "$(echo "$targets" | sed -n "s/^$bed //p")"
+		lane_prepare "${boot%%+*}" "$(echo "$targets" | sed -n "s/^$bed //p")" "$bed"
 		echo "BED=$bed TELL=--tell $top/scripts/lane.sh $boot $tree $tree/modules $tests/bin $out/$bed"
 	done
 done >"$out/boots"
