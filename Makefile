@@ -65,7 +65,7 @@ help:		## this text
 	@echo
 	@echo 'Variables, with their values:'
 	@printf '  %-20s%s\n' \
-	  'BED=$(or $(BED),qemu-svm)' 'where to run: folders of beds/' \
+	  'BED=$(BED)' 'where to run: folders of beds/ (default: qemu-kvm where it works, or qemu-svm)' \
 	  'CONFIG=$(or $(CONFIG),default)' 'what to run: configurations and sets of them, see make configs' \
 	  'RELOAD=$(RELOAD)' '1: bed host may load other modules of KVM, for the time of a run' \
 	  'KERNEL_SRC=$(KERNEL_SRC)' "a kernel tree to use instead of Debian's kernel" \

@@ -59,11 +59,14 @@ wanted_verbs() {
 		build) verb="build${KCONFIG:+ kconfig}" ;;
 		run)
 			for bed in ${BED:-qemu-svm}; do
+				case $bed in
+				qemu-*) bed=qemu ;;
+				esac
 				verb="$verb run:$bed"
 			done
 			;;
 		# Tests run the beds that boot.
-		test) verb="run run:qemu-svm run:bochs-vmx test" ;;
+		test) verb="run run:qemu run:bochs-vmx test" ;;
 		*) die "deps.sh: no such verb: $verb" ;;
 		esac
 		printf ' %s' "$verb"

@@ -19,12 +19,35 @@ bed_names() {
 	(cd "$top/beds" && ls -d ./*/ | tr -d './' | tr '\n' ' ')
 }
 
-# beds_for CONFIGS: where to run them.  "full" is for all beds that are emulated; bed
-# "host" is this machine.
+# default_bed CONFIGS: real CPUs, where they and all of the configurations go together.
+default_bed() {
+	for config in $1; do
+		case " $CONFIG_SETS " in
+		*" $config "*) continue ;;
+		esac
+		lane_define "$config"
+		lane_is_possible qemu-kvm || {
+			echo qemu-svm
+			return
+		}
+	done
+	# What lacks nothing but QEMU gets it by scripts/deps.sh.
+	case $("$top/beds/qemu-kvm/run" --check 2>&1 || echo failed) in
+	'' | *': no qemu-system-x86_64: '*)
+		say "  bed qemu-kvm, as this machine has nested virtualization; BED=qemu-svm emulates it"
+		echo qemu-kvm
+		;;
+	*)
+		echo qemu-svm
+		;;
+	esac
+}
+
+# beds_for CONFIGS: where to run them.  "full" is for all beds that are emulated.
 beds_for() {
 	case ${BED:-}:$1 in
-	:full) bed_names | tr ' ' '\n' | grep -vx -e host ;;
-	:*) echo qemu-svm ;;
+	:full) bed_names | tr ' ' '\n' | grep -vx -e host -e qemu-kvm ;;
+	:*) default_bed "$1" ;;
 	*) echo "$BED" ;;
 	esac
 }

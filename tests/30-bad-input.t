@@ -89,7 +89,7 @@ config()
 test_bed()
 {
 	attempt make -s run BED=moon
-	one_line "no such bed" 2 "no such bed: moon: there are bochs-vmx host qemu-svm"
+	one_line "no such bed" 2 "no such bed: moon: there are bochs-vmx host qemu-kvm qemu-svm"
 	attempt make -s run CONFIG='suite moon'
 	one_line "no such configuration" 2 "no such configuration: moon: there are bench .* and the sets default full"
 	attempt make -s configs CONFIGS="$tmp/none"

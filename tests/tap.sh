@@ -7,6 +7,10 @@ tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 
+# What tests know is of this bed, whatever else this machine can do.
+BED=${BED:-qemu-svm}
+export BED
+
 bail_out()
 {
 	echo "Bail out! $*"
