@@ -32,6 +32,6 @@ patched_pid=$pid
 finish "$stock_pid" || die "no figures for Debian's modules, see $out/stock/bench.console"
 finish "$patched_pid" || die "no figures for the patched modules, see $out/patched/bench.console"
 
-echo "Instructions per operation: Debian's modules (base), and with the patches (new)"
+echo "Cost per operation: Debian's modules (base), and with the patches (new)"
 export A="$out/stock" B="$out/patched"
 exec "$top/scripts/compare.sh"
