@@ -1,0 +1,117 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Bed qemu-kvm, in a guest of bed qemu-svm that is its host: the KVM of that guest can
+# nest.  tests/host/kvm.sh is what runs there.
+#
+# It takes minutes, and what was seen to pass counts until one of its parts is another.
+
+. tests/tap.sh
+. tests/host.sh
+bed=qemu-kvm
+MUTANT=mutants/tdp-roots-die-with-last-vcpu.patch
+# A count and a permission on the guest's way, and what the mutant shows with.
+CASES='@(*path.cr4_smep.exact_counts|*permission.cr4_smep.*|*host.sregs_cr4_smep.exact_counts)'
+ROMS='bios-256k.bin kvmvapic.bin linuxboot_dma.bin'
+
+debian=$(scripts/kernel.sh) && tree=$(scripts/tree.sh) && tests=$(scripts/tests.sh "$tree") &&
+	scripts/tools.sh && mutant=$(scripts/mutant-build.sh $MUTANT "$tree") || bail_out "nothing to boot"
+
+key()
+{
+	{
+		echo "$tests" "$mutant"
+		qemu-system-x86_64 --version
+		sha256sum runner/*.[ch] beds/init beds/*.sh beds/qemu-*/run scripts/lib.sh scripts/payload.sh \
+			scripts/initramfs.sh tests/64-qemu-kvm.t tests/tap.sh tests/host.sh tests/host/init tests/host/kvm.sh
+	} | sha256sum | cut -c1-16
+}
+
+# It looks for its firmware where it is itself.
+install_qemu()
+{
+	install_program qemu-system-x86_64
+	mkdir -p "$root/usr/bin" "$root/usr/share/qemu"
+	mv "$root/debian/qemu-system-x86_64" "$root/usr/bin/"
+	qemu-system-x86_64 -L help | while read -r folder; do
+		for rom in $ROMS; do
+			[ ! -e "$folder/$rom" ] || cp -L "$folder/$rom" "$root/usr/share/qemu/"
+		done
+	done
+}
+
+install_bed()
+{
+	mkdir -p "$root/repo/scripts" "$root/repo/beds" "$root/boot"
+	cp scripts/lib.sh scripts/initramfs.sh "$root/repo/scripts/"
+	cp -r beds/*.sh beds/init beds/qemu-kvm "$root/repo/beds/"
+	cp "$tree/boot/vmlinuz" "$root/boot/"
+}
+
+# What the bed boots: three lanes, each with the patched kernel, and with a mutant.
+make_payload()
+{
+	for set in patched mutant; do
+		mkdir -p "$tmp/sets/$set"
+	done
+	cp "$tree"/modules/*.ko "$tmp/sets/patched/"
+	cp "$mutant"/*.ko "$tmp/sets/mutant/"
+	echo host >"$tmp/sets/mutant/tests"
+	rm "$tmp"/sets/*/kvm-intel.ko
+	for lane in suite legacy:KVM_PARAMS=tdp_mmu=0 shadow:KVM_AMD_PARAMS=npt=0; do
+		payload "$tmp/payload" "${lane%%:*}" "$tmp/sets" "$CASES" MODULE_SETS=1 \
+			"TESTS='mmu_root_host_test mmu_root_reuse_test'" "$(echo "$lane" | cut -s -d : -f 2)"
+	done
+	cp -rL "$tmp/payload" "$root/payload"
+}
+
+# chosen BEDS WORDS CONFIGS CHECK NAME: with BED=WORDS these beds are taken, where --check of
+# qemu-kvm is that shell code
+chosen()
+{
+	printf '#!/bin/sh\n%s\n' "$4" >"$tmp/top/beds/qemu-kvm/run"
+	# shellcheck disable=SC2016 # expanded in there
+	attempt env BED="$2" sh -c 'top=$1; . scripts/lib.sh; . scripts/lanes.sh; beds_for "$2"' sh "$tmp/top" "$3"
+	[ "$status" -eq 0 ] && [ "$(tr '\n' ' ' <"$tmp/out")" = "$1 " ]
+	result $? "$5: $1"
+	says_so=0
+	[ "$1$2" != qemu-kvm ] || says_so=1
+	said=$(grep -c '^  bed qemu-kvm, as this machine has nested virtualization' "$tmp/err")
+	[ "$said" -eq $says_so ] && [ "$(wc -l <"$tmp/err")" -eq $says_so ]
+	result $? "$5: says so, or nothing"
+}
+
+test_default()
+{
+	mkdir -p "$tmp/top/beds/qemu-kvm" "$tmp/top/beds/qemu-svm" "$tmp/top/beds/host"
+	ln -s "$PWD/configs" "$tmp/top/configs"
+	: >"$tmp/top/beds/qemu-kvm/run"
+	chmod +x "$tmp/top/beds/qemu-kvm/run"
+	refuses='echo "error: qemu-kvm: kvm_amd has nested=0: do something" >&2; exit 2'
+	chosen qemu-kvm '' default 'exit 0' "nested virtualization"
+	chosen qemu-svm '' default "$refuses" "no nested virtualization"
+	chosen qemu-kvm '' 'suite race' 'echo "error: qemu-kvm: no qemu-system-x86_64: apt-get" >&2; exit 2' "no QEMU yet"
+	chosen qemu-svm '' 'suite upstream' 'exit 0' "a configuration for the emulator"
+	chosen qemu-svm '' full 'exit 0' "CONFIG=full"
+	chosen qemu-svm qemu-svm default 'exit 0' "BED=qemu-svm"
+	chosen qemu-kvm qemu-kvm default "$refuses" "BED=qemu-kvm"
+}
+
+kept=$tree/qemu-kvm-$(key)
+if [ ! -e "$kept" ]; then
+	install_userland
+	install_qemu
+	install_bed
+	install_modules "$tree/modules"
+	make_payload
+	# TCG's XSAVE makes the kernel of a guest's guest complain.
+	boot kvm 2048 noxsave
+	points kvm >"$tmp/points"
+	grep -q '^not ok' "$tmp/points" || { cp "$tmp/points" "$kept.$$" && mv "$kept.$$" "$kept"; }
+else
+	cp "$kept" "$tmp/points"
+fi
+cat "$tmp/points"
+nr=$(grep -c '^ok\|^not ok' "$tmp/points")
+test_default
+plan_done
