@@ -153,7 +153,9 @@ has_lanes() {
 }
 
 nr_lanes() {
-	ls "${payload:-/nonexistent}/lanes" 2>/dev/null | grep -c . || echo 1
+	[ -n "$payload" ] || payload_lanes=1
+	[ -z "$payload" ] || payload_lanes=$(ls "$payload/lanes" | wc -l)
+	echo "$payload_lanes"
 }
 
 # What --machine prints; a bed may redefine it.

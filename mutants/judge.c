@@ -421,7 +421,9 @@ static int print_matrix(const struct mutant *mutants, int nr)
 		hidden += is_hidden(&mutants[i]);
 	}
 	printf("\n%d mutants: %d killed, %d survived", nr, nr - survived - hidden, survived);
-	printf(hidden ? ", %d hidden by known faults\n" : "\n", hidden);
+	if (hidden)
+		printf(", %d hidden by known faults", hidden);
+	printf("\n");
 	return survived;
 }
 
@@ -434,7 +436,9 @@ static int print_tap(struct mutant *mutants, int nr)
 	for (i = 0; i < nr; i++) {
 		printf("%sok %d - mutant %s is killed", mutants[i].nr_wrong ? "not " : "",
 		       i + 1, mutants[i].name);
-		printf(is_hidden(&mutants[i]) ? " # SKIP known fault %s\n" : "\n", mutants[i].fault);
+		if (is_hidden(&mutants[i]))
+			printf(" # SKIP known fault %s", mutants[i].fault);
+		printf("\n");
 		for (p = mutants[i].why; (p = strchr(p, '\n')); p++)
 			*p = '#';
 		if (mutants[i].nr_wrong)

@@ -8,7 +8,7 @@
 
 base=$(scripts/kernel.sh) || bail_out "no kernel source"
 
-for part in runner report mutants beds/bochs-vmx; do
+for part in runner report mutants beds/bochs-vmx beds/qemu-svm; do
 	make -s -C $part O="$tmp" CFLAGS='-O2 -Wall -Wextra -Werror' >"$tmp/log" 2>&1
 	ret=$?
 	result $ret "$part/ builds without warnings"
@@ -19,7 +19,7 @@ done
 # look to checkpatch like a driver that does not know better.  libxml2 and ELF have a style of
 # their own.
 ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,STATIC_CONST_CHAR_ARRAY,VOLATILE,CAMELCASE
-for file in runner/*.[ch] report/*.[ch] mutants/*.[ch] beds/bochs-vmx/*.[chS] tests/bad/*.c tests/fuzz/*.[ch]; do
+for file in runner/*.[ch] report/*.[ch] mutants/*.[ch] beds/bochs-vmx/*.[chS] beds/qemu-svm/*.c tests/bad/*.c tests/fuzz/*.[ch]; do
 	(cd "$tmp" && "$base/linux/scripts/checkpatch.pl" --strict --no-tree -q \
 		--ignore $ignore -f "$OLDPWD/$file") >"$tmp/log" 2>"$tmp/err"
 	# On standard error it misses the headers of a tree.

@@ -110,7 +110,7 @@ test_boot()
 	! grep '"type":"run"' "$tmp/results" | grep -qv '"tsc_unit":"cycles"'
 	result $? "the TSC of a real CPU counts cycles"
 	version=$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')
-	tr -d '\r' <"$tmp/console" | grep -qx "in QEMU_$version,_host_$(uname -r)"
+	tr -d '\r' <"$tmp/console" | grep -qx "in QEMU-$version,KVM-$(uname -r)"
 	result $? "the guest knows what it is in"
 	[ ! -e "$tmp/results.initrd" ]
 	result $? "no file is left but results and console"
