@@ -5,28 +5,6 @@
 #define _GNU_SOURCE
 #include "report.h"
 
-/**
- * struct comparison - What was found so far
- * @base: the report to compare with
- * @rep: the report
- * @lanes: lanes that are in both
- * @costs: costs that are in both, in the same unit
- * @beyond: costs that differ by more than the bound
- * @counts: counts that changed
- * @lines: lines of the table
- * @verdicts: cases that have become worse, are gone, or fail anew
- */
-struct comparison {
-	const struct report *base;
-	const struct report *rep;
-	unsigned int lanes;
-	unsigned int costs;
-	unsigned int beyond;
-	unsigned int counts;
-	unsigned int lines;
-	unsigned int verdicts;
-};
-
 static const struct results *find_lane(const struct report *rep,
 				       const struct results *like)
 {
@@ -38,39 +16,41 @@ static const struct results *find_lane(const struct report *rep,
 	return NULL;
 }
 
-static void note_lanes(const struct report *in, const struct report *other,
-		       const char *where)
+static struct difference *add_difference(struct comparison *c, const struct results *res)
+{
+	struct difference *diff = zalloc(sizeof(*diff));
+
+	diff->res = res;
+	STAILQ_INSERT_TAIL(&c->differences, diff, next);
+	return diff;
+}
+
+static void add_note(struct comparison *c, const struct results *res, const char *text)
+{
+	struct difference *diff = add_difference(c, res);
+
+	diff->kind = DIFF_NOTE;
+	diff->text = text;
+}
+
+static void note_lanes(struct comparison *c, const struct report *in,
+		       const struct report *other, const char *where)
 {
 	const struct results *res;
 
 	STAILQ_FOREACH(res, &in->files, next)
 		if (!find_lane(other, res))
-			printf("NOTE %s/%s: only in %s, not compared\n", res->bed,
-			       res->lane, where);
+			add_note(c, res, format("only in %s, not compared", where));
 }
 
 /* Instructions may differ for no other reason. */
-static void note_kernels(const struct results *base, const struct results *res)
+static void note_kernels(struct comparison *c, const struct results *base,
+			 const struct results *res)
 {
 	if (strcmp(base->kernel, res->kernel))
-		printf("NOTE %s/%s: kernels are %s and %s\n", res->bed, res->lane,
-		       base->kernel, res->kernel);
+		add_note(c, res, format("kernels are %s and %s", base->kernel, res->kernel));
 	if (strcmp(base->params, res->params))
-		printf("NOTE %s/%s: parameters are %s and %s\n", res->bed, res->lane,
-		       base->params, res->params);
-}
-
-static void print_line(struct comparison *c, const struct results *res, const char *path,
-		       const char *what, json_int_t base, json_int_t new)
-{
-	const char *ratio = base ? format("%.3f", (double)new / base) : "-";
-
-	/* Only if there is something below it. */
-	if (!c->lines++)
-		printf("%-20s  %-24s  %-12s  %12s  %12s  %6s  verdict (at most %.3f)\n", "lane",
-		       "path", "what", "base", "new", "ratio", c->rep->bound);
-	printf("%-20s  %-24s  %-12s  %12lld  %12lld  %6s  ",
-	       format("%s/%s", res->bed, res->lane), path, what, base, new, ratio);
+		add_note(c, res, format("parameters are %s and %s", base->params, res->params));
 }
 
 /* Counts of a race, or of a timer, are never the same. */
@@ -124,18 +104,24 @@ static unsigned int count_entries(const struct testcase *tc, const char *kind,
 static void compare_counts(struct comparison *c, const struct results *res, const char *path,
 			   const json_t *old, const json_t *new)
 {
-	json_int_t a, b;
+	struct difference *diff;
+	const json_t *a, *b;
 	unsigned int i;
 
 	for (i = 0; i < NR_COUNTS; i++) {
-		a = json_integer_value(json_object_get(old, count_keys[i]));
-		b = json_integer_value(json_object_get(new, count_keys[i]));
-		if (a == b)
+		a = json_object_get(old, count_keys[i]);
+		b = json_object_get(new, count_keys[i]);
+		/* Results of another version may have more, or fewer, of them. */
+		if (!a || !b || json_integer_value(a) == json_integer_value(b))
 			continue;
 		c->counts++;
-		print_line(c, res, path, count_keys[i], a, b);
-		print_verdict(c->rep, FAIL);
-		puts(" changed");
+		diff = add_difference(c, res);
+		diff->kind = DIFF_COUNT;
+		diff->sense = CHANGED;
+		diff->path = path;
+		diff->what = count_keys[i];
+		diff->base = json_integer_value(a);
+		diff->new = json_integer_value(b);
 	}
 }
 
@@ -144,14 +130,19 @@ static void compare_costs(struct comparison *c, const struct results *res, const
 {
 	json_int_t a = json_integer_value(json_object_get(old, "min"));
 	json_int_t b = json_integer_value(json_object_get(new, "min"));
-	bool more = b > c->rep->bound * a;
-	bool less = !more && b * c->rep->bound < a;
+	struct difference *diff = add_difference(c, res);
 
+	diff->kind = DIFF_COST;
+	diff->path = path;
+	diff->what = res->unit;
+	diff->base = a;
+	diff->new = b;
+	if (b > c->bound * a)
+		diff->sense = MORE;
+	else if (b * c->bound < a)
+		diff->sense = LESS;
 	c->costs++;
-	c->beyond += more || less;
-	print_line(c, res, path, res->unit, a, b);
-	print_verdict(c->rep, more || less ? FAIL : PASS);
-	puts(more ? " more" : less ? " less" : "");
+	c->beyond += diff->sense != NO_DIFFERENCE;
 }
 
 static void compare_data(struct comparison *c, const struct results *base,
@@ -175,51 +166,55 @@ static void compare_data(struct comparison *c, const struct results *base,
 	}
 }
 
-/* Whether there is less to rely on than before. */
-static bool is_worse(const struct testcase *old, const struct testcase *tc)
+/* How little there is to rely on. */
+static int rank(const struct testcase *tc)
 {
 	static const int ranks[NR_VERDICTS] = {
 		[PASS] = 0, [NOT_APPLICABLE] = 1, [SKIP] = 1, [FAIL] = 2,
 	};
 
-	return ranks[tc->verdict] > (old ? ranks[old->verdict] : ranks[SKIP]);
+	return tc ? ranks[tc->verdict] : ranks[NOT_APPLICABLE];
 }
 
-static void tell_case(struct comparison *c, const struct results *res,
-		      const struct testcase *tc, const char *what)
+static void add_case(struct comparison *c, const struct results *res, bool worse,
+		     const char *text)
 {
-	c->verdicts++;
-	print_verdict(c->rep, FAIL);
-	printf(" %s/%s %s %s: %s\n", res->bed, res->lane, tc->test, tc->name, what);
+	struct difference *diff = add_difference(c, res);
+
+	diff->kind = DIFF_CASE;
+	diff->sense = worse ? WORSE : BETTER;
+	diff->text = text;
+	c->verdicts += worse;
 }
 
-static void tell_worse(struct comparison *c, const struct results *res,
-		       const struct testcase *old, const struct testcase *tc)
+static void compare_case(struct comparison *c, const struct results *res,
+			 const struct testcase *old, const struct testcase *tc)
 {
 	const char *was = old ? verdict_words[old->verdict] : "not there";
+	const char *text;
 
-	tell_case(c, res, tc, format("was %s, is %s: %s", was, verdict_words[tc->verdict],
-				     tc->reason));
+	/* One that is new and passes is no change of what was there. */
+	c->added += !old;
+	if (rank(tc) == rank(old) || (!old && rank(tc) < rank(old)))
+		return;
+	text = format("%s %s: was %s, is %s", tc->test, tc->name, was, verdict_words[tc->verdict]);
+	if (tc->reason)
+		text = format("%s: %s", text, tc->reason);
+	add_case(c, res, rank(tc) > rank(old), text);
 }
 
 static void compare_verdicts(struct comparison *c, const struct results *base,
 			     const struct results *res)
 {
-	const struct testcase *tc, *old;
+	const struct testcase *tc;
 
-	STAILQ_FOREACH(tc, &res->cases, next) {
-		old = find_case(base, tc->test, tc->name);
-		if (is_worse(old, tc))
-			tell_worse(c, res, old, tc);
-	}
+	STAILQ_FOREACH(tc, &res->cases, next)
+		compare_case(c, res, find_case(base, tc->test, tc->name), tc);
 	STAILQ_FOREACH(tc, &base->cases, next)
 		if (!find_case(res, tc->test, tc->name))
-			tell_case(c, base, tc, "is gone");
-	if (res->failure && !base->failure) {
-		c->verdicts++;
-		print_verdict(c->rep, FAIL);
-		printf(" %s/%s: %s\n", res->bed, res->lane, res->failure);
-	}
+			add_case(c, base, true, format("%s %s: is gone", tc->test, tc->name));
+	if (res->failure && !base->failure)
+		add_case(c, res, true, format("run finished: %s", res->failure));
 }
 
 static void compare_lane(struct comparison *c, const struct results *base,
@@ -249,8 +244,60 @@ static void compare_lanes(struct comparison *c)
 		if (!base)
 			continue;
 		c->lanes++;
-		note_kernels(base, res);
+		note_kernels(c, base, res);
 		compare_verdicts(c, base, res);
+	}
+}
+
+/**
+ * compare_reports() - Find what differs between two reports
+ * @c: receives it
+ * @base: the report to compare with, reconciled
+ * @rep: the report, reconciled
+ * @bound: a cost may be that many times the one of @base, or the other way round
+ */
+void compare_reports(struct comparison *c, const struct report *base,
+		     const struct report *rep, double bound)
+{
+	*c = (struct comparison){ .base = base, .rep = rep, .bound = bound };
+	STAILQ_INIT(&c->differences);
+	compare_lanes(c);
+	note_lanes(c, base, rep, "base");
+	note_lanes(c, rep, base, "new");
+}
+
+static void print_numbers(const struct comparison *c, const struct difference *diff,
+			  bool header)
+{
+	static const char * const words[] = {
+		[NO_DIFFERENCE] = "", [CHANGED] = " changed", [MORE] = " more", [LESS] = " less",
+	};
+	const char *ratio = diff->base ? format("%.3f", (double)diff->new / diff->base) : "-";
+
+	if (header)
+		printf("%-20s  %-24s  %-12s  %12s  %12s  %6s  verdict (at most %.3f)\n", "lane",
+		       "path", "what", "base", "new", "ratio", c->bound);
+	printf("%-20s  %-24s  %-12s  %12lld  %12lld  %6s  ",
+	       format("%s/%s", diff->res->bed, diff->res->lane), diff->path, diff->what,
+	       diff->base, diff->new, ratio);
+	print_verdict(c->rep, diff->sense == NO_DIFFERENCE ? PASS : FAIL);
+	puts(words[diff->sense]);
+}
+
+static void print_differences(const struct comparison *c)
+{
+	const struct difference *diff;
+	unsigned int lines = 0;
+
+	STAILQ_FOREACH(diff, &c->differences, next) {
+		if (diff->kind == DIFF_COUNT || diff->kind == DIFF_COST) {
+			print_numbers(c, diff, !lines++);
+		} else if (diff->kind == DIFF_NOTE) {
+			printf("NOTE %s/%s: %s\n", diff->res->bed, diff->res->lane, diff->text);
+		} else if (diff->sense == WORSE) {
+			print_verdict(c->rep, FAIL);
+			printf(" %s/%s %s\n", diff->res->bed, diff->res->lane, diff->text);
+		}
 	}
 }
 
@@ -265,17 +312,16 @@ static void compare_lanes(struct comparison *c)
  */
 int print_comparison(const struct report *base, const struct report *rep)
 {
-	struct comparison c = { .base = base, .rep = rep };
+	struct comparison c;
 
-	compare_lanes(&c);
-	note_lanes(base, rep, "base");
-	note_lanes(rep, base, "new");
+	compare_reports(&c, base, rep, rep->bound);
+	print_differences(&c);
 	if (!c.lanes) {
 		warnx("nothing to compare: no lane is in both; give two runs of the same lanes");
 		return EXIT_UNUSABLE;
 	}
 	printf("%u lanes, %u costs compared: ", c.lanes, c.costs);
 	printf("%u costs differ by more than %.3f, %u counts changed, %u cases got worse\n",
-	       c.beyond, rep->bound, c.counts, c.verdicts);
+	       c.beyond, c.bound, c.counts, c.verdicts);
 	return c.beyond || c.counts || c.verdicts ? EXIT_FAILED : EXIT_PASSED;
 }

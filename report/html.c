@@ -62,7 +62,7 @@ static const char *lane_of(const struct results *res)
 static void write_summary(struct document *doc, const struct report *rep)
 {
 	bool failed = rep->total.cases[FAIL] || rep->failed_files;
-	const char *commands = rerun_commands(rep);
+	const char *commands = rerun_command(rep);
 
 	element(doc, "h1", NULL, rep->title ?: "kvm-mmu-roots");
 	element(doc, "p", failed ? "FAIL" : "ok", format_totals(rep));

@@ -4,6 +4,8 @@
  */
 #include "report.h"
 
+#define MAX_KLOG_LINES	10
+
 /* A bare '#' in a name could read as a directive and excuse a failure. */
 static void print_name(const char *name)
 {
@@ -27,7 +29,7 @@ static void print_case(const struct results *res, const struct testcase *tc,
 	putchar('\n');
 	if (tc->verdict == FAIL) {
 		printf("# %s\n", tc->reason);
-		print_klog(tc, "#     ");
+		print_klog(tc, "#     ", MAX_KLOG_LINES);
 	}
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The commands that run again what failed, and nothing else.
+ * The command that runs again what failed, and nothing else.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -95,12 +95,12 @@ static bool has_failed(const struct results *res)
 }
 
 /**
- * rerun_commands() - What to type to run again what failed
+ * rerun_command() - What to type to run again what failed
  * @rep: the report, reconciled
  *
- * Return: indented lines, empty if nothing failed.
+ * Return: one line, empty if nothing failed.
  */
-const char *rerun_commands(const struct report *rep)
+const char *rerun_command(const struct report *rep)
 {
 	struct commands commands = STAILQ_HEAD_INITIALIZER(commands);
 	const struct results *res;
@@ -111,11 +111,10 @@ const char *rerun_commands(const struct report *rep)
 		if (has_failed(res))
 			add_command(&commands, res);
 	STAILQ_FOREACH(command, &commands, next) {
-		text = format("%s  %s " BED_VARIABLE "='%s' " LANES_VARIABLE "='%s'", text,
-			      rep->rerun, command->bed, command->lanes);
+		text = format("%s%s%s " BED_VARIABLE "='%s' " LANES_VARIABLE "='%s'", text,
+			      *text ? "; " : "", rep->rerun, command->bed, command->lanes);
 		if (command->pattern)
 			text = format("%s " FILTER_VARIABLE "='%s'", text, command->pattern);
-		text = format("%s\n", text);
 	}
 	return text;
 }

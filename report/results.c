@@ -16,9 +16,6 @@
 /* A century: sums do not overflow. */
 #define MAX_DURATION_MS	(100ll * 366 * 24 * 3600 * 1000)
 
-/* What the reason of a skip begins with if nothing is missing. */
-#define INAPPLICABLE	"not applicable: "
-
 static int compare_cases(const void *a, const void *b)
 {
 	const struct testcase *x = a, *y = b;
@@ -124,7 +121,7 @@ static int read_case(struct report *rep, struct results *res, json_t *doc)
 	if (!tc->doc)
 		tc->doc = doc;
 	/* What a test says of itself does not damage the file. */
-	bad = read_data(rep, res, data, !tc->results++);
+	bad = read_data(rep, res, tc, data, !tc->results++);
 	if (bad)
 		worsen_case(tc, FAIL, format("bad data: %s", bad));
 	return 0;
@@ -413,6 +410,25 @@ int check_plans(const struct report *rep)
 	return ret;
 }
 
+/* The same case has the same number in all files. */
+static void number_cases(struct report *rep, struct results *res)
+{
+	const struct testcase *same;
+	const struct results *other;
+	struct testcase *tc;
+
+	STAILQ_FOREACH(tc, &res->cases, next) {
+		same = NULL;
+		STAILQ_FOREACH(other, &rep->files, next) {
+			same = other == res ? NULL : find_case(other, tc->test, tc->name);
+			if (same || other == res)
+				break;
+		}
+		tc->first = !same;
+		tc->id = same ? same->id : ++rep->nr_ids;
+	}
+}
+
 static void reconcile_case(struct report *rep, const struct results *res,
 			   struct testcase *tc)
 {
@@ -433,7 +449,7 @@ static void reconcile_case(struct report *rep, const struct results *res,
 	json_array_foreach(tc->data, i, entry) {
 		path = json_object_get(entry, "path");
 		if (json_is_string(path))
-			worsen_row(rep, res, json_string_value(path), tc->verdict);
+			worsen_row(rep, res, tc, json_string_value(path));
 	}
 }
 
@@ -470,8 +486,10 @@ static void tell_beds_apart(struct report *rep)
 	struct results *res;
 	bool differ = false;
 
-	STAILQ_FOREACH(res, &rep->files, next)
+	STAILQ_FOREACH(res, &rep->files, next) {
+		res->plain_mmu = res->mmu;
 		differ |= strcmp(res->bed, first->bed);
+	}
 	if (!differ)
 		return;
 	STAILQ_FOREACH(res, &rep->files, next)
@@ -488,6 +506,7 @@ void reconcile(struct report *rep)
 	struct testcase *tc;
 
 	STAILQ_FOREACH(res, &rep->files, next) {
+		number_cases(rep, res);
 		STAILQ_FOREACH(tc, &res->cases, next)
 			reconcile_case(rep, res, tc);
 		reconcile_end(res);

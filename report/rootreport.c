@@ -64,8 +64,22 @@ static int run_comparison(struct report *rep, char **paths)
 	return ret;
 }
 
+/* The run before is no part of the verdict: without it, there is less on the page. */
+static void read_before(struct report *rep, struct report *before)
+{
+	if (!rep->before_path)
+		return;
+	if (read_path(before, rep->before_path) || check_plans(before)) {
+		warnx("%s is left out of the page", clean_argument(rep->before_path));
+		return;
+	}
+	reconcile(before);
+	rep->before = before;
+}
+
 static int run_report(struct report *rep, char **paths)
 {
+	struct report before;
 	int ret = 0;
 
 	/* Go on after a bad file, to complain about all of them at once. */
@@ -74,7 +88,11 @@ static int run_report(struct report *rep, char **paths)
 	if (ret || check_plans(rep))
 		return EXIT_UNUSABLE;
 	reconcile(rep);
-	return write_report(rep);
+	init_report(&before);
+	read_before(rep, &before);
+	ret = write_report(rep);
+	free_report(&before);
+	return ret;
 }
 
 static void print_usage(FILE *out)
@@ -87,15 +105,19 @@ static void print_help(void)
 {
 	print_usage(stdout);
 	puts("\n"
-	     "Print one table, a row a path and MMU, from the results files of a run, then\n"
-	     "every failed and skipped case. Counts of a row add up over all files with its\n"
-	     "MMU; its cost is the lowest one measured, in the unit of the file that\n"
-	     "measured it first. MMUs are in the order of the files. A folder stands for all\n"
-	     "its files *.jsonl.\n"
+	     "Print a summary of the results files of a run: first what failed, then a line a\n"
+	     "configuration, and what paths of the guest cost with each MMU. With --full, a row\n"
+	     "a path and MMU: its counts add up over all files with the MMU, its cost is the\n"
+	     "lowest one measured, in the unit of the file that measured it first. MMUs are in\n"
+	     "the order of the files. A folder stands for all its files *.jsonl.\n"
 	     "\n"
-	     "  -t, --tap         print KTAP instead of the table\n"
+	     "  -f, --full        print all rows, all cases that failed or were skipped, and why\n"
+	     "                    cases do not apply\n"
+	     "  -t, --tap         print KTAP instead of the summary\n"
 	     "      --junit FILE  write JUnit XML to FILE, too\n"
 	     "      --html FILE   write a page to FILE, too, with plots if there is gnuplot\n"
+	     "      --before PATH show in the page what changed since these results\n"
+	     "      --docs PATH   where the page finds docs/, for links to derivations\n"
 	     "      --title TEXT  print TEXT first\n"
 	     "      --rerun TEXT  the command that runs tests, for how to run what failed\n"
 	     "                    again (default: make run)\n"
@@ -123,9 +145,12 @@ static double parse_bound(const char *arg)
 static void parse_options(struct report *rep, int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "full",	no_argument,		NULL,	'f' },
 		{ "tap",	no_argument,		NULL,	't' },
 		{ "junit",	required_argument,	NULL,	'j' },
 		{ "html",	required_argument,	NULL,	'w' },
+		{ "before",	required_argument,	NULL,	'b' },
+		{ "docs",	required_argument,	NULL,	'd' },
 		{ "title",	required_argument,	NULL,	'i' },
 		{ "rerun",	required_argument,	NULL,	'r' },
 		{ "profile",	no_argument,		NULL,	'p' },
@@ -135,8 +160,17 @@ static void parse_options(struct report *rep, int argc, char **argv)
 	};
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "th", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "fth", options, NULL)) != -1) {
 		switch (opt) {
+		case 'b':
+			rep->before_path = optarg;
+			break;
+		case 'd':
+			rep->docs_dir = clean_argument(optarg);
+			break;
+		case 'f':
+			rep->full = true;
+			break;
 		case 't':
 			rep->ktap = true;
 			break;

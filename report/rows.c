@@ -9,7 +9,7 @@
 #include "report.h"
 
 const char * const count_keys[NR_COUNTS] = {
-	"ops", "resets", "loads", "alloc", "reuse",
+	"ops", "resets", "loads", "alloc", "reuse", "hits", "misses", "flushes",
 };
 
 /* The same name is another MMU on another CPU. */
@@ -34,6 +34,7 @@ static struct row *get_row(struct report *rep, const struct results *res,
 	row = zalloc(sizeof(*row));
 	row->first = res;
 	row->path = path;
+	STAILQ_INIT(&row->namers);
 	if (last)
 		STAILQ_INSERT_AFTER(&rep->rows, last, row, next);
 	else
@@ -57,20 +58,51 @@ static const char *unpack_data(json_t *entry, const char *fmt, ...)
 	return text;
 }
 
+/* A count that is not there is no reason to complain, see docs/results.md. */
+static const char *read_count(json_t *entry, unsigned int i, json_int_t *value)
+{
+	const char *bad;
+
+	*value = -1;
+	if (!json_object_get(entry, count_keys[i]))
+		return NULL;
+	bad = unpack_data(entry, "{s:I}", count_keys[i], value);
+	return bad || *value >= 0 ? bad : "negative count";
+}
+
 static const char *read_counts(struct row *row, json_t *entry)
 {
 	json_int_t value;
 	const char *bad;
 	unsigned int i;
 
+	row->nr_counted++;
 	for (i = 0; i < NR_COUNTS; i++) {
-		if (!json_object_get(entry, count_keys[i]))
+		bad = read_count(entry, i, &value);
+		if (bad)
+			return bad;
+		if (value < 0)
 			continue;
-		bad = unpack_data(entry, "{s:I}", count_keys[i], &value);
-		if (bad || value < 0)
-			return bad ?: "negative count";
 		row->counted[i] = true;
 		row->counts[i] += value;
+	}
+	return NULL;
+}
+
+static const char *read_expected(struct row *row, json_t *entry)
+{
+	json_int_t value;
+	const char *bad;
+	unsigned int i;
+
+	for (i = 0; i < NR_COUNTS; i++) {
+		bad = read_count(entry, i, &value);
+		if (bad)
+			return bad;
+		if (value < 0)
+			continue;
+		row->nr_expected[i]++;
+		row->expected[i] += value;
 	}
 	return NULL;
 }
@@ -101,18 +133,33 @@ static const char *read_cost(const struct results *res, struct row *row, json_t 
 	return NULL;
 }
 
-static const char *read_entry(struct report *rep, const struct results *res,
-			      json_t *entry, bool count)
+/* Counts come from a test that is about the path; others may only name it. */
+static void place_row(struct report *rep, struct row *row, const struct testcase *tc,
+		      bool counts)
 {
-	const char *path, *kind = "", *bad;
+	if (!row->section || (counts && !row->order))
+		row->section = find_section(tc);
+	if (counts && !row->order)
+		row->order = ++rep->nr_orders;
+}
+
+static const char *read_entry(struct report *rep, const struct results *res,
+			      const struct testcase *tc, json_t *entry, bool count)
+{
+	const char *path, *kind = "", *vary = "", *bad;
 	struct row *row;
 
 	bad = unpack_data(entry, "{s:s, s?s}", "path", &path, "kind", &kind);
 	if (bad)
 		return bad;
 	row = get_row(rep, res, path);
+	place_row(rep, row, tc, !strcmp(kind, "counts"));
+	json_unpack(entry, "{s:s}", "counts", &vary);
+	row->varies |= !strcmp(vary, "vary");
 	if (count && !strcmp(kind, "counts"))
 		return read_counts(row, entry);
+	if (count && !strcmp(kind, "expected"))
+		return read_expected(row, entry);
 	if (count && !strcmp(kind, "cost"))
 		return read_cost(res, row, entry);
 	return NULL;
@@ -122,21 +169,22 @@ static const char *read_entry(struct report *rep, const struct results *res,
  * read_data() - Add the data of a result to the table
  * @rep: the report
  * @res: the file it is from
+ * @tc: the case
  * @data: list of objects, or NULL
  * @count: false for a second result of the same case: its numbers are not added
  *         to the ones of the first, but its paths are named all the same
  *
  * Return: NULL, or what is wrong with them.
  */
-const char *read_data(struct report *rep, const struct results *res, json_t *data,
-		      bool count)
+const char *read_data(struct report *rep, const struct results *res,
+		      const struct testcase *tc, json_t *data, bool count)
 {
 	const char *bad = NULL, *last;
 	json_t *entry;
 	size_t i;
 
 	json_array_foreach(data, i, entry) {
-		last = read_entry(rep, res, entry, count);
+		last = read_entry(rep, res, tc, entry, count);
 		bad = bad ?: last;
 	}
 	return bad;
@@ -146,23 +194,37 @@ const char *read_data(struct report *rep, const struct results *res, json_t *dat
  * worsen_row() - Apply the verdict of a case to the row of one of its paths
  * @rep: the report
  * @res: the file that the case is from
+ * @tc: the case
  * @path: the path
- * @verdict: of the case
  */
 void worsen_row(struct report *rep, const struct results *res,
-		const char *path, enum outcome verdict)
+		const struct testcase *tc, const char *path)
 {
 	struct row *row = get_row(rep, res, path);
+	struct namer *namer;
 
-	if (verdict > row->verdict)
-		row->verdict = verdict;
+	place_row(rep, row, tc, false);
+	if (tc->verdict > row->verdict)
+		row->verdict = tc->verdict;
+	/* A case may name a path several times, and is in several files with an MMU. */
+	if (row->last_id == tc->id)
+		return;
+	namer = zalloc(sizeof(*namer));
+	row->last_id = tc->id;
+	namer->tc = tc;
+	STAILQ_INSERT_TAIL(&row->namers, namer, next);
 }
 
-/*
+/**
+ * common_unit() - The unit of all costs
+ * @rep: the report
+ *
  * Lanes may differ in their unit. Usually only one kind of them measures cost,
- * else each row has to tell its unit, for which this returns NULL.
+ * else each row has to tell its unit.
+ *
+ * Return: the unit, or NULL if there are two.
  */
-static const char *common_unit(const struct report *rep)
+const char *common_unit(const struct report *rep)
 {
 	const char *unit = NULL;
 	const struct row *row;
@@ -185,7 +247,7 @@ static void fill_row(struct row *row, const char *unit)
 		row->cells[i] = "-";
 	row->cells[COL_MMU] = row->first->mmu;
 	row->cells[COL_PATH] = row->path;
-	for (i = 0; i < NR_COUNTS; i++) {
+	for (i = 0; i < NR_TABLE_COUNTS; i++) {
 		if (row->counted[i])
 			row->cells[COL_COUNTS + i] = format("%llu",
 							    row->counts[i]);

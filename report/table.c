@@ -15,6 +15,35 @@ static int width_of(const char *s)
 	return width;
 }
 
+/**
+ * print_grid() - Print cells in columns
+ * @cells: all of a row, then those of the next one
+ * @nr_cols: number of columns
+ * @nr_rows: number of rows
+ * @sides: 'l' or 'r' for each column: where its text stands
+ */
+void print_grid(const char * const *cells, unsigned int nr_cols, unsigned int nr_rows,
+		const char *sides)
+{
+	int *widths = zalloc(nr_cols * sizeof(*widths)), width, pad;
+	unsigned int i, col, nr = nr_cols * nr_rows;
+
+	for (i = 0; i < nr; i++) {
+		width = width_of(cells[i]);
+		if (width > widths[i % nr_cols])
+			widths[i % nr_cols] = width;
+	}
+	for (i = 0; i < nr; i++) {
+		col = i % nr_cols;
+		pad = widths[col] - width_of(cells[i]);
+		if (sides[col] == 'r')
+			printf("%*s%s", pad, "", cells[i]);
+		else
+			printf("%s%*s", cells[i], col == nr_cols - 1 ? 0 : pad, "");
+		fputs(col == nr_cols - 1 ? "\n" : "  ", stdout);
+	}
+}
+
 static void widen(int *widths, const char **cells)
 {
 	unsigned int col;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The report for people: lanes, table, failures and skips, summary.
+ * The report for people: what failed first, then configurations, paths and totals.
  */
 #define _GNU_SOURCE
 #include "report.h"
 
-#define MAX_KLOG_LINES	10
+/* What is enough to tell which bug it is; the page, and FULL=1, have all. */
+#define MAX_CASES	10
+#define MAX_REASONS	3
+#define MAX_KLOG_LINES	3
+#define FULL_KLOG_LINES	10
 
 const char * const verdict_words[NR_VERDICTS] = {
 	[NOT_APPLICABLE] = "n/a",
@@ -36,37 +40,88 @@ void print_verdict(const struct report *rep, enum outcome verdict)
  * print_klog() - Print the beginning of what the kernel logged
  * @tc: the case it was logged in
  * @indent: what to begin each line with
+ * @max: number of lines
  */
-void print_klog(const struct testcase *tc, const char *indent)
+void print_klog(const struct testcase *tc, const char *indent, unsigned int max)
 {
 	json_t *line;
 	size_t i;
 
 	json_array_foreach(tc->klog, i, line) {
-		if (i == MAX_KLOG_LINES)
+		if (i == max)
 			break;
 		printf("%s%s\n", indent, json_string_value(line));
 	}
+}
+
+/**
+ * reason_parts() - The beginning of a reason, as one bug makes many counters wrong
+ * @reason: parts with "; " between
+ * @max: how many parts to keep
+ *
+ * Return: the reason; if it is not all of it, with a word on how much is left out.
+ */
+const char *reason_parts(const char *reason, unsigned int max)
+{
+	const char *end = reason, *next;
+	unsigned int nr = 0, left = 0;
+
+	for (next = reason; next; next = strstr(next + 1, "; ")) {
+		if (nr++ == max)
+			end = next;
+		left += nr > max;
+	}
+	return left ? format("%.*s; and %u more", (int)(end - reason), reason, left) : reason;
+}
+
+static void print_case(const struct report *rep, const struct results *res,
+		       const struct testcase *tc)
+{
+	print_verdict(rep, tc->verdict);
+	printf(" %s %s: %s", tc->test, tc->name,
+	       rep->full ? tc->reason : reason_parts(tc->reason, MAX_REASONS));
+	if (rep->nr_files > 1)
+		printf(" [%s/%s]", res->bed, res->lane);
+	putchar('\n');
+	if (tc->verdict == FAIL)
+		print_klog(tc, "    ", rep->full ? FULL_KLOG_LINES : MAX_KLOG_LINES);
+}
+
+/* What follows from the end of the file is no failure of its own. */
+static bool is_lost(const struct report *rep, const struct results *res,
+		    const struct testcase *tc)
+{
+	return res->failure && !tc->results && !rep->full;
 }
 
 static void print_cases(const struct report *rep, enum outcome verdict)
 {
 	const struct results *res;
 	const struct testcase *tc;
+	json_int_t nr = 0;
 
 	STAILQ_FOREACH(res, &rep->files, next) {
 		STAILQ_FOREACH(tc, &res->cases, next) {
-			if (tc->verdict != verdict)
+			if (tc->verdict != verdict || is_lost(rep, res, tc))
 				continue;
-			print_verdict(rep, verdict);
-			printf(" %s %s: %s", tc->test, tc->name, tc->reason);
-			if (rep->nr_files > 1)
-				printf(" [%s/%s]", res->bed, res->lane);
-			putchar('\n');
-			if (verdict == FAIL)
-				print_klog(tc, "    ");
+			if (nr++ < MAX_CASES || rep->full)
+				print_case(rep, res, tc);
 		}
 	}
+	if (nr > MAX_CASES && !rep->full)
+		printf("and %lld more: the page has them, and make report FULL=1\n",
+		       nr - MAX_CASES);
+}
+
+static void print_lost(const struct report *rep, const struct results *res)
+{
+	const struct testcase *tc;
+	unsigned int nr = 0;
+
+	STAILQ_FOREACH(tc, &res->cases, next)
+		nr += is_lost(rep, res, tc);
+	if (nr)
+		printf("    %u planned case%s no result\n", nr, nr == 1 ? " has" : "s have");
 }
 
 static bool same_reason(const struct results *a, const struct testcase *x,
@@ -131,37 +186,126 @@ const char *format_totals(const struct report *rep)
 		      rep->nr_cases, cases[PASS], cases[FAIL], cases[SKIP], rest);
 }
 
-/**
- * print_text() - Print the report for people
- * @rep: the report, reconciled
- */
-void print_text(struct report *rep)
+/* First of all to be read, and ends in what to type. */
+static void print_failures(const struct report *rep)
 {
+	const char *command = rerun_command(rep);
 	const struct results *res;
-	const char *commands;
 
-	if (rep->title)
-		printf("%s\n\n", rep->title);
-	STAILQ_FOREACH(res, &rep->files, next)
-		printf("%s/%s: kernel %s, %s%s%s\n", res->bed, res->lane,
-		       res->kernel, res->params, *res->params ? ", " : "",
-		       res->unit);
-	putchar('\n');
-	if (!STAILQ_EMPTY(&rep->rows)) {
-		print_table(rep);
-		putchar('\n');
-	}
-	print_cases(rep, FAIL);
-	print_cases(rep, SKIP);
-	print_inapplicable(rep);
 	STAILQ_FOREACH(res, &rep->files, next) {
 		if (!res->failure)
 			continue;
 		print_verdict(rep, FAIL);
 		printf(" %s: %s\n", res->name, res->failure);
+		print_lost(rep, res);
 	}
+	print_cases(rep, FAIL);
+	if (*command)
+		printf("to run just what failed again, with the same seeds:\n  %s\n\n", command);
+}
+
+static bool same_machine(const struct results *a, const struct results *b)
+{
+	return !strcmp(a->bed, b->bed) && !strcmp(a->kernel, b->kernel) && !strcmp(a->cpu, b->cpu);
+}
+
+static void print_machines(const struct report *rep)
+{
+	const struct results *res, *other;
+
+	STAILQ_FOREACH(res, &rep->files, next) {
+		STAILQ_FOREACH(other, &rep->files, next)
+			if (other == res || same_machine(other, res))
+				break;
+		if (other == res)
+			printf("%s: kernel %s%s%s\n", res->bed, res->kernel,
+			       *res->cpu ? ", " : "", res->cpu);
+	}
+}
+
+/* Returns the next cell. */
+static const char **fill_lane(const char **cell, const struct results *res, bool skips)
+{
+	json_int_t cases[NR_VERDICTS] = { 0 }, all = 0, ms = 0;
+	const struct testcase *tc;
+
+	STAILQ_FOREACH(tc, &res->cases, next) {
+		all++;
+		cases[tc->verdict]++;
+		ms += tc->duration_ms;
+	}
+	*cell++ = res->lane;
+	*cell++ = res->mmu;
+	*cell++ = format("%lld", all);
+	*cell++ = format("%lld", cases[PASS]);
+	*cell++ = format("%lld", cases[FAIL]);
+	if (skips)
+		*cell++ = format("%lld", cases[SKIP]);
+	*cell++ = format("%lld", cases[NOT_APPLICABLE]);
+	*cell++ = format("%lld.%lld", ms / 1000, ms % 1000 / 100);
+	return cell;
+}
+
+/* A line a configuration.  Where nothing is skipped, no column says so. */
+static void print_lanes(const struct report *rep)
+{
+	static const char * const heads[] = {
+		"configuration", "mmu", "cases", "passed", "failed", "skipped", "n/a", "seconds",
+	};
+	bool skips = rep->total.cases[SKIP];
+	unsigned int i, nr_cols = ARRAY_SIZE(heads) - !skips;
+	const char **cells = zalloc(ARRAY_SIZE(heads) * (rep->nr_files + 1) * sizeof(*cells));
+	const char **cell = cells;
+	const struct results *res;
+
+	for (i = 0; i < ARRAY_SIZE(heads); i++)
+		if (skips || strcmp(heads[i], "skipped"))
+			*cell++ = heads[i];
+	STAILQ_FOREACH(res, &rep->files, next)
+		cell = fill_lane(cell, res, skips);
+	print_grid(cells, nr_cols, rep->nr_files + 1, "llrrrrrr");
+}
+
+static void print_full(struct report *rep)
+{
+	const struct results *res;
+
+	putchar('\n');
+	STAILQ_FOREACH(res, &rep->files, next)
+		printf("%s/%s: %s%s%s\n", res->bed, res->lane, res->params,
+		       *res->params ? ", " : "", res->unit);
+	if (!STAILQ_EMPTY(&rep->rows)) {
+		putchar('\n');
+		print_table(rep);
+	}
+	if (rep->total.cases[NOT_APPLICABLE])
+		putchar('\n');
+	print_inapplicable(rep);
+}
+
+/**
+ * print_text() - Print the report for people
+ * @rep: the report, reconciled
+ *
+ * Where something failed, no table of paths is in the way of what did.
+ */
+void print_text(struct report *rep)
+{
+	bool failed = rep->total.cases[FAIL] || rep->failed_files;
+
+	if (rep->title)
+		printf("%s\n\n", rep->title);
+	if (failed)
+		print_failures(rep);
+	print_cases(rep, SKIP);
+	if (rep->total.cases[SKIP])
+		putchar('\n');
+	print_machines(rep);
+	print_lanes(rep);
+	if (rep->full)
+		print_full(rep);
+	else if (!failed)
+		print_pivots(rep);
+	putchar('\n');
 	puts(format_totals(rep));
-	commands = rerun_commands(rep);
-	if (*commands)
-		printf("to run just what failed again, with the same seeds:\n%s", commands);
 }

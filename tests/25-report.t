@@ -78,40 +78,102 @@ absent()
 
 test_good()
 {
-	same "all good, the whole table" 0 good.table good.jsonl
+	same "all good, the whole table" 0 good.table --full good.jsonl
 	same "a table of all verdicts, lanes merged" 1 lanes.table \
-		--title "Roots of two lanes" good.jsonl lane-npt0.jsonl \
+		--full --title "Roots of two lanes" good.jsonl lane-npt0.jsonl \
 		failed.jsonl
 	same "TAP of all verdicts" 1 lanes.tap --tap --title "Two lanes" \
 		good.jsonl lane-npt0.jsonl cut.jsonl tap-names.jsonl
 	verdict "two lanes with one MMU add up in one row" 0 \
 		"TDP/5  CR4.SMEP        1500    1500        1500      1    1499       8000  4000 CR4.PGE   2.00  ok" \
-		good.jsonl again.jsonl
+		--full good.jsonl again.jsonl
 	verdict "the lowest cost is shown, whichever lane comes first" 0 \
 		"TDP/5  CR4.SMEP        1500    1500        1500      1    1499       8000  4000 CR4.PGE   2.00  ok" \
-		again.jsonl good.jsonl
+		--full again.jsonl good.jsonl
 	verdict "a skip in one lane marks the row of both" 0 \
 		"TDP/5  EFER.NX         1000    2000        2000     12    1988          -  -                 -  SKIP" \
-		good.jsonl again.jsonl
+		--full good.jsonl again.jsonl
 	verdict "a file that does not tell its MMU" 0 \
 		"-    CR4.SMEP  1000    1000        1000      0    1000          -  -            -  ok" \
-		skipped.jsonl
+		--full skipped.jsonl
 	verdict "costs in different units do not mix" 0 \
 		"TDP/5  EFER.NX         1000    2000        2000     12    1988  6000 instructions  4400 CR4.PGE   1.36  ok" \
-		good.jsonl other-unit.jsonl
+		--full good.jsonl other-unit.jsonl
 	verdict "a cost left out for its unit is told" 0 \
 		"NOTE TDP/5 CR4.SMEP: the cost in instructions measured by qemu-svm/icount is not in the table" \
-		good.jsonl other-unit.jsonl
+		--full good.jsonl other-unit.jsonl
 	sed 's/"bed":"qemu-svm"/"bed":"bochs-vmx"/' $data/again.jsonl >"$tmp/other-bed.jsonl"
 	verdict "an MMU of one bed is not that of another" 0 \
 		"qemu-svm TDP/5   CR4.SMEP        1000    1000        1000      0    1000       9298  7849 CR4.PGE   1.18  ok" \
-		good.jsonl "$tmp/other-bed.jsonl"
+		--full good.jsonl "$tmp/other-bed.jsonl"
 	verdict "the MMUs of both beds are in the table" 0 \
 		"bochs-vmx TDP/5  CR4.SMEP         500     500         500      1     499       8000  4000 CR4.PGE   2.00  ok" \
-		good.jsonl "$tmp/other-bed.jsonl"
+		--full good.jsonl "$tmp/other-bed.jsonl"
 	verdict "no row" 0 "1 cases: 1 passed, 0 failed, 0 skipped" \
 		no-rows.jsonl
 	absent "no row, no table" "verdict"
+}
+
+# A run of many paths: some of the guest's own, and 30 of userspace's, of which one fails.
+many_paths()
+{
+	awk -v fail="${1:-0}" 'BEGIN {
+		print "{\"type\":\"run\",\"schema\":1,\"bed\":\"b\",\"lane\":\"l\",\"kernel\":\"k\",\"tsc_unit\":\"cycles\",\"mmu\":\"TDP\"}"
+		printf "{\"type\":\"plan\",\"test\":\"mmu_root_reuse_test\",\"cases\":[\"path.null_exit\"]}\n"
+		printf "{\"type\":\"plan\",\"test\":\"mmu_root_host_test\",\"cases\":["
+		for (i = 0; i < 30; i++)
+			printf "%s\"c%d\"", i ? "," : "", i
+		print "]}"
+		print "{\"type\":\"case\",\"test\":\"mmu_root_reuse_test\",\"case\":\"path.null_exit\",\"status\":\"pass\",\"data\":[{\"path\":\"null-exit\",\"kind\":\"counts\",\"ops\":8,\"resets\":4,\"loads\":1,\"alloc\":0,\"reuse\":1}]}"
+		for (i = 0; i < 30; i++)
+			printf "{\"type\":\"case\",\"test\":\"mmu_root_host_test\",\"case\":\"c%d\",\"status\":\"%s\",\"reason\":\"%s\",\"data\":[{\"path\":\"p%d\",\"kind\":\"counts\",\"ops\":1}]}\n", i, i < fail ? "fail" : i == 29 ? "skip" : "pass", i < fail ? "a; b; c; d; e" : i == 29 ? "not applicable: x" : "", i
+		printf "{\"type\":\"end\",\"planned\":31,\"passed\":%d,\"failed\":%d,\"skipped\":1}\n", 30 - fail, fail
+	}' >"$tmp/paths.jsonl"
+}
+
+# lines NAME NUMBER PATTERN: how many lines of the last report match
+lines()
+{
+	found=$(grep -ce "$3" "$tmp/out")
+	[ "$found" -eq "$2" ]
+	ret=$?
+	result $ret "$1"
+	[ $ret -eq 0 ] || explain
+}
+
+# A person reads what is printed first, and little of it.
+test_summary()
+{
+	same "a green summary: a line a configuration, a row a path, a column an MMU" 0 pivot.table \
+		expected-bench.jsonl expected-shadow.jsonl expected.jsonl
+	same "a red one: what failed, what to type, and no table in the way" 1 red.table \
+		expected-bench.jsonl expected-shadow.jsonl unexpected.jsonl
+	verdict "the TDP MMU is the first column, whichever file comes first" 0 \
+		"path        TDP/5    npt=0" expected-shadow.jsonl expected.jsonl
+	many_paths
+	verdict "of many paths, the guest's own are shown, for one operation" 0 \
+		"null-exit  0.5/0.12/0/0.12" "$tmp/paths.jsonl"
+	absent "and no others" "p1 "
+	lines "which are summed up" 1 '^and 30 more paths: 29 ok, 1 not applicable; all rows: make report FULL=1$'
+	absent "cases that do not apply are a number" "not applicable: x"
+	verdict "all rows on request, with reasons" 0 \
+		"n/a TDP: not applicable: x (1 case)" --full "$tmp/paths.jsonl"
+	lines "all of them" 31 '^TDP  '
+	many_paths 12
+	report "$tmp/paths.jsonl"
+	lines "12 failures: the first 10" 10 '^FAIL mmu_root_host_test c[0-9]: a; b; c; and 2 more$'
+	lines "and how many more" 1 '^and 2 more: the page has them, and make report FULL=1$'
+	[ "$(sed -n 1p "$tmp/out" | cut -c1-4)" = FAIL ]
+	result $? "before all else"
+	report --full "$tmp/paths.jsonl"
+	lines "all on request, with all of their reasons" 12 '^FAIL mmu_root_host_test c[0-9]*: a; b; c; d; e$'
+	sed '$d' $data/lost.jsonl >"$tmp/died.jsonl"
+	verdict "of a bed that died, lost cases are a number" 1 "    1 planned case has no result" "$tmp/died.jsonl"
+	absent "and no lines" "no result: the test"
+	sed 's/"bed":"qemu-svm"/"bed":"bochs-vmx"/' $data/expected-shadow.jsonl >"$tmp/other-bed.jsonl"
+	verdict "the bed is told where there are two" 0 \
+		"shadow         bochs-vmx npt=0      4       3       0    1      1.0" expected.jsonl "$tmp/other-bed.jsonl"
+	lines "which have tables of their own" 1 '^bochs-vmx: resets/loads/built/reused per operation'
 }
 
 test_failed()
@@ -123,7 +185,7 @@ test_failed()
 		"    BUG: kernel NULL pointer dereference, address: 0000000000000018" \
 		failed.jsonl
 	verdict "failed, ten lines of kernel log" 1 "    Call Trace line 10" \
-		failed.jsonl
+		--full failed.jsonl
 	absent "failed, no eleventh line of kernel log" "Call Trace line 11"
 	verdict "skipped" 0 \
 		"SKIP mmu_root_reuse_test path.efer_nx.exact_counts: the CPU has no NX" \
@@ -132,13 +194,13 @@ test_failed()
 		"2 cases: 1 passed, 0 failed, 1 skipped" skipped.jsonl
 	verdict "not applicable, in a row of its own" 0 \
 		"npt=0  EFER.NX     -       -           -      -       -          -  -            -  n/a" \
-		inapplicable.jsonl
+		--full inapplicable.jsonl
 	verdict "not applicable, in a row that has something to show" 0 \
 		"npt=0  CR4.SMEP  500     500         500      1     499          -  -            -  ok" \
-		inapplicable.jsonl
+		--full inapplicable.jsonl
 	verdict "not applicable, a line a reason" 0 \
 		"n/a npt=0: not applicable: shadow paging has a root a page table (2 cases)" \
-		inapplicable.jsonl
+		--full inapplicable.jsonl
 	verdict "not applicable, summary" 0 \
 		"4 cases: 1 passed, 0 failed, 0 skipped, 3 not applicable" \
 		inapplicable.jsonl
@@ -156,7 +218,7 @@ test_failed()
 		control-chars.jsonl
 	verdict "control characters in a path" 1 \
 		"-    CR4?.SMEP    -       -           -      -       -          -  -            -  FAIL" \
-		control-chars.jsonl
+		--full control-chars.jsonl
 	verdict "control characters in a kernel log" 1 "    a?b" \
 		control-chars.jsonl
 	verdict "control characters in TAP" 1 \
@@ -189,7 +251,7 @@ test_lost()
 		duplicate.jsonl
 	verdict "duplicate result, counted once" 1 \
 		"-    CR4.SMEP  1000    1000        1000      0    1000          -  -            -  FAIL" \
-		duplicate.jsonl
+		--full duplicate.jsonl
 	verdict "unplanned result" 1 \
 		"FAIL mmu_root_reuse_test path.efer_nx.exact_counts: not planned, yet it has a result" \
 		unplanned.jsonl
@@ -314,7 +376,10 @@ test_valgrind()
 	memcheck "$data"/* "$data" "$data/nowhere.jsonl" || ret=1
 	memcheck --title all "$@" || ret=1
 	memcheck --tap --title all "$@" || ret=1
-	memcheck --junit "$tmp/memcheck.xml" --html "$tmp/memcheck.html" "$@" || ret=1
+	memcheck --full --title all "$@" || ret=1
+	memcheck --junit "$tmp/memcheck.xml" --html "$tmp/memcheck.html" --docs docs \
+		--before "$data/good.jsonl" "$@" || ret=1
+	memcheck --html "$tmp/memcheck.html" --before "$data/console.txt" "$data/good.jsonl" || ret=1
 	memcheck --profile "$@" || ret=1
 	memcheck --compare 1.01 "$data/good.jsonl" "$data/failed.jsonl" || ret=1
 	result $ret "valgrind"
@@ -327,6 +392,7 @@ make -s -C report O="$tmp" >"$tmp/make" 2>&1 || {
 }
 
 test_good
+test_summary
 test_failed
 test_lost
 test_unusable

@@ -78,7 +78,7 @@ test_page()
 	result $? "page: a browser has nothing to complain about"
 	count "page: no script, whatever the results say" 0 '<script\|<img\|javascript:[^a]' "$tmp/dom"
 	count "page: nothing from elsewhere" 0 '<[a-z][^>]* src=\|url(\|@import\|<iframe' "$tmp/dom"
-	rows=$("$rootreport" $all | awk '/^mmu/ { n = 1; next } !NF { n = 0 } n && !/^NOTE/ { rows++ } END { print rows }')
+	rows=$("$rootreport" --full $all | awk '/^mmu/ { n = 1; next } !NF { n = 0 } n && !/^NOTE/ { rows++ } END { print rows }')
 	count "page: a row a path and MMU, as in the table ($rows)" "$rows" '<tr class="path">' "$tmp/dom"
 	lanes=$(echo $all | wc -w)
 	cases=$((points - lanes))
@@ -147,7 +147,7 @@ test_compare()
 	changed 's/"path.smm.exact_counts"/"path.smm.other"/'
 	compared "a case that is gone" 1 'path.smm.exact_counts: is gone' $good "$new"
 	changed \$d
-	compared "a run that did not finish" 1 'FAIL qemu-svm/suite: ended early' $good "$new"
+	compared "a run that did not finish" 1 'FAIL qemu-svm/suite run finished: ended early' $good "$new"
 	changed 's/"lane":"suite"/"lane":"other"/'
 	compared "no lane in common" 2 'nothing to compare: no lane is in both' $good "$new"
 	changed 's/6.12.117/6.12.118/'
@@ -178,7 +178,7 @@ rerun()
 	name=$1
 	command=$2
 	shift 2
-	"$rootreport" "$@" | sed '1,/^to run just what failed again/d' >"$tmp/rerun"
+	"$rootreport" "$@" | sed -n '/^to run just what failed again/{n;p}' >"$tmp/rerun"
 	[ "$(cat "$tmp/rerun")" = "${command:+  $command}" ]
 	ret=$?
 	result $ret "$name"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzzing of all that reads, and of all that shows, a results file.
+ * Fuzzing of all that reads, and of all that shows, a results file, also as the run before.
  *
  * Plots are left out: what gnuplot is told is numbers, and names without anything
  * that is not a letter, and a process a time is too slow.
@@ -36,6 +36,8 @@ static int read_copy(struct report *rep, const unsigned char *data, size_t size)
 static void show(struct report *rep)
 {
 	print_text(rep);
+	rep->full = true;
+	print_text(rep);
 	print_ktap(rep);
 	write_junit(rep);
 	write_html(rep);
@@ -63,6 +65,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	if (!read_copy(&rep, data, size) && !read_copy(&base, data, size)) {
 		reconcile(&rep);
 		reconcile(&base);
+		rep.before = &base;
 		show(&rep);
 		/* A file does not differ from itself, whatever is in it. */
 		if (print_comparison(&base, &rep) != EXIT_PASSED)

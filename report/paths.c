@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where paths are derived.  A path belongs to the test that counts on it, so that a new
+ * path needs no line here.
+ */
+#define _GNU_SOURCE
+#include <fnmatch.h>
+
+#include "report.h"
+
+#define GUEST		"By the guest, in 64-bit mode"
+#define GUEST_DOC	"counters.md#by-the-guest-in-64-bit-mode"
+#define COSTS_DOC	"counters.md#what-one-operation-costs"
+#define ENDS_DOC	"counters.md#nested-guests"
+
+/* In the order of the page; the first one that matches counts. */
+static const struct section sections[] = {
+	{ "mmu_root_reuse_test", "path.*", GUEST, GUEST_DOC, true },
+	{ "mmu_root_reuse_test", "permission.*", GUEST, GUEST_DOC, true },
+	{ "mmu_root_reuse_test", "init.*", GUEST, GUEST_DOC, true },
+	{ "mmu_root_perf_test", "*", GUEST, GUEST_DOC, true },
+	{ "mmu_root_reuse_test", "forced.*", "Forced resets", GUEST_DOC, false },
+	{ "mmu_root_sync_test", "*", "The guest's page tables", GUEST_DOC, false },
+	{ "mmu_root_mode_test", "*", "By the guest, outside 64-bit mode",
+	  "counters.md#by-the-guest-outside-64-bit-mode", false },
+	{ "mmu_root_host_test", "*", "By userspace", "counters.md#by-userspace", false },
+	{ "mmu_root_smm*_test", "*", "SMM", "counters.md#by-userspace", false },
+	{ "mmu_root_nested_vmx_test", "*", "Nested guests, VMX", "nested.md#vmx", false },
+	{ "mmu_root_nested*_test", "*", "Nested guests", "nested.md#nested-guests", false },
+	{ "mmu_root_memslot_test", "*", "Memslots", ENDS_DOC, false },
+	{ "mmu_root_notifier_test", "*", "Memory that the host takes away", ENDS_DOC, false },
+	{ "mmu_root_apic_access_test", "*", "The APIC-access page", ENDS_DOC, false },
+	{ "mmu_root_reuse_test", "*", "Recycling", ENDS_DOC, false },
+	{ "mmu_root_smp_test", "*", "Several vCPUs", COSTS_DOC, false },
+	{ "mmu_root_walk_test", "*", "Random walks", "model.md#the-walks", false },
+	{ "*", "*", "Other paths", NULL, false },
+};
+
+/**
+ * find_section() - Find where the paths of a case are derived
+ * @tc: the case
+ *
+ * Return: the section; those of an earlier one come first.
+ */
+const struct section *find_section(const struct testcase *tc)
+{
+	const struct section *section = sections;
+
+	while (section->doc && (fnmatch(section->test, tc->test, 0) ||
+				fnmatch(section->cases, tc->name, 0)))
+		section++;
+	/* Several patterns are one section. */
+	while (section > sections && !strcmp(section[-1].title, section->title))
+		section--;
+	return section;
+}

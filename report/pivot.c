@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pivot: a row a path, a column an MMU, as how MMUs differ is what there is to see.
+ */
+#define _GNU_SOURCE
+#include <search.h>
+
+#include "report.h"
+
+/* What a summary has room for: of a run of some cases, all paths are shown. */
+#define MAX_SUMMARY	15
+
+/* The path, and what it costs beside its control. */
+#define NR_COST_COLUMNS	3
+
+static bool first_of_mmu(const struct report *rep, const struct results *res)
+{
+	const struct results *other;
+
+	STAILQ_FOREACH(other, &rep->files, next) {
+		if (other == res)
+			return true;
+		if (!strcmp(other->bed, res->bed) && !strcmp(other->plain_mmu, res->plain_mmu))
+			return false;
+	}
+	return true;
+}
+
+/* What runs most guests first, and what follows from it. */
+static unsigned int mmu_rank(const struct results *res)
+{
+	static const char * const names[] = { "TDP", "tdp_mmu=0" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strncmp(res->plain_mmu, names[i], strlen(names[i])))
+			break;
+	return i;
+}
+
+static void find_mmus(const struct report *rep, struct pivot *pivot)
+{
+	const struct results *res;
+	unsigned int i;
+
+	pivot->mmus = zalloc(rep->nr_files * sizeof(*pivot->mmus));
+	STAILQ_FOREACH(res, &rep->files, next) {
+		if (strcmp(res->bed, pivot->bed) || !first_of_mmu(rep, res))
+			continue;
+		for (i = pivot->nr_mmus++; i && mmu_rank(pivot->mmus[i - 1]) > mmu_rank(res); i--)
+			pivot->mmus[i] = pivot->mmus[i - 1];
+		pivot->mmus[i] = res;
+	}
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct path *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static struct path *get_path(struct pivot *pivot, void **index, const struct row *row)
+{
+	struct path *path = &pivot->paths[pivot->nr_paths], **found;
+
+	path->name = row->path;
+	found = tsearch(path, index, compare_names);
+	if (!found)
+		err(EXIT_UNUSABLE, "out of memory");
+	if (*found != path)
+		return *found;
+	path->section = row->section;
+	path->rows = zalloc(pivot->nr_mmus * sizeof(*path->rows));
+	pivot->nr_paths++;
+	return path;
+}
+
+static void add_row(struct pivot *pivot, struct path *path, struct row *row)
+{
+	unsigned int i = 0;
+
+	while (strcmp(pivot->mmus[i]->plain_mmu, row->first->plain_mmu))
+		i++;
+	path->rows[i] = row;
+	if (row->verdict > path->worst)
+		path->worst = row->verdict;
+}
+
+/* As in the first MMU that has counts. */
+static void place_path(const struct pivot *pivot, struct path *path)
+{
+	unsigned int i;
+
+	for (i = 0; i < pivot->nr_mmus; i++) {
+		if (!path->rows[i] || !path->rows[i]->order)
+			continue;
+		path->order = path->rows[i]->order;
+		path->section = path->rows[i]->section;
+		return;
+	}
+}
+
+/* qsort() keeps no order that it is not told of, see place_path(). */
+static int compare_paths(const void *a, const void *b)
+{
+	const struct path *x = a, *y = b;
+
+	if (x->section != y->section)
+		return x->section < y->section ? -1 : 1;
+	return (x->order > y->order) - (x->order < y->order);
+}
+
+static void leave_it(void *path)
+{
+	/* The pool has it. */
+	(void)path;
+}
+
+/* The first MMU whose costs were measured is the one to show, as a summary has no room for more. */
+static void find_costs(struct pivot *pivot)
+{
+	struct path *path, *end = pivot->paths + pivot->nr_paths;
+	unsigned int i;
+
+	for (i = 0; i < pivot->nr_mmus && !pivot->costs; i++) {
+		for (path = pivot->paths; path < end; path++) {
+			if (!path->rows[i] || !path->rows[i]->unit)
+				continue;
+			path->costs = path->rows[i];
+			pivot->costs = pivot->mmus[i];
+		}
+	}
+}
+
+/**
+ * make_pivot() - Sort the rows of a bed by path and MMU
+ * @rep: the report, reconciled
+ * @like: a file of the bed
+ *
+ * Return: the pivot.
+ */
+const struct pivot *make_pivot(const struct report *rep, const struct results *like)
+{
+	struct pivot *pivot = zalloc(sizeof(*pivot));
+	unsigned int i, nr = 1;
+	void *index = NULL;
+	struct row *row;
+
+	pivot->bed = like->bed;
+	find_mmus(rep, pivot);
+	STAILQ_FOREACH(row, &rep->rows, next)
+		nr++;
+	/* One more, as a path is entered before it is known to be there already. */
+	pivot->paths = zalloc(nr * sizeof(*pivot->paths));
+	STAILQ_FOREACH(row, &rep->rows, next) {
+		if (!strcmp(row->first->bed, like->bed))
+			add_row(pivot, get_path(pivot, &index, row), row);
+	}
+	tdestroy(index, leave_it);
+	for (i = 0; i < pivot->nr_paths; i++) {
+		pivot->paths[i].order = rep->nr_orders + 1 + i;
+		place_path(pivot, &pivot->paths[i]);
+	}
+	qsort(pivot->paths, pivot->nr_paths, sizeof(*pivot->paths), compare_paths);
+	find_costs(pivot);
+	return pivot;
+}
+
+/**
+ * next_bed() - Find a file of a bed that none before it is of
+ * @rep: the report
+ * @res: the last one that was found, or NULL
+ *
+ * Return: the file, or NULL.
+ */
+const struct results *next_bed(const struct report *rep, const struct results *res)
+{
+	const struct results *other;
+
+	for (res = res ? STAILQ_NEXT(res, next) : STAILQ_FIRST(&rep->files); res;
+	     res = STAILQ_NEXT(res, next)) {
+		STAILQ_FOREACH(other, &rep->files, next)
+			if (!strcmp(other->bed, res->bed))
+				break;
+		if (other == res)
+			return res;
+	}
+	return NULL;
+}
+
+/**
+ * per_operation() - What a sum comes to for each operation
+ * @value: the sum
+ * @ops: number of operations; 0: not known, the sum is the answer
+ *
+ * Return: a number as short as two digits after the point allow.
+ */
+const char *per_operation(unsigned long long value, unsigned long long ops)
+{
+	char *text, *end;
+
+	if (!ops || !(value % ops))
+		return format("%llu", ops ? value / ops : value);
+	text = format("%.2f", (double)value / ops);
+	end = text + strlen(text);
+	while (end[-1] == '0')
+		*--end = '\0';
+	if (end[-1] == '.')
+		*--end = '\0';
+	return text;
+}
+
+/* "resets/loads/built/reused", or what there is to say instead. */
+static const char *counts_text(const struct row *row)
+{
+	const char *text = "";
+	unsigned int i;
+
+	if (!row)
+		return "-";
+	for (i = RESETS; i < NR_TABLE_COUNTS && row->nr_counted; i++)
+		text = format("%s%s%s", text, *text ? "/" : "", row->counted[i] ?
+			      per_operation(row->counts[i], row->counts[OPS]) : "-");
+	if (*text && row->verdict != SKIP && row->verdict != FAIL)
+		return text;
+	return format("%s%s%s", text, *text ? " " : "", verdict_words[row->verdict]);
+}
+
+/* What the summary shows: all that applies if that is not too much, else the guest's own. */
+static bool is_shown(const struct path *path, unsigned int nr_applicable)
+{
+	if (path->worst == NOT_APPLICABLE)
+		return false;
+	return nr_applicable <= MAX_SUMMARY || path->section->own || path->costs;
+}
+
+static unsigned int count_paths(const struct pivot *pivot, enum outcome worst)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < pivot->nr_paths; i++)
+		nr += pivot->paths[i].worst == worst;
+	return nr;
+}
+
+/* Returns the next cell. */
+static const char **fill_costs(const char **cell, const struct row *row, bool tell_unit)
+{
+	bool ratio = row && row->control && row->control_min;
+
+	*cell++ = !row ? "-" : format("%lld%s%s", row->min, tell_unit ? " " : "",
+				      tell_unit ? row->unit : "");
+	*cell++ = row && row->control ? format("%lld %s", row->control_min, row->control) : "-";
+	*cell++ = ratio ? format("%.2f", (double)row->min / row->control_min) : "-";
+	return cell;
+}
+
+static void print_heading(const struct report *rep, const struct pivot *pivot)
+{
+	if (next_bed(rep, next_bed(rep, NULL)))
+		printf("%s: ", pivot->bed);
+	fputs("resets/loads/built/reused per operation", stdout);
+	if (pivot->costs)
+		printf("; what one costs with %s", pivot->costs->plain_mmu);
+	putchar('\n');
+}
+
+static const char **fill_head(const char **cell, const struct pivot *pivot, const char *costs)
+{
+	unsigned int i;
+
+	*cell++ = "path";
+	for (i = 0; i < pivot->nr_mmus; i++)
+		*cell++ = pivot->mmus[i]->plain_mmu;
+	if (costs) {
+		*cell++ = costs;
+		*cell++ = "control";
+		*cell++ = "ratio";
+	}
+	return cell;
+}
+
+/* What is not shown is not forgotten: how many, and how to see them. */
+static void print_rest(const struct pivot *pivot, const unsigned int *shown)
+{
+	static const char * const words[NR_VERDICTS] = {
+		[PASS] = "ok", [SKIP] = "skipped", [FAIL] = "failed",
+		[NOT_APPLICABLE] = "not applicable",
+	};
+	static const enum outcome order[] = { PASS, SKIP, FAIL, NOT_APPLICABLE };
+	unsigned int i, nr, all = 0;
+	const char *list = "";
+
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
+		nr = count_paths(pivot, order[i]) - shown[order[i]];
+		all += nr;
+		if (nr)
+			list = format("%s%s%u %s", list, *list ? ", " : "", nr, words[order[i]]);
+	}
+	if (all)
+		printf("and %u more path%s: %s; all rows: make report FULL=1\n", all,
+		       all == 1 ? "" : "s", list);
+}
+
+static void print_pivot(const struct report *rep, const struct pivot *pivot)
+{
+	unsigned int nr_applicable = pivot->nr_paths - count_paths(pivot, NOT_APPLICABLE);
+	unsigned int nr_cols, nr_rows = 1, i, j, shown[NR_VERDICTS] = { 0 };
+	const char **cells, **cell, *unit = common_unit(rep), *sides;
+	bool costs = pivot->costs;
+
+	nr_cols = 1 + pivot->nr_mmus + (costs ? NR_COST_COLUMNS : 0);
+	cells = zalloc((pivot->nr_paths + 1) * nr_cols * sizeof(*cells));
+	cell = fill_head(cells, pivot, costs ? unit ?: "cost" : NULL);
+	sides = format("%.*s%s", nr_cols - (costs ? NR_COST_COLUMNS : 0),
+		       (char *)memset(zalloc(nr_cols + 1), 'l', nr_cols), "rlr");
+	for (i = 0; i < pivot->nr_paths; i++) {
+		if (!is_shown(&pivot->paths[i], nr_applicable))
+			continue;
+		shown[pivot->paths[i].worst]++;
+		nr_rows++;
+		*cell++ = pivot->paths[i].name;
+		for (j = 0; j < pivot->nr_mmus; j++)
+			*cell++ = counts_text(pivot->paths[i].rows[j]);
+		if (costs)
+			cell = fill_costs(cell, pivot->paths[i].costs, !unit);
+	}
+	if (nr_rows > 1) {
+		print_heading(rep, pivot);
+		print_grid(cells, nr_cols, nr_rows, sides);
+	}
+	print_rest(pivot, shown);
+}
+
+/**
+ * print_pivots() - Print the most telling paths, for each bed
+ * @rep: the report, reconciled
+ */
+void print_pivots(const struct report *rep)
+{
+	const struct results *res = NULL;
+	const struct pivot *pivot;
+
+	while ((res = next_bed(rep, res))) {
+		pivot = make_pivot(rep, res);
+		if (!pivot->nr_paths)
+			continue;
+		putchar('\n');
+		print_pivot(rep, pivot);
+	}
+}
