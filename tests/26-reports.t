@@ -69,6 +69,33 @@ screenshot()
 	browse --screenshot="$1" ${3:+"$3"} "$2" >/dev/null && [ -s "$1" ]
 }
 
+# measured FILE WIDTH SCRIPT: what a script finds out in a copy of the page, which has none
+# of its own
+measured()
+{
+	{ cat "$1"; echo "<script>document.title = 'measured ' + (() => { $3 })()</script>"; } >"$tmp/measured.html"
+	browse --window-size="$2,900" --dump-dom "file://$tmp/measured.html" >"$tmp/dom"
+	sed -n 's/.*<title>measured \([^<]*\)<.*/\1/p' "$tmp/dom"
+}
+
+# same NAME EXPECTED FOUND
+same()
+{
+	[ "$2" = "$3" ]
+	result $? "$1"
+	[ "$2" = "$3" ] || echo "# found '$3', expected '$2'"
+}
+
+# Paths by bed, as the results have them.
+distinct_paths()
+{
+	for file in "$@"; do
+		jq -Rrn '[inputs | fromjson? | objects] | (.[0].bed // "") as $bed | .[] |
+			select(.type == "case") | .data[]? | objects | .path | strings |
+			[$bed, .] | @json' "$file"
+	done | LC_ALL=C sort -u | wc -l
+}
+
 test_page()
 {
 	attempt "$rootreport" --html "$tmp/page.html" $all
@@ -78,17 +105,109 @@ test_page()
 	result $? "page: a browser has nothing to complain about"
 	count "page: no script, whatever the results say" 0 '<script\|<img\|javascript:[^a]' "$tmp/dom"
 	count "page: nothing from elsewhere" 0 '<[a-z][^>]* src=\|url(\|@import\|<iframe' "$tmp/dom"
-	rows=$("$rootreport" --full $all | awk '/^mmu/ { n = 1; next } !NF { n = 0 } n && !/^NOTE/ { rows++ } END { print rows }')
-	count "page: a row a path and MMU, as in the table ($rows)" "$rows" '<tr class="path">' "$tmp/dom"
+	rows=$(distinct_paths $all)
+	count "page: a row a path ($rows)" "$rows" '<tr class="path">' "$tmp/dom"
 	lanes=$(echo $all | wc -w)
 	cases=$((points - lanes))
 	failed=$("$rootreport" --tap $all | grep -c '^not ok [0-9]* - .* ')
 	ended=$("$rootreport" --tap $all | grep -c '^not ok .*: run finished')
-	count "page: each failure with its logs" $((failed - ended)) '<details class="failure"' "$tmp/dom"
+	count "page: each failure" $((failed - ended)) ' class="failure"' "$tmp/dom"
 	# In all of the case tables together, the cells that are not empty.
-	sed -n '/<tr class="case">/p' "$tmp/dom" | grep -o '<td class="[A-Za-z]*">' | wc -l >"$tmp/cells"
+	sed -n '/<tr class="case"/p' "$tmp/dom" | grep -o '<td class="[A-Za-z]*">' | wc -l >"$tmp/cells"
 	[ "$(cat "$tmp/cells")" -eq "$cases" ]
 	result $? "page: each case of each lane has its verdict ($cases)"
+	grep -o 'href="#[^"]*"' "$tmp/dom" | sed 's/href="#\(.*\)"/\1/' | sort -u >"$tmp/links"
+	while read -r link; do
+		grep -Fq "id=\"$link\"" "$tmp/dom" || echo "$link"
+	done <"$tmp/links" >"$tmp/dead"
+	[ "$(wc -l <"$tmp/links")" -gt 20 ] && [ ! -s "$tmp/dead" ]
+	result $? "page: each link to a part of it finds one"
+	same "page: does not scroll sideways on a telephone" 0 \
+		"$(measured "$tmp/page.html" 390 "const e = document.documentElement; return e.scrollWidth - e.clientWidth")"
+	same "page: heads of tables stay in view, their lines too" "0 true" \
+		"$(measured "$tmp/page.html" 390 "
+			const table = document.querySelector('.paths'), box = table.parentElement;
+			box.style.maxHeight = '200px'; box.scrollTop = 150; box.scrollLeft = 90;
+			const top = box.getBoundingClientRect();
+			const first = table.querySelector('tr.path > th').getBoundingClientRect();
+			return Math.round(table.tHead.getBoundingClientRect().top - top.top - 1) + ' ' +
+				(box.scrollTop == 150 && box.scrollLeft == 90 && Math.round(first.left - top.left - 1) == 0)")"
+}
+
+# MMUs beside each other, and what was expected beside what was counted.
+test_pivot()
+{
+	set -- $data/expected-bench.jsonl $data/expected-shadow.jsonl
+	attempt "$rootreport" --html "$tmp/page.html" --docs ../docs "$@" $data/expected.jsonl
+	count "pivot: a column an MMU" 2 '<th class="begin mmu" colspan="7">' "$tmp/page.html"
+	count "pivot: a row for both" 1 '<summary>CR4.SMEP</summary>' "$tmp/page.html"
+	count "pivot: what was expected" 10 '>1<i>=1</i>' "$tmp/page.html"
+	count "pivot: flushes" 2 '>0.5<i>=0.5</i>' "$tmp/page.html"
+	count "pivot: what differs between MMUs is marked" 2 'class="n other"' "$tmp/page.html"
+	count "pivot: an MMU without the path" 1 'colspan="7" class="begin na">n/a<' "$tmp/page.html"
+	count "pivot: where it is derived, of each path and of all of them" 5 'href="../docs/counters.md#by-the-guest-in-64-bit-mode"' "$tmp/page.html"
+	count "pivot: its cases" 1 'href="#case-[0-9]*">mmu_root_reuse_test path.cr4_smep.exact_counts<' "$tmp/page.html"
+	count "what does not apply is not skipped" 0 'id="skip' "$tmp/page.html"
+	count "but has a table of its own" 1 '<tr class="na-reason"><td class="long">KVM has CR4.PKE' "$tmp/page.html"
+	attempt "$rootreport" --html "$tmp/page.html" "$@" $data/unexpected.jsonl
+	count "pivot: what was not expected" 1 'FAIL">1<i>≠0</i>' "$tmp/page.html"
+	count "failure: a row a counter" 2 '<tr class="growth"><td>CR4.SMEP</td>' "$tmp/page.html"
+	attempt "$rootreport" --html "$tmp/page.html" $data/expected.jsonl $data/skipped.jsonl $data/inapplicable.jsonl
+	count "what was skipped does apply" 1 '<tr class="skip">' "$tmp/page.html"
+	sed 's/,{"kind":"expected","path":"SMI+RSM"[^}]*}//' $data/expected.jsonl >"$tmp/half.jsonl"
+	attempt "$rootreport" --html "$tmp/page.html" "$tmp/half.jsonl"
+	count "pivot: without an expectation, a number is alone" 1 '>6</td>' "$tmp/page.html"
+}
+
+# The run before, for the page only.
+test_before()
+{
+	attempt "$rootreport" --html "$tmp/page.html" $data/expected.jsonl
+	count "before: none, no section" 0 'id="changes"' "$tmp/page.html"
+	attempt "$rootreport" --html "$tmp/page.html" --before $data/expected.jsonl $data/unexpected.jsonl
+	says "before: the text is the same" 1 '^5 cases: 4 passed, 1 failed'
+	count "before: a case that got worse" 1 'worse</span> qemu-svm/suite: .*path.cr4_smep.exact_counts: was ok, is FAIL' "$tmp/page.html"
+	count "before: counts that changed" 2 '<tr class="change"><td>qemu-svm/suite</td><td>CR4.SMEP</td>' "$tmp/page.html"
+	attempt "$rootreport" --html "$tmp/page.html" --before $data/unexpected.jsonl $data/expected.jsonl
+	count "before: a case that got better" 1 'better</span> qemu-svm/suite: .*path.cr4_smep.exact_counts: was FAIL, is ok' "$tmp/page.html"
+	sed 's/"min":8658/"min":9658/' $data/expected-bench.jsonl >"$tmp/bench.jsonl"
+	attempt "$rootreport" --html "$tmp/page.html" --before $data/expected-bench.jsonl "$tmp/bench.jsonl"
+	count "before: a cost that changed" 1 '<td>CR4.SMEP</td><td>instructions</td><td class="n">8658</td><td class="n">9658</td><td class="n">1.116</td>' "$tmp/page.html"
+	attempt "$rootreport" --html "$tmp/page.html" --before $data/console.txt $data/expected.jsonl
+	says "before: results that are none do not count" 0 'console.txt is left out of the page'
+	count "before: nor are they on the page" 0 'id="changes"' "$tmp/page.html"
+}
+
+# a_run NAME RESULTS...: leave a run in the build folder, as scripts/run.sh does
+a_run()
+{
+	mkdir -p "$tmp/build/results/$1/qemu-svm"
+	echo "make run" >"$tmp/build/results/$1/rerun"
+	ln -sfn "$1" "$tmp/build/results/latest"
+	shift
+	for file in "$@"; do
+		lane=$(sed -n '1s/.*"lane":"\([a-z]*\)".*/\1/p' "$file")
+		cp "$file" "$tmp/build/results/$(readlink "$tmp/build/results/latest")/qemu-svm/$lane.jsonl"
+	done
+}
+
+test_make_report()
+{
+	a_run 20260101-000000-1 $data/expected.jsonl
+	a_run 20260102-000000-1 $data/expected-shadow.jsonl
+	a_run 20260103-000000-1 $data/unexpected.jsonl
+	attempt env BUILD="$tmp/build" make -s report
+	says "make report: the summary" 2 '^5 cases: 4 passed, 1 failed'
+	says "make report: where the page is" 2 "^the same as a page: $tmp/build/results/latest/report.html"
+	count "make report: the run before is the last one of the same kind" 1 'was ok, is FAIL' "$tmp/build/results/latest/report.html"
+	link=$(sed -n 's/.*href="\([^"]*counters.md\)#by-userspace".*/\1/p' "$tmp/build/results/latest/report.html" | sort -u)
+	cmp -s "$tmp/build/results/20260103-000000-1/${link:-none}" docs/counters.md
+	result $? "make report: derivations are where they are"
+	attempt env BUILD="$tmp/build" FULL=1 make -s report
+	says "make report FULL=1: all rows" 2 '^TDP/5 .* SREGS-same .* ok$'
+	a_run 20260104-000000-1 $data/expected-bench.jsonl
+	attempt env BUILD="$tmp/build" make -s report
+	count "make report: the first of its kind has none before it" 0 'id="changes"' "$tmp/build/results/latest/report.html"
 }
 
 test_plots()
@@ -96,6 +215,12 @@ test_plots()
 	attempt "$rootreport" --html "$tmp/page.html" $data/storm.jsonl
 	count "page: a plot of costs, and one over time of each storm" 3 '<svg' "$tmp/page.html"
 	count "page: with a title for each path" 1 '<text>CR4.SMEP</text>' "$tmp/page.html"
+	# Six cases more with samples.
+	awk '/"case":"smep"/ { for (i = 1; i < 7; i++) { line = $0; sub(/"smep"/, "\"s" i "\"", line); print line } }
+		{ sub(/"smep","still"/, "\"smep\",\"still\",\"s1\",\"s2\",\"s3\",\"s4\",\"s5\",\"s6\""); print }' \
+		$data/storm.jsonl >"$tmp/storms.jsonl"
+	attempt "$rootreport" --html "$tmp/storms.html" "$tmp/storms.jsonl"
+	count "page: four plots over time at most, and one of costs" 5 '<svg' "$tmp/storms.html"
 	mkdir -p "$tmp/nothing"
 	attempt env PATH="$tmp/nothing" "$rootreport" --html "$tmp/plain.html" $data/storm.jsonl
 	count "page: without gnuplot, what to install" 3 'apt-get install gnuplot-nox' "$tmp/plain.html"
@@ -229,7 +354,7 @@ test_robust()
 	attempt timeout 120 "$rootreport" --junit "$tmp/many.xml" --html "$tmp/many.html" "$tmp/many.jsonl"
 	says "10000 cases" 1 '^10000 cases: 8571 passed, 1429 failed, 0 skipped$'
 	count "10000 cases: JUnit" 1429 '<failure ' "$tmp/many.xml"
-	count "10000 cases: page" 10000 '<tr class="case">' "$tmp/many.html"
+	count "10000 cases: page" 10000 '<tr class="case"' "$tmp/many.html"
 	says "10000 cases: a command that can be typed" 1 "^  make run BED='b' CONFIG='l'$"
 
 	attempt "$rootreport" --html "$tmp/nowhere/page.html" $data/good.jsonl
@@ -276,6 +401,9 @@ test_cut()
 
 test_junit
 test_page
+test_pivot
+test_before
+test_make_report
 test_plots
 test_compare
 test_rerun

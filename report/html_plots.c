@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The page's plots: what paths cost, and counters over time.
+ */
+#define _GNU_SOURCE
+#include "html.h"
+#include "plot.h"
+
+/* Cases whose counters are drawn over time: races, then those with most resets. */
+#define MAX_PLOTS	4
+
+#define NO_GNUPLOT	"There is no plot without gnuplot: apt-get install gnuplot-nox"
+
+static void write_plot(struct document *doc, const char *caption, const char *svg)
+{
+	raw(doc, "<figure>");
+	if (svg)
+		raw(doc, svg);
+	else
+		element(doc, "p", NULL, NO_GNUPLOT);
+	element(doc, "figcaption", NULL, caption);
+	raw(doc, "</figure>\n");
+}
+
+/* Whether no row before @row has a cost of the same unit with the same MMU. */
+static bool begins_costs(const struct report *rep, const struct row *row)
+{
+	const struct row *other;
+
+	STAILQ_FOREACH(other, &rep->rows, next) {
+		if (other == row)
+			return row->unit;
+		if (other->unit && row->unit && !strcmp(other->first->mmu, row->first->mmu) &&
+		    !strcmp(other->unit, row->unit))
+			return false;
+	}
+	return false;
+}
+
+/**
+ * write_costs() - Write a plot for each MMU whose costs were measured
+ * @doc: the page
+ * @rep: the report, reconciled
+ */
+void write_costs(struct document *doc, const struct report *rep)
+{
+	const struct row *row;
+	bool any = false;
+
+	STAILQ_FOREACH(row, &rep->rows, next) {
+		if (!begins_costs(rep, row))
+			continue;
+		if (!any)
+			section(doc, "costs", "Costs");
+		any = true;
+		write_plot(doc, format("%s: the cheapest operation of each path, in %s",
+				       row->first->mmu, row->unit), plot_costs(rep, row));
+	}
+}
+
+/**
+ * struct storm - A case with samples
+ * @races: its counts are never the same in two runs
+ * @resets: how many there were at once
+ */
+struct storm {
+	const struct results *res;
+	const struct testcase *tc;
+	bool races;
+	json_int_t resets;
+};
+
+static int compare_storms(const void *a, const void *b)
+{
+	const struct storm *x = a, *y = b;
+
+	if (x->races != y->races)
+		return y->races - x->races;
+	return (x->resets < y->resets) - (x->resets > y->resets);
+}
+
+static bool is_race(const struct testcase *tc)
+{
+	const char *counts;
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(tc->data, i, entry) {
+		counts = json_string_value(json_object_get(entry, "counts"));
+		if (counts && !strcmp(counts, "vary"))
+			return true;
+	}
+	return false;
+}
+
+/* The same case in another lane is no news. */
+static bool is_among(const struct storm *storms, unsigned int nr, const struct testcase *tc)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (!strcmp(storms[i].tc->test, tc->test) && !strcmp(storms[i].tc->name, tc->name))
+			return true;
+	return false;
+}
+
+/* Returns how many there are to show, the most telling first. */
+static unsigned int find_storms(const struct report *rep, struct storm *storms)
+{
+	const struct results *res;
+	const struct testcase *tc;
+	unsigned int i, nr = 0, shown = 0;
+
+	STAILQ_FOREACH(res, &rep->files, next) {
+		STAILQ_FOREACH(tc, &res->cases, next) {
+			storms[nr] = (struct storm) {
+				.res = res, .tc = tc, .races = is_race(tc),
+				.resets = samples_max(json_object_get(tc->doc, "samples"),
+						      "mmu_reset"),
+			};
+			nr += storms[nr].resets > 0;
+		}
+	}
+	qsort(storms, nr, sizeof(*storms), compare_storms);
+	for (i = 0; i < nr && shown < MAX_PLOTS; i++)
+		if (!is_among(storms, shown, storms[i].tc))
+			storms[shown++] = storms[i];
+	return shown;
+}
+
+/**
+ * write_storms() - Write plots of counters over time
+ * @doc: the page
+ * @rep: the report, reconciled
+ */
+void write_storms(struct document *doc, const struct report *rep)
+{
+	/* One more, as a case is entered before it is known to have samples. */
+	struct storm *storms = zalloc((rep->nr_cases + 1) * sizeof(*storms));
+	unsigned int i, nr = find_storms(rep, storms);
+
+	if (!nr)
+		return;
+	section(doc, "storms", "Counters over time");
+	element(doc, "p", NULL,
+		"Of races, and of the cases with most resets; sums over the virtual machines that live.");
+	raw(doc, "<div class=\"plots\">");
+	for (i = 0; i < nr; i++)
+		write_plot(doc, format("%s %s %s", lane_of(storms[i].res), storms[i].tc->test,
+				       storms[i].tc->name),
+			   plot_samples(json_object_get(storms[i].tc->doc, "samples")));
+	raw(doc, "</div>\n");
+}
