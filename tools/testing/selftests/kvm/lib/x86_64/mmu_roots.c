@@ -697,6 +697,31 @@ void mmu_roots_expect_no_refault(struct mmu_roots *roots,
 	expect_faults(roots, before, after, 0);
 }
 
+/* What mmu_roots_report() told last: the growth between two snapshots. */
+static struct {
+	const char *path;
+	const struct mmu_roots_snapshot *before;
+	const struct mmu_roots_snapshot *after;
+} reported;
+
+/* For the report, to be beside what was counted, if that was reported. */
+static void report_expected(const struct mmu_roots_snapshot *before,
+			    const struct mmu_roots_snapshot *after,
+			    const struct mmu_root_counts *counts, uint64_t nr_ops)
+{
+	if (before != reported.before || after != reported.after)
+		return;
+
+	printf("#@ kind=expected path=%s resets=%lu loads=%lu alloc=0 reuse=%lu",
+	       reported.path, nr_ops * counts->resets, nr_ops * counts->loads,
+	       nr_ops * counts->found);
+	printf(" hits=%lu misses=%lu flushes=%lu\n", nr_ops * counts->hits,
+	       nr_ops * counts->misses, nr_ops * counts->flushes / 2);
+	reported.path = NULL;
+	reported.before = NULL;
+	reported.after = NULL;
+}
+
 /**
  * mmu_roots_expect_storm() - Check a storm of operations on roots that survive
  * @roots: the watched VM
@@ -732,6 +757,7 @@ void mmu_roots_expect_storm(struct mmu_roots *roots,
 	unsigned int i;
 
 	TEST_ASSERT(pinned, "TLB flushes are counted: mmu_roots_pin() first");
+	report_expected(before, after, counts, nr_ops);
 	for (i = 0; i < ARRAY_SIZE(expected); i++)
 		mmu_roots_expect_growth(roots, before, after, expected[i].stat,
 					expected[i].growth);
@@ -751,11 +777,18 @@ void mmu_roots_report(const char *path, uint64_t nr_ops,
 {
 	const uint64_t *a = before->stat, *b = after->stat;
 
-	printf("#@ kind=counts path=%s ops=%lu resets=%lu loads=%lu alloc=%lu reuse=%lu\n",
+	reported.path = path;
+	reported.before = before;
+	reported.after = after;
+	printf("#@ kind=counts path=%s ops=%lu resets=%lu loads=%lu alloc=%lu reuse=%lu",
 	       path, nr_ops, b[MMU_RESET] - a[MMU_RESET],
 	       b[MMU_ROOT_LOAD] - a[MMU_ROOT_LOAD],
 	       b[MMU_ROOT_ALLOC] - a[MMU_ROOT_ALLOC],
 	       b[MMU_ROOT_REUSE] - a[MMU_ROOT_REUSE]);
+	printf(" hits=%lu misses=%lu flushes=%lu\n",
+	       b[MMU_ROOT_CACHE_HIT] - a[MMU_ROOT_CACHE_HIT],
+	       b[MMU_ROOT_CACHE_MISS] - a[MMU_ROOT_CACHE_MISS],
+	       b[TLB_FLUSH] - a[TLB_FLUSH]);
 }
 
 /**
