@@ -8,7 +8,8 @@
  * paging.  Says the name of each fault that it finds, a line each, and "done", to the debug
  * console at port 0xe9; then ends QEMU by isa-debug-exit.
  */
-#include <stdint.h>
+
+#define BIT(n)			(1u << (n))
 
 #define DEBUG_CONSOLE_PORT	0xe9
 #define DEBUG_EXIT_PORT		0xf4
@@ -18,25 +19,25 @@
 #define MULTIBOOT_FLAGS		0u
 
 const struct {
-	uint32_t magic, flags, checksum;
+	unsigned int magic, flags, checksum;
 } header __attribute__((section(".multiboot"), used)) = {
 	MULTIBOOT_MAGIC, MULTIBOOT_FLAGS, -(MULTIBOOT_MAGIC + MULTIBOOT_FLAGS),
 };
 
 /* AMD64 APM volume 2: "Extended Feature Enable Register", "VM_HSAVE_PA MSR". */
 #define MSR_EFER		0xc0000080
-#define EFER_SVME		(1u << 12)
+#define EFER_SVME		BIT(12)
 #define MSR_VM_HSAVE_PA		0xc0010117
 
-#define CR0_PE			1u
-#define CR0_PG			(1u << 31)
-#define CR4_PAE			(1u << 5)
+#define CR0_PE			BIT(0)
+#define CR0_PG			BIT(31)
+#define CR4_PAE			BIT(5)
 
 /* AMD64 APM volume 2, appendix B, "Layout of VMCB", and appendix C, "SVM Intercept Exit Codes". */
 #define VMCB_INTERCEPT_CR_READS	0x000
 #define VMCB_INTERCEPT_MISC2	0x010
-#define INTERCEPT_VMRUN		(1u << 0)
-#define INTERCEPT_VMMCALL	(1u << 1)
+#define INTERCEPT_VMRUN		BIT(0)
+#define INTERCEPT_VMMCALL	BIT(1)
 #define VMCB_ASID		0x058
 #define VMCB_EXITCODE		0x070
 #define VMCB_ES			0x400
@@ -56,18 +57,18 @@ const struct {
 #define FLAT_DATA		0xc93
 
 #define PAGE_SIZE		4096
-#define PTE_PRESENT		1u
-#define PTE_WRITABLE		2u
-#define PTE_ACCESSED		0x20u
-#define PTE_LARGE		0x80u
+#define PTE_PRESENT		BIT(0)
+#define PTE_WRITABLE		BIT(1)
+#define PTE_ACCESSED		BIT(5)
+#define PTE_LARGE		BIT(7)
 #define NR_LARGE_PAGES		8
 
-static uint8_t vmcb[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
-static uint8_t hsave[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
-static uint64_t page_directory[PAGE_SIZE / 8] __attribute__((aligned(PAGE_SIZE)));
-static volatile uint64_t pdpt[4] __attribute__((aligned(32)));
+static unsigned char vmcb[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+static unsigned char hsave[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+static unsigned long long page_directory[PAGE_SIZE / 8] __attribute__((aligned(PAGE_SIZE)));
+static volatile unsigned long long pdpt[4] __attribute__((aligned(32)));
 
-static void out(uint16_t port, uint8_t val)
+static void out(unsigned short port, unsigned char val)
 {
 	asm volatile("outb %0, %1" : : "a" (val), "Nd" (port));
 }
@@ -79,24 +80,24 @@ static void say(const char *text)
 	out(DEBUG_CONSOLE_PORT, '\n');
 }
 
-static void wrmsr(uint32_t msr, uint32_t val)
+static void wrmsr(unsigned int msr, unsigned int val)
 {
 	asm volatile("wrmsr" : : "c" (msr), "a" (val), "d" (0));
 }
 
-static void set(unsigned int offset, uint32_t val)
+static void set(unsigned int offset, unsigned int val)
 {
-	*(volatile uint32_t *)(vmcb + offset) = val;
+	*(volatile unsigned int *)(vmcb + offset) = val;
 }
 
-static void set_segment(unsigned int offset, uint16_t attributes)
+static void set_segment(unsigned int offset, unsigned short attributes)
 {
-	set(offset, (uint32_t)attributes << 16);
+	set(offset, (unsigned int)attributes << 16);
 	set(offset + 4, 0xffffffff);
 }
 
 /* Runs code in a guest that looks like us, until it exits.  Returns the exit code. */
-static uint32_t run_guest(const char *code, unsigned int cr_reads)
+static unsigned int run_guest(const char *code, unsigned int cr_reads)
 {
 	unsigned int i;
 
@@ -112,18 +113,18 @@ static uint32_t run_guest(const char *code, unsigned int cr_reads)
 	set(VMCB_EFER, EFER_SVME);
 	set(VMCB_CR0, CR0_PE);
 	set(VMCB_RFLAGS, RFLAGS_FIXED);
-	set(VMCB_RIP, (uint32_t)code);
+	set(VMCB_RIP, (unsigned int)code);
 
 	wrmsr(MSR_EFER, EFER_SVME);
-	wrmsr(MSR_VM_HSAVE_PA, (uint32_t)hsave);
+	wrmsr(MSR_VM_HSAVE_PA, (unsigned int)hsave);
 	asm volatile("vmrun %%eax" : : "a" (vmcb) : "memory", "cc");
-	return *(volatile uint32_t *)(vmcb + VMCB_EXITCODE);
+	return *(volatile unsigned int *)(vmcb + VMCB_EXITCODE);
 }
 
 extern const char read_cr3[], read_cr4[];
 asm(".text\n"
-    "read_cr3: mov %cr3, %eax; vmmcall\n"
-    "read_cr4: mov %cr4, %eax; vmmcall\n");
+	"read_cr3: mov %cr3, %eax; vmmcall\n"
+	"read_cr4: mov %cr4, %eax; vmmcall\n");
 
 /*
  * A read of CR3 or CR4 that is intercepted, while one of CR0 is not: KVM does so with each
@@ -131,8 +132,8 @@ asm(".text\n"
  */
 static void probe_cr_reads(void)
 {
-	uint32_t exits[] = {
-		run_guest(read_cr3, 1 << 3), run_guest(read_cr4, 1 << 4),
+	unsigned int exits[] = {
+		run_guest(read_cr3, BIT(3)), run_guest(read_cr4, BIT(4)),
 	};
 
 	if (exits[0] == EXIT_READ_CR(3) && exits[1] == EXIT_READ_CR(4))
@@ -146,12 +147,13 @@ static void probe_cr_reads(void)
 /* PAE paging, where the accessed bit of a PDPTE is reserved: AMD64 APM, "PAE Paging". */
 static void probe_pdpte_accessed(void)
 {
-	uint32_t cr0;
+	unsigned int cr0;
 	int i;
 
 	for (i = 0; i < NR_LARGE_PAGES; i++)
-		page_directory[i] = (uint64_t)i << 21 | PTE_PRESENT | PTE_WRITABLE | PTE_LARGE;
-	pdpt[0] = (uint32_t)page_directory | PTE_PRESENT;
+		page_directory[i] = (unsigned long long)i << 21 | PTE_LARGE | PTE_WRITABLE |
+				    PTE_PRESENT;
+	pdpt[0] = (unsigned int)page_directory | PTE_PRESENT;
 	asm volatile("mov %0, %%cr4" : : "r" (CR4_PAE));
 	asm volatile("mov %0, %%cr3" : : "r" (pdpt) : "memory");
 	asm volatile("mov %%cr0, %0" : "=r" (cr0));
@@ -173,7 +175,7 @@ static void __attribute__((used)) probe(void)
 
 /* The protocol leaves the stack to us. */
 asm(".globl start\n"
-    "start: mov $stack_top, %esp\n"
-    "call probe\n"
-    ".lcomm stack, 4096\n"
-    ".set stack_top, stack + 4096\n");
+	"start: mov $stack_top, %esp\n"
+	"call probe\n"
+	".lcomm stack, 4096\n"
+	".set stack_top, stack + 4096\n");
