@@ -83,6 +83,9 @@ static struct {
 	unsigned int planned, passed, failed, skipped;
 } total;
 
+/* The parameters of KVM's modules, to which each case leaves them. */
+static json_t *params;
+
 static void die(const char *what, const char *why)
 {
 	fprintf(stderr, "rootrun: %s: %s\n", what, why);
@@ -163,7 +166,7 @@ static json_t *faults_json(void)
 
 static void emit_run(void)
 {
-	json_t *run = record("run"), *params = kernel_params();
+	json_t *run = record("run");
 	const char *mmu = kernel_mmu(params);
 	struct utsname uts;
 	char cpu[128], start[32];
@@ -187,7 +190,7 @@ static void emit_run(void)
 		json_object_set_new(run, "mmu", text_json(mmu));
 	json_object_set_new(run, "levels", json_integer(paging_levels()));
 	json_object_set_new(run, "nodes", json_integer(place_nodes()));
-	json_object_set_new(run, "params", params);
+	json_object_set(run, "params", params);
 	emit(run);
 }
 
@@ -268,8 +271,7 @@ static void plan(const struct test *t)
 	emit(planned);
 }
 
-static void check_kernel(struct verdict *v, unsigned long taint,
-			 const json_t *params, const json_t *klog)
+static void check_kernel(struct verdict *v, unsigned long taint, const json_t *klog)
 {
 	unsigned long new_taint = kernel_taint() & ~taint;
 	char changed[320];
@@ -343,7 +345,6 @@ static void run_case(struct test *t, const char *name)
 	char *argv[] = { t->path, t->harness ? "-r" : NULL, (char *)name, NULL };
 	unsigned long taint = kernel_taint();
 	struct kernel_says kernel = { .faults = json_array() };
-	json_t *params = kernel_params();
 	struct output out;
 	struct verdict v;
 	struct ending end;
@@ -358,7 +359,7 @@ static void run_case(struct test *t, const char *name)
 	output_free(&out);
 	verdict_of(text, &end, t->harness, opt.timeout_s, &v);
 	kernel.lines = kernel_log_read(kernel.faults);
-	check_kernel(&v, taint, params, kernel.faults);
+	check_kernel(&v, taint, kernel.faults);
 	if (opt.no_skip)
 		judge_missing(&v);
 	count(v.status);
@@ -366,7 +367,6 @@ static void run_case(struct test *t, const char *name)
 		total.passed + total.failed + total.skipped, total.planned,
 		t->name, name, v.status, v.reason[0] ? ": " : "", v.reason);
 	emit_case(t, name, &v, &end, &kernel, text);
-	json_decref(params);
 	free(text);
 }
 
@@ -539,6 +539,8 @@ int main(int argc, char **argv)
 	if (!tests)
 		die("no memory", strerror(errno));
 	child_init();
+	kernel_params_open();
+	params = kernel_params();
 	if (!opt.list)
 		emit_run();
 	for (i = 0; i < nr_tests; i++) {

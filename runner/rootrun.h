@@ -96,6 +96,7 @@ void kernel_log_skip(void);
 json_t *kernel_log_read(json_t *faults);
 unsigned long kernel_taint(void);
 bool kernel_lockdep_died(void);
+void kernel_params_open(void);
 json_t *kernel_params(void);
 const char *kernel_mmu(const json_t *params);
 bool kernel_params_restore(const json_t *before, char *what, size_t size);

@@ -37,15 +37,24 @@ struct sample {
 static struct sample samples[MAX_SAMPLES];
 static unsigned int nr_samples;
 static unsigned long interval_ms, next_ms;
-static int dir = -1;
+static int fds[NR_NAMES];
+static bool opened;
 
 /**
- * samples_open() - Say where the counters are
+ * samples_open() - Open the counters
  * @path: normally /sys/kernel/debug/kvm; without it, there are no samples
  */
 void samples_open(const char *path)
 {
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unsigned int i;
+
+	if (dir < 0)
+		return;
+	opened = true;
+	for (i = 0; i < NR_NAMES; i++)
+		fds[i] = openat(dir, names[i], O_RDONLY | O_CLOEXEC);
+	close(dir);
 }
 
 /**
@@ -82,16 +91,12 @@ static unsigned long max(unsigned long a, unsigned long b)
 	return a > b ? a : b;
 }
 
-static long long read_counter(const char *name)
+/* A counter that KVM does not have is 0. */
+static long long read_counter(int fd)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 	char buf[32];
-	ssize_t n;
+	ssize_t n = pread(fd, buf, sizeof(buf) - 1, 0);
 
-	if (fd < 0)
-		return 0;
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
 	buf[n > 0 ? n : 0] = '\0';
 	return strtoll(buf, NULL, 10);
 }
@@ -119,7 +124,7 @@ void samples_take(unsigned long ms)
 	struct sample *s;
 	unsigned int i;
 
-	if (dir < 0 || ms < next_ms)
+	if (!opened || ms < next_ms)
 		return;
 	if (nr_samples == MAX_SAMPLES)
 		thin_out();
@@ -127,7 +132,7 @@ void samples_take(unsigned long ms)
 	s->ms = ms;
 	begin = cpu_us();
 	for (i = 0; i < NR_NAMES; i++)
-		s->values[i] = read_counter(names[i]);
+		s->values[i] = read_counter(fds[i]);
 	next_ms = ms + max(interval_ms, INTERVAL_READS * (cpu_us() - begin) / 1000);
 	if (!nr_samples || memcmp(s->values, s[-1].values, sizeof(s->values)))
 		nr_samples++;
