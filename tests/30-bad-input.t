@@ -35,29 +35,6 @@ bed()
 		--results "$tmp/results" --console "$tmp/console" "$@"
 }
 
-test_packages()
-{
-	# One package less than there are.
-	fake dpkg-query <<-'END'
-	for package; do :; done
-	[ "$package" != flex ] || exit 1
-	echo installed
-	END
-	attempt with_fakes env DEPS=0 scripts/deps.sh build
-	one_line "packages missing, DEPS=0" 2 "^error: missing packages, .* apt-get install flex"
-	fake id <<-'END'
-	echo 1000
-	END
-	fake sudo <<-'END'
-	exit 1
-	END
-	attempt with_fakes scripts/deps.sh build
-	one_line "packages missing, no root" 2 "^error: missing packages, and neither root nor .*: apt-get install flex"
-	no_fakes
-	attempt scripts/deps.sh everything
-	one_line "a verb that is none" 2 "no such verb: everything"
-}
-
 test_kernel()
 {
 	attempt env DEBIAN_VERSION=6.12.0-nowhere DEPS=0 scripts/kernel.sh
@@ -175,7 +152,6 @@ test_report()
 	says "make help" 0 "^  make run  *build all"
 }
 
-test_packages
 test_kernel
 test_bed
 test_patches

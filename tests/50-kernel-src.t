@@ -6,6 +6,8 @@
 . tests/tap.sh
 
 base=$(scripts/kernel.sh) || bail_out "no kernel source"
+# What differs from this in KVM only is built in a minute.
+version=$(basename "$base")
 src=$tmp/linux
 
 git_src()
@@ -100,13 +102,24 @@ test_harness()
 	says "this repository's selftests forward to the prepared tree" 0 "mmu_root_reuse_test"
 }
 
+# A change elsewhere than in KVM takes a kernel of its own, which Debian's is not.
+test_not_debian()
+{
+	echo '/* harmless */' >>"$src/include/linux/kvm_host.h"
+	git_src commit -qam 'A change outside of KVM'
+	attempt env KERNEL_SRC="$src" DEBIAN_VERSION="$version" scripts/ktree.sh
+	says "a tree that differs elsewhere than in KVM, for Debian's kernel" 2 \
+		"^error: KERNEL_SRC is not Debian's source of $version but for KVM, see include/linux/kvm_host.h: leave DEBIAN_VERSION out"
+	git_src reset -q --hard HEAD~1
+}
+
 # A developer's tree with a bug in KVM, from a git history.
 test_run()
 {
 	git_src reset -q --hard
 	rm -rf "${src:?}/usr"
 	git_src am -q <mutants/cr4-smap-without-reset.patch >"$tmp/out" 2>&1 || sed 's/^/# /' "$tmp/out"
-	attempt make -s run KERNEL_SRC="$src" CONFIG=suite FILTER='*cr4_sm*' FULL=1
+	attempt make -s run KERNEL_SRC="$src" DEBIAN_VERSION="$version" CONFIG=suite FILTER='*cr4_sm*' FULL=1
 	says "run on a tree with a bug" 2 "^make.* Error 1"
 	says "its table names the path" 2 "^TDP/5  *CR4.SMAP  *120  *0  *0 .* FAIL"
 	says "and no other" 2 "^TDP/5  *CR4.SMEP  *120  *120  *120 .* ok"
@@ -132,12 +145,12 @@ test_bisect()
 	culprit=$(git_src rev-parse HEAD)
 	commit 'one more comment' '$a /* harmless, too */' $main
 	git_src bisect start HEAD "$good" >/dev/null 2>&1
-	attempt env CONFIG=suite FILTER='*path.cr4_smap*' git -C "$src" bisect run "$PWD/scripts/bisect-step.sh"
+	attempt env DEBIAN_VERSION="$version" CONFIG=suite FILTER='*path.cr4_smap*' git -C "$src" bisect run "$PWD/scripts/bisect-step.sh"
 	says "bisect: finds the culprit" 0 "^$culprit is the first bad commit"
 	git_src bisect reset >/dev/null 2>&1
 
 	commit 'no C' '$a this is no C' $main
-	attempt env KERNEL_SRC="$src" CONFIG=suite FILTER='*path.cr4_smap*' scripts/bisect-step.sh
+	attempt env KERNEL_SRC="$src" DEBIAN_VERSION="$version" CONFIG=suite FILTER='*path.cr4_smap*' scripts/bisect-step.sh
 	says "bisect: a commit that cannot be built" 125 "no C: cannot be built or booted"
 	attempt env KERNEL_SRC=/proc scripts/bisect-step.sh
 	says "bisect: no kernel tree ends it" 128 "is no kernel tree"
@@ -147,6 +160,7 @@ make_git_tree
 test_refusals
 test_install
 test_harness
+test_not_debian
 test_run
 test_bisect
 plan_done
