@@ -6,7 +6,7 @@
 
 . tests/tap.sh
 
-tree=$(scripts/tree.sh) && tests=$(scripts/tests.sh "$tree") && scripts/tools.sh ||
+debian=$(scripts/kernel.sh) && tree=$(scripts/tree.sh) && tests=$(scripts/tests.sh "$tree") && scripts/tools.sh ||
 	bail_out "nothing to boot"
 
 # Names this test's beds, to tell them from others on the machine.
@@ -151,6 +151,60 @@ test_interruptions()
 	result $? "SIGKILL: nothing left running"
 }
 
+# start_building CONFIG MARK: a run that has to build a kernel or KVM's modules first, until it
+# says so.  Its cache has Debian's kernel, prepared.
+start_building()
+{
+	rm -rf "$tmp/cache" "$tmp/build"
+	mkdir -p "$tmp/cache/kvm-mmu-roots/base"
+	ln -s "$(dirname "$debian")"/pair-* "$debian" "$tmp/cache/kvm-mmu-roots/base/"
+	ln -s "$(dirname "$debian")/../debs" "$tmp/cache/kvm-mmu-roots/debs"
+	setsid env --default-signal=INT XDG_CACHE_HOME="$tmp/cache" BUILD="$tmp/build" CONFIG="$1" \
+		make -s run >"$tmp/log" 2>&1 </dev/null &
+	run=$!
+	eventually 300 grep -q "$2" "$tmp/log"
+	sleep 2
+}
+
+# Whatever they are called, and whoever their parent is by now.
+no_process_of_run()
+{
+	! grep -lsz "^BUILD=$tmp/build" /proc/[0-9]*/environ | grep -q .
+}
+
+# interrupt NAME KILL-ARGUMENT...: the run that was started
+interrupt()
+{
+	name=$1
+	shift
+	! no_process_of_run && ls -d "$tmp"/cache/kvm-mmu-roots/*/*/linux >/dev/null
+	result $? "$name: had begun"
+	"$@"
+	wait $run 2>/dev/null
+	eventually 5 no_process_of_run
+	ret=$?
+	result $ret "$name: nothing left running"
+	[ $ret -eq 0 ] || pgrep -l 'tar|xz|make|cc1' | sed 's/^/# /'
+	grep -e '^rm: ' "$tmp/log" >"$tmp/err"
+	result $(($? != 1)) "$name: what there was is removed"
+	sed 's/^/# /' "$tmp/err"
+}
+
+test_interrupted_builds()
+{
+	start_building race 'unpacking'
+	interrupt "SIGTERM while unpacking" kill -TERM $run
+	! ls -d "$tmp"/cache/kvm-mmu-roots/base/*-race-*/linux >/dev/null 2>&1
+	result $? "SIGTERM while unpacking: no half of a source is left"
+	start_building race 'unpacking'
+	interrupt "Ctrl-C while unpacking" pkill -INT -s $run
+	start_building race 'unpacking'
+	interrupt "SIGKILL while unpacking" pkill -KILL -s $run
+	start_building suite "building KVM's modules"
+	interrupt "SIGTERM while building" kill -TERM $run
+	rm -rf "$tmp/cache" "$tmp/build"
+}
+
 # random LIMIT: the next of a sequence that SEED repeats, below LIMIT
 random()
 {
@@ -219,6 +273,7 @@ test_shared_boot
 test_hold
 test_reuse
 test_interruptions
+test_interrupted_builds
 test_kills
 test_two_at_once
 plan_done
