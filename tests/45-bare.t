@@ -1,0 +1,139 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The README's first command on a machine that has nothing but Debian's base system: a root
+# made for it, an environment without a word of ours, a clone of HEAD, and `make run` to its
+# table.  SUITES picks some.  It shares downloads and what ccache has with other runs.
+#
+# What has passed is not done again until something changes that it depends on.
+
+. tests/tap.sh
+
+bare=${XDG_CACHE_HOME:-$HOME/.cache}/kvm-mmu-roots/bare
+# All that make run is made of.
+PARTS='Makefile scripts beds runner report mutants/Makefile mutants/judge.c patches tools configs tests/45-bare.t'
+# For a root, with a kernel prepared in it.
+NEED_MIB=6000
+# What a base system is, beside apt.
+INCLUDE=ca-certificates,make,git
+KEEP_DAYS=7
+PROGRESS_S=30
+
+# As root only, and not where a container forbids it.
+why_not()
+{
+	[ "$(id -u)" -eq 0 ] || { echo "not root"; return; }
+	unshare --mount --pid --fork true 2>/dev/null || { echo "no namespaces of mounts and processes here"; return; }
+	git rev-parse -q --verify HEAD >/dev/null 2>&1 || { echo "no git tree to clone"; return; }
+	command -v mmdebstrap >/dev/null || { echo "no mmdebstrap here"; return; }
+	[ "$(df -Pm "$bare" | awk 'NR == 2 { print $4 }')" -ge $NEED_MIB ] || echo "less than $NEED_MIB MiB free in $bare"
+}
+
+# What was started last ends with us.
+job=
+end_job()
+{
+	[ -z "$job" ] || { kill "$job" && wait "$job"; } 2>/dev/null
+	rm -rf "$tmp" "$bare"/*."$$"
+}
+trap end_job EXIT
+
+# follow LOG COMMAND...: in the background, for signals to be acted on; says how it goes
+follow()
+{
+	log=$1
+	shift
+	setpriv --pdeathsig TERM -- "$@" >"$log" 2>&1 </dev/null &
+	job=$!
+	waited=0
+	while kill -0 $job 2>/dev/null; do
+		sleep 1
+		waited=$((waited + 1))
+		[ $((waited % PROGRESS_S)) -ne 0 ] || echo "# $waited s: $(tail -n 1 "$log" | cut -c1-90)"
+	done
+	wait $job
+	ret=$?
+	job=
+	return $ret
+}
+
+# The base system as a tar, kept for some days.
+base_tar()
+{
+	tar=$bare/$suite.tar
+	[ -z "$(find "$tar" -mtime -$KEEP_DAYS 2>/dev/null)" ] || return 0
+	echo "# $suite: making a base system"
+	follow "$bare/$suite.log" mmdebstrap --variant=apt --include=$INCLUDE "$suite" "$tar.$$" &&
+		mv "$tar.$$" "$tar"
+}
+
+# What it shares is bound into it; nobody outside of it sees that.
+# shellcheck disable=SC2016 # its own arguments
+IN_ROOT='
+	root=$1 bare=$2 suite=$3
+	for shared in "$bare/ccache /root/.cache/kvm-mmu-roots/ccache" \
+		"$bare/../debs /root/.cache/kvm-mmu-roots/debs" "$bare/apt-$suite /var/cache/apt/archives"; do
+		mkdir -p "${shared% *}" "$root${shared#* }" && mount --bind "${shared% *}" "$root${shared#* }" || exit
+	done
+	mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount --rbind /dev "$root/dev" &&
+		mount -t tmpfs tmpfs "$root/tmp" || exit
+	exec chroot "$root" env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		make -C /root/kvm-mmu-roots run'
+
+# Files that a run has written elsewhere than where it may, packages and apt aside.
+written_elsewhere()
+{
+	find "$root" -xdev -type f -newer "$root/root/kvm-mmu-roots/build/logs/apt.log" \
+		! -path "$root/root/kvm-mmu-roots/build/*" ! -path "$root/root/.cache/kvm-mmu-roots/*" \
+		! -path "$root/var/cache/apt/*" ! -path "$root/var/lib/apt/*"
+}
+
+test_suite()
+{
+	key=$({ git ls-tree -r HEAD $PARTS; echo "$suite $INCLUDE"; } | sha256sum | cut -c1-16)
+	passed=$bare/passed-$suite-$key
+	# Runs take turns; the second one finds what the first has done.
+	exec 9>"$bare/lock-$suite"
+	flock 9
+	if [ -e "$passed" ]; then
+		result 0 "make run on a bare $suite: has passed as it is: $(cat "$passed")"
+		return
+	fi
+	base_tar || {
+		result 1 "make run on a bare $suite: no base system: $(tail -n 1 "$bare/$suite.log")"
+		return
+	}
+	root=$bare/root-$suite.$$
+	mkdir -p "$root"
+	tar -C "$root" -xf "$tar"
+	cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+	git clone -q --no-hardlinks . "$root/root/kvm-mmu-roots"
+	echo "# $suite: make run"
+	follow "$bare/$suite.log" unshare --mount --pid --fork --kill-child sh -c "$IN_ROOT" sh "$root" "$bare" "$suite"
+	grep -E '^[0-9]+ cases: .* 0 failed' "$bare/$suite.log" >"$tmp/last" && [ $ret -eq 0 ]
+	ret=$?
+	result $ret "make run on a bare $suite: $(cat "$tmp/last")"
+	[ $ret -eq 0 ] || tail -n 40 "$bare/$suite.log" | sed 's/^/# /'
+	written_elsewhere >"$tmp/elsewhere"
+	[ ! -s "$tmp/elsewhere" ]
+	clean=$?
+	result $clean "make run on a bare $suite: writes to build/ and its cache only"
+	sed 's/^/# /' "$tmp/elsewhere" | head -n 20
+	[ $((ret + clean)) -ne 0 ] || cp "$tmp/last" "$passed"
+	rm -rf "$root"
+}
+
+mkdir -p "$bare"
+find "$bare" -maxdepth 1 -name '*.[0-9]*' -mtime +1 -exec rm -rf {} +
+find "$bare" -maxdepth 1 -name 'passed-*' -mtime +30 -delete
+why=$(why_not)
+for suite in ${SUITES:-bookworm trixie}; do
+	if [ -z "$why" ]; then
+		test_suite
+	elif [ -n "${CI:-}" ]; then
+		result 1 "make run on a bare $suite: $why"
+	else
+		skip "make run on a bare $suite" "$why"
+	fi
+done
+plan_done
