@@ -95,6 +95,8 @@ test_suite()
 	# Runs take turns; the second one finds what the first has done.
 	exec 9>"$bare/lock-$suite"
 	flock 9
+	# Of runs that were killed.
+	rm -rf "$bare/root-$suite".* "$bare/$suite.tar".*
 	if [ -e "$passed" ]; then
 		result 0 "make run on a bare $suite: has passed as it is: $(cat "$passed")"
 		return
@@ -124,7 +126,6 @@ test_suite()
 }
 
 mkdir -p "$bare"
-find "$bare" -maxdepth 1 -name '*.[0-9]*' -mtime +1 -exec rm -rf {} +
 find "$bare" -maxdepth 1 -name 'passed-*' -mtime +30 -delete
 why=$(why_not)
 for suite in ${SUITES:-bookworm trixie}; do
