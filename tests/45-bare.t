@@ -34,7 +34,7 @@ job=
 end_job()
 {
 	[ -z "$job" ] || { kill "$job" && wait "$job"; } 2>/dev/null
-	rm -rf "$tmp" "$bare"/*."$$"
+	rm -rf "$tmp" "$bare"/*."$$" "$bare"/*."$$".tar
 }
 trap end_job EXIT
 
@@ -57,14 +57,14 @@ follow()
 	return $ret
 }
 
-# The base system as a tar, kept for some days.
+# The base system as a tar, as which mmdebstrap takes what is called so, kept for some days.
 base_tar()
 {
 	tar=$bare/$suite.tar
 	[ -z "$(find "$tar" -mtime -$KEEP_DAYS 2>/dev/null)" ] || return 0
 	echo "# $suite: making a base system"
-	follow "$bare/$suite.log" mmdebstrap --variant=apt --include=$INCLUDE "$suite" "$tar.$$" &&
-		mv "$tar.$$" "$tar"
+	follow "$bare/$suite.log" mmdebstrap --variant=apt --include=$INCLUDE "$suite" "$bare/$suite.$$.tar" &&
+		mv "$bare/$suite.$$.tar" "$tar"
 }
 
 # What it shares is bound into it; nobody outside of it sees that.
@@ -96,7 +96,7 @@ test_suite()
 	exec 9>"$bare/lock-$suite"
 	flock 9
 	# Of runs that were killed.
-	rm -rf "$bare/root-$suite".* "$bare/$suite.tar".*
+	rm -rf "$bare/root-$suite".* "$bare/$suite".*.tar
 	if [ -e "$passed" ]; then
 		result 0 "make run on a bare $suite: has passed as it is: $(cat "$passed")"
 		return
@@ -116,7 +116,7 @@ test_suite()
 	ret=$?
 	result $ret "make run on a bare $suite: $(cat "$tmp/last")"
 	[ $ret -eq 0 ] || tail -n 40 "$bare/$suite.log" | sed 's/^/# /'
-	written_elsewhere >"$tmp/elsewhere"
+	written_elsewhere >"$tmp/elsewhere" 2>&1
 	[ ! -s "$tmp/elsewhere" ]
 	clean=$?
 	result $clean "make run on a bare $suite: writes to build/ and its cache only"
