@@ -198,7 +198,7 @@ progress() {
 		progress_text="$done_cases of $(planned) cases"
 	fi
 	if [ -n "${PROGRESS:-}" ]; then
-		echo "$name $progress_text" >"$PROGRESS/$(echo "$name" | tr / .)"
+		echo "$name $progress_text" >"$progress_file"
 	else
 		say "  $name: $progress_text, $1 s"
 	fi
@@ -312,6 +312,8 @@ is_complete() {
 }
 
 begin_to_wait() {
+	progress_file=${PROGRESS:-}/$(echo "$name" | tr / .)
+	[ -z "${PROGRESS:-}" ] || at_exit "rm -f '$progress_file'"
 	begin=$(now)
 	last=0
 	last_size=0

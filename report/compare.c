@@ -49,6 +49,8 @@ static void note_kernels(struct comparison *c, const struct results *base,
 {
 	if (strcmp(base->kernel, res->kernel))
 		add_note(c, res, format("kernels are %s and %s", base->kernel, res->kernel));
+	if (strcmp(base->emulator, res->emulator))
+		add_note(c, res, format("emulators are %s and %s", base->emulator, res->emulator));
 	if (strcmp(base->params, res->params))
 		add_note(c, res, format("parameters are %s and %s", base->params, res->params));
 }

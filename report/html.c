@@ -127,6 +127,7 @@ static void write_lane(struct document *doc, const struct results *res)
 	element(doc, "td", NULL, res->params);
 	element(doc, "td", NULL, res->unit);
 	element(doc, "td", NULL, res->cpu);
+	element(doc, "td", NULL, *res->emulator ? res->emulator : "-");
 	element(doc, "td", NULL, *res->start ? res->start : "-");
 	raw(doc, "</tr>\n");
 }
@@ -135,7 +136,7 @@ static void write_lanes(struct document *doc, const struct report *rep)
 {
 	static const char * const header[] = {
 		"configuration", "MMU", "cases", "passed", "failed", "skipped", "n/a", "seconds",
-		"kernel", "parameters", "TSC counts", "CPU", "started",
+		"kernel", "parameters", "TSC counts", "CPU", "emulator", "started",
 	};
 	const struct results *res;
 

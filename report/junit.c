@@ -49,6 +49,8 @@ static void write_properties(struct document *doc, const struct results *res)
 	tag_open(doc, "properties");
 	property(doc, "kernel", res->kernel);
 	property(doc, "cpu", res->cpu);
+	if (*res->emulator)
+		property(doc, "emulator", res->emulator);
 	property(doc, "mmu", res->mmu);
 	property(doc, "params", res->params);
 	property(doc, "tsc_unit", res->unit);

@@ -81,6 +81,8 @@ struct results {
 	const char *lane;
 	const char *kernel;
 	const char *cpu;
+	/* What emulates the CPU; empty if nothing is known to do so. */
+	const char *emulator;
 	const char *start;
 	const char *unit;
 	const char *mmu;

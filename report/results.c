@@ -205,10 +205,10 @@ static int read_run(struct results *res, json_t *doc)
 	if (json_integer_value(json_object_get(doc, "schema")) != 1)
 		return unusable(res,
 				"the schema of this file is not 1, the only one known here; use the rootreport that came with the tests that wrote it");
-	if (unpack(res, doc, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?i, s?{}, s?o}",
+	if (unpack(res, doc, "{s:s, s:s, s:s, s:s, s?s, s?s, s?s, s?s, s?i, s?{}, s?o}",
 		   "bed", &res->bed, "lane", &res->lane,
 		   "kernel", &res->kernel, "tsc_unit", &res->unit,
-		   "cpu", &res->cpu, "start", &res->start,
+		   "cpu", &res->cpu, "emulator", &res->emulator, "start", &res->start,
 		   "mmu", &res->mmu, "levels", &levels,
 		   "params", "params", &params))
 		return -1;
@@ -297,6 +297,7 @@ int read_stream(struct report *rep, const char *name, FILE *in)
 	res->name = name;
 	res->params = "";
 	res->cpu = "";
+	res->emulator = "";
 	res->start = "";
 	res->mmu = "-";
 	STAILQ_INSERT_TAIL(&rep->files, res, next);

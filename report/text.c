@@ -204,9 +204,16 @@ static void print_failures(const struct report *rep)
 		printf("to run just what failed again, with the same seeds:\n  %s\n\n", command);
 }
 
+/* What emulates the CPU tells more than what the CPU calls itself. */
+static const char *machine_of(const struct results *res)
+{
+	return *res->emulator ? res->emulator : res->cpu;
+}
+
 static bool same_machine(const struct results *a, const struct results *b)
 {
-	return !strcmp(a->bed, b->bed) && !strcmp(a->kernel, b->kernel) && !strcmp(a->cpu, b->cpu);
+	return !strcmp(a->bed, b->bed) && !strcmp(a->kernel, b->kernel) &&
+	       !strcmp(machine_of(a), machine_of(b));
 }
 
 static void print_machines(const struct report *rep)
@@ -219,7 +226,7 @@ static void print_machines(const struct report *rep)
 				break;
 		if (other == res)
 			printf("%s: kernel %s%s%s\n", res->bed, res->kernel,
-			       *res->cpu ? ", " : "", res->cpu);
+			       *machine_of(res) ? ", " : "", machine_of(res));
 	}
 }
 
