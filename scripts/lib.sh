@@ -225,7 +225,11 @@ step() {
 		fi
 		return
 	fi
-	tail -n 15 "$step_log" | cut -c1-200 | sed 's/^/    | /' >&2
+	# Of several that run at the same time, the one that failed has not said its word last.
+	{
+		grep -m 5 -E 'rror: |No such file|not found|undefined reference' "$step_log" && echo ... || :
+		tail -n 15 "$step_log"
+	} | cut -c1-200 | sed 's/^/    | /' >&2
 	die "failed: $step_what; all of its output: $step_log"
 }
 
