@@ -37,24 +37,17 @@ struct sample {
 static struct sample samples[MAX_SAMPLES];
 static unsigned int nr_samples;
 static unsigned long interval_ms, next_ms;
+static int dir = -1;
+/* Of the counters, from when they are there on; 0 before. */
 static int fds[NR_NAMES];
-static bool opened;
 
 /**
- * samples_open() - Open the counters
+ * samples_open() - Say where the counters are
  * @path: normally /sys/kernel/debug/kvm; without it, there are no samples
  */
 void samples_open(const char *path)
 {
-	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	unsigned int i;
-
-	if (dir < 0)
-		return;
-	opened = true;
-	for (i = 0; i < NR_NAMES; i++)
-		fds[i] = openat(dir, names[i], O_RDONLY | O_CLOEXEC);
-	close(dir);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /**
@@ -92,11 +85,14 @@ static unsigned long max(unsigned long a, unsigned long b)
 }
 
 /* A counter that KVM does not have is 0. */
-static long long read_counter(int fd)
+static long long read_counter(unsigned int i)
 {
 	char buf[32];
-	ssize_t n = pread(fd, buf, sizeof(buf) - 1, 0);
+	ssize_t n;
 
+	if (fds[i] <= 0)
+		fds[i] = openat(dir, names[i], O_RDONLY | O_CLOEXEC);
+	n = pread(fds[i], buf, sizeof(buf) - 1, 0);
 	buf[n > 0 ? n : 0] = '\0';
 	return strtoll(buf, NULL, 10);
 }
@@ -124,7 +120,7 @@ void samples_take(unsigned long ms)
 	struct sample *s;
 	unsigned int i;
 
-	if (!opened || ms < next_ms)
+	if (dir < 0 || ms < next_ms)
 		return;
 	if (nr_samples == MAX_SAMPLES)
 		thin_out();
@@ -132,7 +128,7 @@ void samples_take(unsigned long ms)
 	s->ms = ms;
 	begin = cpu_us();
 	for (i = 0; i < NR_NAMES; i++)
-		s->values[i] = read_counter(fds[i]);
+		s->values[i] = read_counter(i);
 	next_ms = ms + max(interval_ms, INTERVAL_READS * (cpu_us() - begin) / 1000);
 	if (!nr_samples || memcmp(s->values, s[-1].values, sizeof(s->values)))
 		nr_samples++;
