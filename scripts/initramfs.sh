@@ -17,15 +17,26 @@ pack=${PACK:-$pack}
 dir=$(mktemp -d "$BUILD/initramfs.XXXXXX")
 at_exit "rm -rf '$dir'"
 
+# libraries PROGRAM...: what those need that are not static, and what loads it.
+libraries() {
+	for program in "$@"; do
+		ldd "$program" 2>/dev/null || :
+	done | sed -n 's|^[^/]*\(/[^ ]*\) (0x.*|\1|p' | LC_ALL=C sort -u
+}
+
 mkdir -p "$dir/bin" "$dir/dev" "$dir/proc" "$dir/sys" "$dir/tmp" "$dir/tests"
 cp "$top/beds/init" "$dir/init"
 cp -rL "$top/beds/payload.sh" "$payload/lanes" "$dir/"
-cp /bin/busybox "$payload/rootrun" "$dir/bin/"
+cp "$(command -v busybox)" "$payload/rootrun" "$dir/bin/"
 for set in "$payload"/modules/*; do
 	mkdir -p "$dir/modules/$(basename "$set")"
 	cp "$set"/*.ko "$dir/modules/$(basename "$set")/"
 	[ ! -e "$set/tests" ] || cp "$set/tests" "$dir/modules/$(basename "$set")/"
 done
 cp "$payload/tests"/* "$dir/tests/"
+for library in $(libraries "$dir/bin/rootrun" "$dir/tests"/*); do
+	mkdir -p "$dir/${library%/*}"
+	cp -L "$library" "$dir/$library"
+done
 chmod 755 "$dir/init"
 (cd "$dir" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 | $pack) >"$out"

@@ -241,6 +241,20 @@ ccache_for() {
 		CCACHE_MAXSIZE=2G
 }
 
+# link_flags: how programs are linked that run in a guest.  Without libraries, if all are to be
+# had as .a: only Debian's packages have them.  Else initramfs.sh packs those that are shared.
+# LINK='' or LINK=-static asks for either.
+link_flags() {
+	if [ -n "${LINK+set}" ]; then
+		echo "$LINK"
+		return
+	fi
+	for lib in libc.a libjansson.a libnuma.a; do
+		[ -e "$(gcc -print-file-name="$lib")" ] || return 0
+	done
+	echo -static
+}
+
 # decompress FILE: what a module is, in whichever way it is stored.
 decompress() {
 	case $1 in

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Build our selftests against a tree: tests.sh TREE [all|upstream]
-# Prints the folder: bin/ (our tests, static) and kernel/ (the selftests' tree).
+# Prints the folder: bin/ (our tests) and kernel/ (the selftests' tree).
 #
 # With "all", stop short of building: the tree is for "make -C ... TARGETS=kvm".
 # With "upstream", the kernel's own tests are in upstream/.
@@ -38,7 +38,7 @@ make_tests() {
 	log=$1 what=$2
 	shift 2
 	ccache_for "$dir"
-	step "$log" "$what" env LDFLAGS=-static make -C "$dir/kernel/$SELFTESTS/kvm" -j"$JOBS" CC='ccache gcc' \
+	step "$log" "$what" env LDFLAGS="$link" make -C "$dir/kernel/$SELFTESTS/kvm" -j"$JOBS" CC='ccache gcc' \
 		OUTPUT="$dir/kernel/$SELFTESTS/kvm" "$@"
 }
 
@@ -78,7 +78,8 @@ build_upstream() {
 
 tree=$1
 linux=$tree/linux
-key=$(cd "$OVERLAY" && { echo "$tree $FAST" && hash_files $(overlay_files); } | sha256sum | cut -c1-16)
+link=$(link_flags)
+key=$(cd "$OVERLAY" && { echo "$tree $FAST $link" && hash_files $(overlay_files); } | sha256sum | cut -c1-16)
 dir=$CACHE/tests/$key
 lock "tests-$key"
 [ -e "$dir/prepared" ] || prepare

@@ -7,9 +7,10 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 mkdir -p "$BUILD"
 exec 8>"$BUILD/.lock"
 flock 8
+link=$(link_flags)
 for part in runner report mutants beds/bochs-vmx beds/qemu-svm; do
 	log=$BUILD/$(basename "$part").log
-	make -s -C "$top/$part" O="$BUILD" >"$log" 2>&1 || {
+	make -s -C "$top/$part" O="$BUILD" LINK="$link" >"$log" 2>&1 || {
 		sed 's/^/    | /' "$log" >&2
 		die "cannot build $part/"
 	}

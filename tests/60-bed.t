@@ -268,8 +268,18 @@ test_two_at_once()
 	result $? "two runs at once: results of their own"
 }
 
+# As where there are no static libraries.
+test_shared_libraries()
+{
+	attempt env LINK= BUILD="$tmp/shared" CONFIG=suite FILTER='*@(null_exit|mmu_root_notifier_test*fork)*' scripts/run.sh
+	says "programs that bring their libraries" 0 '^([0-9]+) cases: [1-9][0-9]* passed, 0 failed'
+	ldd "$tmp/shared/rootrun" >/dev/null 2>&1
+	result $? "programs that bring their libraries: there are some"
+}
+
 test_guests
 test_shared_boot
+test_shared_libraries
 test_hold
 test_reuse
 test_interruptions
