@@ -80,10 +80,11 @@ IN_ROOT='
 	exec chroot "$root" env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		make -C /root/kvm-mmu-roots run'
 
-# Files that a run has written elsewhere than where it may, packages and apt aside.
+# Files that a run has written elsewhere than where it may since the packages were installed, which is
+# when it looks for a kernel.
 written_elsewhere()
 {
-	find "$root" -xdev -type f -newer "$root/root/kvm-mmu-roots/build/logs/apt.log" \
+	find "$root" -xdev -type f -newer "$(echo "$root"/root/.cache/kvm-mmu-roots/base/pair-*)" \
 		! -path "$root/root/kvm-mmu-roots/build/*" ! -path "$root/root/.cache/kvm-mmu-roots/*" \
 		! -path "$root/var/cache/apt/*" ! -path "$root/var/lib/apt/*"
 }
