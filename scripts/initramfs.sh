@@ -12,7 +12,7 @@ WINDOW_BITS=24
 
 payload=$1 out=$2 kconfig=${3:-}
 pack='gzip -1'
-! grep -qsx CONFIG_RD_ZSTD=y "$kconfig" || pack="zstd -q -9 --long=$WINDOW_BITS"
+! grep -qsx CONFIG_RD_ZSTD=y "$kconfig" || pack="zstd -q -3 --long=$WINDOW_BITS"
 pack=${PACK:-$pack}
 dir=$(mktemp -d "$BUILD/initramfs.XXXXXX")
 at_exit "rm -rf '$dir'"
