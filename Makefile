@@ -22,7 +22,7 @@ perf:		## run tests on this machine under perf, and print what it saw of KVM
 compare:	## what differs between the results A and B; a gate for CI, see BOUND
 	@$(S)/compare.sh
 
-profile:	## measure the costs in bed BED again, as a reference: profiles/BED.jsonl
+profile:	## measure the costs in bed BED again, as a reference: profiles/BED-VERSION.jsonl
 	@$(S)/profile.sh
 
 pack:		## BUILD/host.tar.gz, for a machine that runs tests but builds nothing

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Measure what each path costs in a bed, and write it down for others to compare
-# with: profiles/BED.jsonl, which is to be committed.
+# with: profiles/BED-VERSION.jsonl, which is to be committed; VERSION is that of what
+# emulates the CPU, as other versions show KVM other features, which cost.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
@@ -22,5 +23,6 @@ run "$top/scripts/lane.sh" bench "$tree" "$tree/modules" "$tests/bin" "$out" pro
 	die "no figures, see $out/bench.console"
 "$BUILD/rootreport" --profile "$out/bench.jsonl" >"$out/profile" ||
 	die "not all went well, so this is no profile: make report, or see $out/bench.jsonl"
-mv "$out/profile" "$top/profiles/$bed.jsonl"
-say "profiles/$bed.jsonl is new: look at what differs, and commit it"
+profile=profiles/$(profile_name "$bed")
+mv "$out/profile" "$top/$profile"
+say "$profile is new: look at what differs, and commit it"

@@ -36,8 +36,11 @@ kernel_of()
 	sed -n '1s/.*"kernel":"\([^"]*\)".*/\1/p' "$1"
 }
 
-profile=profiles/qemu-svm.jsonl
-if [ "$(kernel_of $profile)" = "$(kernel_of "$latest/bench.jsonl")" ]; then
+version=$(beds/qemu-svm/run --emulator | sed 's/^QEMU-\([0-9]*\.[0-9]*\).*/\1/')
+profile=profiles/qemu-svm-$version.jsonl
+if [ ! -e "$profile" ]; then
+	skip "the profile in the tree" "there is none of QEMU $version: make profile, and look at how it differs from others"
+elif [ "$(kernel_of $profile)" = "$(kernel_of "$latest/bench.jsonl")" ]; then
 	attempt make -s compare A=$profile B="$latest"
 	says "no path costs more, or less, than the profile in the tree says" 0 "^1 lanes, 1[0-9] costs compared: 0 costs "
 	sed 's/"path":"CR4.SMEP","min":\([0-9]*\)/"path":"CR4.SMEP","min":1\1/' $profile >"$tmp/profile.jsonl"
