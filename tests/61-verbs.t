@@ -1,0 +1,125 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a user sees of a green run, of what there is, and at the prompt of a bed; and what a
+# bed says of the CPU that is emulated.
+
+. tests/tap.sh
+
+# How much of a terminal a green run may take.
+MAX_LINES=40
+MAX_COLUMNS=100
+
+# All of its lanes have passed before, if the tests before this one have.
+test_green_run()
+{
+	attempt env REUSE=1 BED=qemu-svm BUILD="$tmp/build" scripts/run.sh
+	says "a green run" 0 "^[0-9]+ cases: [0-9]+ passed, 0 failed, 0 skipped, [0-9]+ not applicable$"
+	cat "$tmp/out" "$tmp/err" >"$tmp/all"
+	# Lines that a terminal would rewrite.
+	grep -vE "^  [0-9]+ s: " "$tmp/all" >"$tmp/lines"
+	[ "$(wc -l <"$tmp/lines")" -le $MAX_LINES ] && ! grep -v "results go to\|as a page" "$tmp/lines" | grep -q ".\{$((MAX_COLUMNS + 1))\}"
+	ret=$?
+	result $ret "a green run takes $MAX_LINES lines of $MAX_COLUMNS columns at most"
+	[ $ret -eq 0 ] || sed 's/^/#   /' "$tmp/lines"
+}
+
+test_list()
+{
+	attempt make -s list FILTER='*path.cr4_smep.*'
+	says "list: a case" 0 "^  mmu_root_reuse_test path.cr4_smep.exact_counts$"
+	says "list: a configuration" 0 "^  suite +TDP MMU"
+	says "list: a mutant that the case has to catch" 0 "^  cr4-smep-without-reset +qemu-svm +KVM: "
+	! grep -q -e smap -e cr4-smap "$tmp/out"
+	result $? "list: nothing else"
+	attempt scripts/list.sh </dev/null
+	[ "$(grep -c '^  mmu_root_' "$tmp/out")" -gt 300 ] && [ "$(grep -c ' KVM: ' "$tmp/out")" -eq "$(ls mutants/*.patch | wc -l)" ]
+	result $? "list: all cases and all mutants"
+	attempt env FILTER=nothing scripts/list.sh
+	says "list: a filter that no case matches" 2 "nothing: nothing to run"
+	attempt env CONFIG=nothing scripts/list.sh
+	one_line "list: no such configuration" 2 "no such configuration: nothing"
+	attempt env MUTANTS=nothing scripts/list.sh
+	says "list: no such mutant" 2 "no such mutant: nothing"
+}
+
+prompt_is_there()
+{
+	tr -d '\r' <"$tmp/screen" | grep -q '^/tests # '
+}
+
+test_shell()
+{
+	mkfifo "$tmp/keys"
+	scripts/shell.sh <"$tmp/keys" >"$tmp/screen" 2>"$tmp/err" &
+	shell=$!
+	exec 7>"$tmp/keys"
+	eventually 120 prompt_is_there
+	result $? "shell: a prompt"
+	echo './mmu_root_reuse_test -r path.null_exit.exact_counts' >&7
+	echo 'cat /sys/kernel/debug/kvm/mmu_root_alloc; poweroff -f' >&7
+	wait $shell
+	result $? "shell: ends with the guest"
+	exec 7>&-
+	tr -d '\r' <"$tmp/screen" | grep -q '^ok 1 path.null_exit.exact_counts$'
+	result $? "shell: runs a test"
+	tr -d '\r' <"$tmp/screen" | grep -qx '[0-9][0-9]*'
+	result $? "shell: shows a counter"
+	attempt env BED=bochs-vmx scripts/shell.sh
+	one_line "shell: a bed without one" 2 "no prompt in bed bochs-vmx: make shell BED=qemu-svm"
+	attempt env CONFIG="suite shadow" scripts/shell.sh
+	one_line "shell: two configurations" 2 "one configuration at a time"
+}
+
+# run_null_exit [NAME=VALUE...]: leaves the run's record in $tmp/run
+run_null_exit()
+{
+	attempt env "$@" BED=qemu-svm BUILD="$tmp/build" CONFIG=suite FILTER='*null_exit*' scripts/run.sh
+	head -q -n 1 "$tmp"/build/results/latest/qemu-svm/suite.jsonl >"$tmp/run" 2>/dev/null
+}
+
+# A QEMU whose probe finds or says something else: what follows the options of the real one.
+fake_qemu()
+{
+	mkdir -p "$tmp/bin"
+	cat >"$tmp/bin/qemu-system-x86_64" <<-END
+	#!/bin/sh
+	case "\$*" in
+	*qemu-svm-probe*) $1 ;;
+	*) exec $(command -v qemu-system-x86_64) "\$@" ;;
+	esac
+	END
+	chmod 755 "$tmp/bin/qemu-system-x86_64"
+}
+
+# probe_says TEXT: what such a QEMU does, to the file that the probe's console is.
+# shellcheck disable=SC2016 # variables of that QEMU
+probe_says()
+{
+	printf '%s' 'file=$(echo "$*" | sed "s/.*id=found,path=\([^ ]*\).*/\1/");' " printf '$1\\n'" ' >"$file"; exit 1'
+}
+
+test_faults()
+{
+	version=$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')
+	run_null_exit
+	grep -q "\"emulator\":\"QEMU-$version\",\"faults\":\[[^]]*\"pae-pdpte-accessed\"" "$tmp/run"
+	result $? "results have the emulator, and what its CPU does wrong"
+
+	fake_qemu "$(probe_says 'svm-cr-reads\ndone')"
+	attempt env PATH="$tmp/bin:$PATH" BED=qemu-svm BUILD="$tmp/build" CONFIG=suite FILTER='*registers*' FULL=1 scripts/run.sh
+	says "a case that a fault keeps from passing" 0 "not applicable: the emulated CPU has the known fault svm-cr-reads \(3 cases\)"
+
+	fake_qemu 'exit 1'
+	run_null_exit PATH="$tmp/bin:$PATH"
+	says "a probe that says nothing" 2 "the probe of QEMU.s CPU for known faults failed"
+	fake_qemu "$(probe_says '!a guest exits\ndone')"
+	run_null_exit PATH="$tmp/bin:$PATH"
+	says "a probe that goes wrong" 2 "known faults failed: !a guest exits"
+}
+
+test_green_run
+test_list
+test_shell
+test_faults
+plan_done
