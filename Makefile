@@ -81,6 +81,7 @@ help:		## this text
 	  'JOBS=$(JOBS)' 'parallel jobs (default: one for each CPU)' \
 	  'DEPS=$(or $(DEPS),1)' '0: never install packages' \
 	  'BUILD=$(or $(BUILD),build)' 'folder for programs and results' \
+	  'LINK=$(LINK)' "how to link what runs in guests: -static, or '' (default: what there are libraries for)" \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
 
 .PHONY: run test mutants bench perf compare pack profile report configs list shell install-into bisect-step check-patches \
