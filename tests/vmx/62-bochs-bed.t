@@ -55,7 +55,7 @@ test_guests()
 {
 	attempt $bed --timeout 3
 	says "a kernel that never gets to init" 124 "the guest hangs: killed after 3 s"
-	eventually 3 no_bochs
+	eventually 10 no_bochs
 	result $? "a kernel that never gets to init: no process left"
 	no_files
 	result $? "a kernel that never gets to init: no files left but results and console"
