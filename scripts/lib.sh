@@ -93,10 +93,10 @@ kill_group() {
 # end_group PID [SIGNAL]: of what start() has started.  Forked just now, it leads no group
 # yet, or has begun to when it dies.
 end_group() {
-	! kill_group "-${2:-TERM}" -- "-$1" || return 0
+	! kill_group "-${2:-TERM}" "-$1" || return 0
 	kill_group "-${2:-TERM}" "$1" || :
 	sleep 0.1
-	kill_group "-${2:-TERM}" -- "-$1" || :
+	kill_group "-${2:-TERM}" "-$1" || :
 }
 
 # await_group PID: once told to end.  A process that a shell forks in that very moment does
@@ -107,14 +107,14 @@ await_group() {
 	while kill -0 "$1" 2>/dev/null; do
 		sleep 0.1
 		await_tries=$((await_tries + 1))
-		[ $((await_tries % 10)) -ne 0 ] || kill_group -TERM -- "-$1" || :
+		[ $((await_tries % 10)) -ne 0 ] || kill_group -TERM "-$1" || :
 	done
 	wait "$1" 2>/dev/null || :
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		kill -0 -- "-$1" 2>/dev/null || return 0
+		kill -0 "-$1" 2>/dev/null || return 0
 		sleep 0.1
 	done
-	kill_group -KILL -- "-$1" || :
+	kill_group -KILL "-$1" || :
 }
 
 # The leader of a group of processes that run a command.  Told to end, as it is if we are
@@ -143,7 +143,7 @@ start() {
 finish() {
 	finish_status=0
 	wait "$1" || finish_status=$?
-	kill_group -TERM -- "-$1" || :
+	kill_group -TERM "-$1" || :
 	children=$(printf '%s\n' $children | grep -vx "$1" || :)
 	return "$finish_status"
 }
