@@ -50,22 +50,11 @@ void samples_open(const char *path)
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static int counter(unsigned int i)
-{
-	if (fds[i] <= 0)
-		fds[i] = openat(dir, names[i], O_RDONLY | O_CLOEXEC);
-	return fds[i];
-}
-
 /**
  * samples_begin() - Forget the samples of the last test
  */
 void samples_begin(void)
 {
-	unsigned int i;
-
-	for (i = 0; dir >= 0 && i < NR_NAMES; i++)
-		counter(i);
 	nr_samples = 0;
 	interval_ms = INTERVAL_MS;
 	next_ms = 0;
@@ -99,8 +88,11 @@ static unsigned long max(unsigned long a, unsigned long b)
 static long long read_counter(unsigned int i)
 {
 	char buf[32];
-	ssize_t n = pread(counter(i), buf, sizeof(buf) - 1, 0);
+	ssize_t n;
 
+	if (fds[i] <= 0)
+		fds[i] = openat(dir, names[i], O_RDONLY | O_CLOEXEC);
+	n = pread(fds[i], buf, sizeof(buf) - 1, 0);
 	buf[n > 0 ? n : 0] = '\0';
 	return strtoll(buf, NULL, 10);
 }
