@@ -75,7 +75,7 @@ help:		## this text
 	  'TESTS=$(TESTS)' 'only these files of tests/' \
 	  'KCONFIG=$(KCONFIG)' 'a configuration for the kernel of KERNEL_SRC' \
 	  'BOUND=$(or $(BOUND),1.01)' 'how much more a path may cost in make bench and make compare' \
-	  'FULL=$(FULL)' '1: make report prints all rows, and why cases do not apply' \
+	  'FULL=$(FULL)' '1: make report prints all rows, and why cases do not apply; make test does all' \
 	  'A=$(A) B=$(B)' 'results to compare, files or folders' \
 	  'DEBIAN_VERSION=$(DEBIAN_VERSION)' "a version of Debian's kernel instead of the newest" \
 	  'JOBS=$(JOBS)' 'parallel jobs (default: one for each CPU)' \

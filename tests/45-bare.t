@@ -3,7 +3,8 @@
 #
 # The README's first command on a machine that has nothing but Debian's base system: a root
 # made for it, an environment without a word of ours, a clone of HEAD, and `make run` to its
-# table.  SUITES picks some.  It shares downloads and what ccache has with other runs.
+# table: Debian 12, and with make test FULL=1 Debian 13.  SUITES picks some.  It shares downloads and
+# what ccache has with other runs.
 #
 # What has passed is not done again until something changes that it depends on.
 
@@ -129,7 +130,7 @@ test_suite()
 mkdir -p "$bare"
 find "$bare" -maxdepth 1 -name 'passed-*' -mtime +30 -delete
 why=$(why_not)
-for suite in ${SUITES:-bookworm trixie}; do
+for suite in ${SUITES:-bookworm ${ALL:+trixie}}; do
 	if [ -z "$why" ]; then
 		test_suite
 	elif [ -n "${CI:-}" ]; then
