@@ -22,7 +22,7 @@
 
 /* What the guest's memory is checksummed with, see mmu_root_path_vm_create(). */
 #define MMU_ROOT_DATA_GVA	0x40000000
-#define MMU_ROOT_DATA_PAGES	64
+#define MMU_ROOT_DATA_PAGES	16
 
 /* Its memslot. */
 #define MMU_ROOT_DATA_SLOT	2
