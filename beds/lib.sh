@@ -79,7 +79,7 @@ readable() {
 
 # need_command COMMAND PACKAGE
 need_command() {
-	command -v "$1" >/dev/null || bed_die "no $1: apt-get install $2"
+	command -v "$1" >/dev/null || bed_die "no $1: install its package, on Debian $2"
 }
 
 need_memory() {
@@ -161,6 +161,11 @@ nr_lanes() {
 # What --machine prints; a bed may redefine it.
 bed_machine() {
 	echo "smp=$smp memory=$memory${parallel:+ parallel}${icount:+ icount} $append"
+}
+
+# What scripts/unpack-kernel.sh has made of the kernel, if it was when the kernel was prepared.
+unpacked_kernel() {
+	[ "${kernel##*/}" != vmlinuz ] || [ ! -e "${kernel%z}x" ] || echo "${kernel%z}x"
 }
 
 # The kernel is where tree.sh has it, beside what it was built from.
@@ -267,10 +272,10 @@ supervise() {
 	while kill -0 "$emulator_pid" 2>/dev/null; do
 		sleep "$POLL_S"
 		elapsed=$(($(now) - begin))
-		tell_verdicts
 		check_deadlines
 		if [ $((elapsed - last)) -ge "$PROGRESS_S" ]; then
 			last=$elapsed
+			tell_verdicts
 			progress "$elapsed"
 		fi
 		! rebooted || break

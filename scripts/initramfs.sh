@@ -34,7 +34,8 @@ for set in "$payload"/modules/*; do
 	[ ! -e "$set/tests" ] || cp "$set/tests" "$dir/modules/$(basename "$set")/"
 done
 cp "$payload/tests"/* "$dir/tests/"
-for library in $(libraries "$dir/bin/rootrun" "$dir/tests"/*); do
+# All are linked alike, see link_flags().
+for library in $(! ldd "$dir/bin/rootrun" >/dev/null 2>&1 || libraries "$dir/bin/rootrun" "$dir/tests"/*); do
 	mkdir -p "$dir/${library%/*}"
 	cp -L "$library" "$dir/$library"
 done

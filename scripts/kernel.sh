@@ -99,6 +99,7 @@ unpack_image() {
 		'./boot/vmlinuz-*' $(printf -- "*/%s.ko* " $IMAGE_MODULES)
 	mkdir -p "$base/boot" "$base/modules"
 	mv "$base"/image/boot/vmlinuz-* "$base/boot/vmlinuz"
+	"$top/scripts/unpack-kernel.sh" "$base/boot/vmlinuz" "$base/boot/vmlinux"
 	basename "$(echo "$base"/image/lib/modules/* "$base"/image/usr/lib/modules/* |
 		tr ' ' '\n' | grep -v '\*$')" >"$base/release"
 	find "$base/image" -name '*.ko*' | while read -r module; do

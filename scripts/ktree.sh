@@ -108,6 +108,7 @@ build_kernel() {
 		"$top/scripts/kmake.sh" "$tree/linux" "" bzImage modules headers
 	mkdir -p "$tree/boot" "$tree/modules"
 	cp "$tree/linux/arch/x86/boot/bzImage" "$tree/boot/vmlinuz"
+	"$top/scripts/unpack-kernel.sh" "$tree/boot/vmlinuz" "$tree/boot/vmlinux"
 	make -s -C "$tree/linux" kernelrelease >"$tree/release"
 	find "$tree/linux" -name irqbypass.ko -exec cp {} "$tree/modules/" \;
 	find "$tree/linux" -name ccp.ko -exec cp {} "$tree/modules/" \;

@@ -46,6 +46,7 @@ build() {
 	step "$base/irqbypass.log" "building irqbypass" "$top/scripts/kmake.sh" \
 		"$base/linux" "" virt/lib/irqbypass.ko
 	cp "$base/linux/arch/x86/boot/bzImage" "$base/boot/vmlinuz"
+	"$top/scripts/unpack-kernel.sh" "$base/boot/vmlinuz" "$base/boot/vmlinux"
 	strip -d -o "$base/modules/irqbypass.ko" "$base/linux/virt/lib/irqbypass.ko"
 	make -s -C "$base/linux" kernelrelease >"$base/release"
 	prune

@@ -44,7 +44,7 @@ test_usage()
 	says "a kernel that is cut short" 2 "cannot make the disk to boot from: .* is cut short"
 	{ head -c 20K "$tree/boot/vmlinuz"; head -c 1M /dev/zero; } >"$tmp/kernel"
 	attempt $(bed_of "$tmp/kernel")
-	says "a kernel that cannot be unpacked" 2 "cannot unpack '.*kernel': apt-get install what its CONFIG_KERNEL_. needs"
+	says "a kernel that cannot be unpacked" 2 "cannot unpack '.*kernel': install what its CONFIG_KERNEL_. needs"
 	head -c 250M /dev/zero >"$tmp/large"
 	attempt $bed --initrd "$tmp/large" --memory 256
 	says "too little memory for the initramfs" 2 "256 MiB of memory are too little for kernel and initramfs"
