@@ -173,7 +173,7 @@ bool kernel_lockdep_died(void)
 
 /*
  * Files of parameters, open all the time: to look for them and to open them with each case
- * took a sixth of what a case executes.
+ * took a twelfth of what a case executes.
  */
 #define MAX_PARAMS	128
 

@@ -36,7 +36,7 @@ say() {
 # status TEXT: what goes on, on one line that is rewritten until something is said; nothing
 # where nobody watches.
 status() {
-	[ -z "$clear_status" ] || printf '%s%s' "$clear_status" "$(printf %s "$*" | cut -c "1-$((columns - 1))")" >&2
+	[ -z "$clear_status" ] || printf '%s%.*s' "$clear_status" $((columns - 1)) "$*" >&2
 }
 
 die() {
@@ -44,8 +44,11 @@ die() {
 	exit "$EXIT_UNUSABLE"
 }
 
+# Seconds, since the machine has booted.  Asked again and again, so by the shell itself: each
+# program that a poll starts costs milliseconds beside what is measured.
 now() {
-	date +%s
+	read -r now_uptime _ </proc/uptime
+	echo "${now_uptime%.*}"
 }
 
 # Lists of paths are words here, and a comma ends a path for QEMU.

@@ -51,11 +51,15 @@ PROGRESS_LINE_S=20
 # Each bed leaves its progress in a file, see beds/lib.sh.
 show_progress() {
 	elapsed=$(($(now) - boots_begin))
-	text="$(cat "$PROGRESS"/* 2>/dev/null | paste -sd ';' | sed 's/;/; /g')"
+	[ -n "$clear_status" ] || [ "$elapsed" -ge $((shown + PROGRESS_LINE_S)) ] || return 0
+	shown=$elapsed
+	text=
+	for file in "$PROGRESS"/*; do
+		read -r line 2>/dev/null <"$file" && text="$text${text:+; }$line"
+	done
 	if [ -n "$clear_status" ]; then
 		status "  $elapsed s: $text"
-	elif [ "$elapsed" -ge $((shown + PROGRESS_LINE_S)) ]; then
-		shown=$elapsed
+	else
 		say "  $elapsed s: $text"
 	fi
 }
