@@ -27,7 +27,7 @@ LEAST_MEMORY_MIB=256
 # For the emulator itself, beside the guest's memory.
 OVERHEAD_MIB=512
 CONSOLE_LINES=20
-POLL_S=0.5
+POLL_S=1
 PROGRESS_S=5
 
 usage() {
@@ -271,7 +271,8 @@ supervise() {
 	told=0
 	while kill -0 "$emulator_pid" 2>/dev/null; do
 		sleep "$POLL_S"
-		elapsed=$(($(now) - begin))
+		look_at_clock
+		elapsed=$((now - begin))
 		check_deadlines
 		if [ $((elapsed - last)) -ge "$PROGRESS_S" ]; then
 			last=$elapsed

@@ -36,6 +36,7 @@
  * @unit: what the TSC counts here, for the record
  * @emulator: what emulates the CPU, for the record; NULL if nothing does
  * @faults: known faults of that CPU, with commas in between
+ * @levels: how many levels the host's page tables have to have; 0 if any
  * @filter: fnmatch() pattern for "test case"; NULL for all
  * @timeout_s: deadline of each case, in seconds
  * @no_skip: nothing is missing here, i.e. a skip is a failure, unless the case
@@ -50,6 +51,7 @@ static struct options {
 	const char *unit;
 	const char *emulator;
 	const char *faults;
+	int levels;
 	const char *filter;
 	unsigned int timeout_s;
 	bool no_skip;
@@ -400,6 +402,7 @@ static void print_help(FILE *f)
 		"  -e, --emulator TEXT what emulates the CPU, and its version\n"
 		"  -F, --faults NAMES  known faults of that CPU, with commas in between: tests see\n"
 		"                      them in MMU_ROOTS_FAULTS\n"
+		"  -P, --levels N      refuse to run if the host's page tables have not N levels\n"
 		"  -k, --kmsg FILE     kernel log (default: /dev/kmsg)\n"
 		"  -c, --cpus LIST     run on these CPUs only, e.g. 2-3,6\n"
 		"  -m, --node N        run on this NUMA node, with memory of it\n"
@@ -419,6 +422,13 @@ static unsigned int parse_timeout(const char *arg)
 	if (*end || !val || val > 86400)
 		die(arg, "a timeout is a number of seconds from 1 to 86400");
 	return val;
+}
+
+static int parse_levels(const char *arg)
+{
+	if (strcmp(arg, "4") && strcmp(arg, "5"))
+		die(arg, "page tables have 4 or 5 levels");
+	return atoi(arg);
 }
 
 static void open_results(const char *path)
@@ -448,6 +458,7 @@ static void parse_options(int argc, char **argv)
 		{ "unit", required_argument, NULL, 'u' },
 		{ "emulator", required_argument, NULL, 'e' },
 		{ "faults", required_argument, NULL, 'F' },
+		{ "levels", required_argument, NULL, 'P' },
 		{ "kmsg", required_argument, NULL, 'k' },
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "node", required_argument, NULL, 'm' },
@@ -459,7 +470,7 @@ static void parse_options(int argc, char **argv)
 	const char *kmsg = "/dev/kmsg", *stats = "/sys/kernel/debug/kvm";
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:t:f:nLwb:l:u:e:F:k:H:s:c:m:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "o:t:f:nLwb:l:u:e:F:P:k:H:s:c:m:h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'o':
 			open_results(optarg);
@@ -494,6 +505,9 @@ static void parse_options(int argc, char **argv)
 		case 'F':
 			opt.faults = optarg;
 			break;
+		case 'P':
+			opt.levels = parse_levels(optarg);
+			break;
 		case 'k':
 			kmsg = optarg;
 			break;
@@ -521,6 +535,9 @@ static void parse_options(int argc, char **argv)
 		die(opt.unit, "the unit is cycles or instructions");
 	if (optind == argc)
 		die("no test given", "see rootrun --help");
+	if (opt.levels && opt.levels != paging_levels())
+		die("wrong kernel", opt.levels == 5 ? "its page tables have 4 levels, not 5" :
+		    "its page tables have 5 levels, not 4");
 	setenv("MMU_ROOTS_FAULTS", opt.faults, 1);
 	kernel_log_open(kmsg);
 	samples_open(stats);

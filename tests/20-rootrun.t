@@ -191,6 +191,11 @@ test_usage()
 		attempt "$tmp/rootrun" --node $node "$tmp/good"
 		one_line "a node that is none: $node" 2 "$node: "
 	done
+	attempt "$tmp/rootrun" --levels 3 "$tmp/good"
+	one_line "levels that no page tables have" 2 "3: page tables have 4 or 5 levels"
+	grep -q -w la57 /proc/cpuinfo && other=4 || other=5
+	attempt "$tmp/rootrun" --levels $other "$tmp/good"
+	one_line "a kernel with other levels than wanted" 2 "wrong kernel: its page tables have [45] levels, not $other"
 	attempt "$tmp/rootrun" -k /dev/null "$tmp/nowhere"
 	says "a test that does not exist" 2 "nowhere: No such file"
 	attempt "$tmp/rootrun" -k /dev/null -f 'nothing*' "$tmp/good"

@@ -94,7 +94,7 @@ test_bed()
 		ln -sf "$(command -v $program)" "$tmp/bin/"
 	done
 	attempt env PATH="$tmp/bin" "$PWD/beds/qemu-svm/run" --check
-	one_line "QEMU missing" 2 "no qemu-system-x86_64: apt-get install qemu-system-x86"
+	one_line "QEMU missing" 2 "no qemu-system-x86_64: install its package, on Debian qemu-system-x86"
 	no_fakes
 	attempt bed --memory 99999999
 	one_line "too little memory" 2 "too little memory: [0-9]* MiB available, 100000511 are needed"
@@ -122,10 +122,10 @@ test_patches()
 	sed -i 's/nx_lpage_splits;/nx_lpage_splits_renamed;/' "$tree/arch/x86/include/asm/kvm_host.h"
 	attempt scripts/apply-series.sh "$tree"
 	says "a patch that no longer applies: its name" 2 \
-		"patch no longer applies: patches/linux-6.12.y/stats/0001-.*: refresh it for 6.12"
+		"patch no longer applies: patches/linux-6.12/stats/0001-.*: refresh it for 6.12"
 	grep -q 'kvm_host.h.rej' "$tmp/err" && grep -q '| +.*mmu_root_alloc' "$tmp/err"
 	result $? "a patch that no longer applies: its reject"
-	echo stats/0009-nowhere.patch >>"$repo/patches/linux-6.12.y/series"
+	echo stats/0009-nowhere.patch >>"$repo/patches/linux-6.12/series"
 	attempt "$repo/scripts/apply-series.sh" "$tree"
 	says "a series that names a patch that is none" 2 "no such patch: .*0009-nowhere.patch: mend .*series"
 	attempt make -s mutants MUTANTS=nowhere DEPS=0

@@ -5,7 +5,6 @@
 # The kernels that the patches are for, e.g. 6.12.
 series_kernel=$(basename "$SERIES_DIR")
 series_kernel=${series_kernel#linux-}
-series_kernel=${series_kernel%.y}
 
 # kvm_users: words "name (pid)" of who holds KVM, as far as it is to be seen; empty if
 # nobody does.
