@@ -15,6 +15,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/kernel-src.sh"
 . "$top/scripts/kconfig.sh"
+. "$top/scripts/debian.sh"
 
 NEED_MIB=6000
 
@@ -55,14 +56,14 @@ apply() {
 check_debian_but_for_kvm() {
 	capture base "$top/scripts/kernel.sh"
 	version=$(basename "$base")
-	deb=$CACHE/debs/linux-source-6.12_$version.deb
+	deb=$(source_deb "$version")
 	[ -r "$deb" ] || die "$deb is gone, so nothing can be compared with it: make clean-cache"
-	ln -sfn "$tree/copy" "$tree/linux-source-6.12"
+	ln -sfn "$tree/copy" "$tree/$SOURCE_PACKAGE"
 	say "  comparing with Debian's source"
 	run sh -c "dpkg-deb --fsys-tarfile '$deb' | tar -xO --wildcards '*/linux-source-*.tar.xz' |
 		tar -C '$tree' -dJf - 2>/dev/null" >"$tree/compare" || :
-	rm -f "$tree/linux-source-6.12"
-	differs=$(sed -n 's/^linux-source-6.12\/\(.*\): \(Contents\|Size\).*/\1/p' "$tree/compare" |
+	rm -f "$tree/$SOURCE_PACKAGE"
+	differs=$(sed -n "s|^$SOURCE_PACKAGE/\(.*\): \(Contents\|Size\).*|\1|p" "$tree/compare" |
 		grep -vE "$KVM_ONLY" | head -n 1)
 	[ -s "$tree/compare" ] && [ -z "$differs" ] ||
 		die "KERNEL_SRC is not Debian's source of $version but for KVM${differs:+, see $differs}: leave DEBIAN_VERSION out"
@@ -108,7 +109,7 @@ build_kernel() {
 		"$top/scripts/kmake.sh" "$tree/linux" "" bzImage modules headers
 	mkdir -p "$tree/boot" "$tree/modules"
 	cp "$tree/linux/arch/x86/boot/bzImage" "$tree/boot/vmlinuz"
-	"$top/scripts/unpack-kernel.sh" "$tree/boot/vmlinuz" "$tree/boot/vmlinux"
+	unpack_kernel "$tree/boot"
 	make -s -C "$tree/linux" kernelrelease >"$tree/release"
 	find "$tree/linux" -name irqbypass.ko -exec cp {} "$tree/modules/" \;
 	find "$tree/linux" -name ccp.ko -exec cp {} "$tree/modules/" \;

@@ -10,9 +10,10 @@ case $BUILD in
 /*) ;;
 *) BUILD=$PWD/$BUILD ;;
 esac
-SERIES_DIR=$top/patches/linux-6.12.y
+KERNEL=${KERNEL:-6.12}
+SERIES_DIR=$top/patches/linux-$KERNEL
 JOBS=${JOBS:-$(nproc)}
-export BUILD CACHE JOBS
+export BUILD CACHE JOBS KERNEL
 
 # Other makefiles' business is not that of ours, which may have called us.
 unset MAKEFLAGS MFLAGS MAKELEVEL
@@ -44,11 +45,23 @@ die() {
 	exit "$EXIT_UNUSABLE"
 }
 
-# Seconds, since the machine has booted.  Asked again and again, so by the shell itself: each
-# program that a poll starts costs milliseconds beside what is measured.
+# kernel_names: those that there are patches for, the oldest first.
+kernel_names() {
+	(cd "$top/patches" && ls -d linux-*) | sed 's/^linux-//' | sort -V
+}
+
+[ -d "$SERIES_DIR" ] || die "no such kernel: $KERNEL: there are $(kernel_names | paste -sd ' ')"
+
+# look_at_clock: leaves in $now the seconds since the machine has booted.  Whoever polls does so
+# without a fork, which costs milliseconds beside what is measured.
+look_at_clock() {
+	read -r now _ </proc/uptime
+	now=${now%.*}
+}
+
 now() {
-	read -r now_uptime _ </proc/uptime
-	echo "${now_uptime%.*}"
+	look_at_clock
+	echo "$now"
 }
 
 # Lists of paths are words here, and a comma ends a path for QEMU.
@@ -256,6 +269,12 @@ link_flags() {
 		[ -e "$(gcc -print-file-name="$lib")" ] || return 0
 	done
 	echo -static
+}
+
+# unpack_kernel FOLDER: beside its vmlinuz, for beds that would have to do so for each boot; they say
+# what is missing if it cannot be done.
+unpack_kernel() {
+	"$top/scripts/unpack-kernel.sh" "$1/vmlinuz" "$1/vmlinux" 2>/dev/null || :
 }
 
 # decompress FILE: what a module is, in whichever way it is stored.

@@ -4,6 +4,8 @@
 # Leaves results in FOLDER.  Exit status: 0 nothing failed, 1 something failed, or a
 # run did not get to its end, 2 nothing could be run.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# The one that was packed.
+KERNEL=$(cd "$top/patches" && ls -d linux-* | sed 's/^linux-//')
 . "$top/scripts/lib.sh"
 
 [ $# -eq 1 ] || die "where to put results? host/run FOLDER"

@@ -50,7 +50,8 @@ PROGRESS_LINE_S=20
 
 # Each bed leaves its progress in a file, see beds/lib.sh.
 show_progress() {
-	elapsed=$(($(now) - boots_begin))
+	look_at_clock
+	elapsed=$((now - boots_begin))
 	[ -n "$clear_status" ] || [ "$elapsed" -ge $((shown + PROGRESS_LINE_S)) ] || return 0
 	shown=$elapsed
 	text=

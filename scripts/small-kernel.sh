@@ -8,13 +8,14 @@
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/kconfig.sh"
+. "$top/scripts/debian.sh"
 
 NEED_MIB=4000
 
 # What takes room and is not built; Kconfig files and headers are needed.
 unpack() {
 	step "$base/unpack.log" "unpacking Debian's source" "$top/scripts/unpack-source.sh" \
-		"$CACHE/debs/linux-source-6.12_$(basename "$debian").deb" "$base/linux" \
+		"$(source_deb "$(basename "$debian")")" "$base/linux" \
 		--exclude='*/drivers/gpu/*.[ch]' --exclude='*/drivers/net/*.[ch]' \
 		--exclude='*/drivers/media/*.[ch]' --exclude='*/sound/*.[ch]' \
 		--exclude='*/arch/[!x]*/*.[chSd]*' --exclude='*/Documentation/*.rst' \
@@ -46,7 +47,7 @@ build() {
 	step "$base/irqbypass.log" "building irqbypass" "$top/scripts/kmake.sh" \
 		"$base/linux" "" virt/lib/irqbypass.ko
 	cp "$base/linux/arch/x86/boot/bzImage" "$base/boot/vmlinuz"
-	"$top/scripts/unpack-kernel.sh" "$base/boot/vmlinuz" "$base/boot/vmlinux"
+	unpack_kernel "$base/boot"
 	strip -d -o "$base/modules/irqbypass.ko" "$base/linux/virt/lib/irqbypass.ko"
 	make -s -C "$base/linux" kernelrelease >"$base/release"
 	prune

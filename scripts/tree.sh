@@ -8,6 +8,20 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 NEED_MIB=1500
 
+# Of options that differ from Debian's, those that tell what the compiler can do: they choose between
+# ways to write the same code.
+OF_COMPILER='^(CC|GCC|CLANG|AS|LD)_'
+
+# A struct that KVM and Debian's image share must not look different: dies if KVM is built from an
+# option that is not as it is in the image.  Kbuild notes each that a source or a header asks for.
+check_config() {
+	differs=$base/config.differs
+	[ -s "$differs" ] || return 0
+	find "$tree/linux/arch/x86/kvm" "$tree/linux/virt" -name '.*.cmd' -exec grep -oh 'include/config/[A-Za-z0-9_]*' {} + |
+		sed 's|.*/||' | LC_ALL=C sort -u | LC_ALL=C comm -12 - "$differs" | grep -Ev "$OF_COMPILER" >"$tree/config.used" || return 0
+	die "this machine cannot build modules for Debian's kernel: they depend on CONFIG_$(head -n 1 "$tree/config.used"), which it cannot set as Debian has it, see $base/config.debian"
+}
+
 build() {
 	need_space "$CACHE" "$NEED_MIB"
 	rm -rf "$tree"
@@ -18,6 +32,7 @@ build() {
 	"$top/scripts/apply-series.sh" "$tree/linux"
 	step "$tree/modules.log" "building KVM's modules" "$top/scripts/kmake.sh" \
 		"$tree/linux" "$(cat "$base/release")" M=arch/x86/kvm modules
+	check_config
 	cp -r "$base/modules" "$base/boot" "$base/release" "$tree/"
 	"$top/scripts/strip-modules.sh" "$tree/linux/arch/x86/kvm" "$tree/modules"
 	touch "$tree/done"

@@ -85,7 +85,7 @@ IN_ROOT='
 # when it looks for a kernel.
 written_elsewhere()
 {
-	find "$root" -xdev -type f -newer "$(echo "$root"/root/.cache/kvm-mmu-roots/base/pair-*)" \
+	find "$root" -xdev -type f -newer "$(echo "$root"/root/.cache/kvm-mmu-roots/base/packages-*)" \
 		! -path "$root/root/kvm-mmu-roots/build/*" ! -path "$root/root/.cache/kvm-mmu-roots/*" \
 		! -path "$root/var/cache/apt/*" ! -path "$root/var/lib/apt/*"
 }

@@ -157,7 +157,7 @@ start_building()
 {
 	rm -rf "$tmp/cache" "$tmp/build"
 	mkdir -p "$tmp/cache/kvm-mmu-roots/base"
-	ln -s "$(dirname "$debian")"/pair-* "$debian" "$tmp/cache/kvm-mmu-roots/base/"
+	ln -s "$(dirname "$debian")"/packages-* "$debian" "$tmp/cache/kvm-mmu-roots/base/"
 	ln -s "$(dirname "$debian")/../debs" "$tmp/cache/kvm-mmu-roots/debs"
 	setsid env --default-signal=INT XDG_CACHE_HOME="$tmp/cache" BUILD="$tmp/build" CONFIG="$1" \
 		make -s run >"$tmp/log" 2>&1 </dev/null &
