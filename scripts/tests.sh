@@ -28,8 +28,17 @@ prepare() {
 	cp -a "$linux/$SELFTESTS"/*.h "$linux/$SELFTESTS"/*.mk "$linux/$SELFTESTS"/Makefile \
 		"$linux/$SELFTESTS/kvm" "$linux/$SELFTESTS/rseq" "$linux/$SELFTESTS/kselftest" \
 		"$dir/kernel/$SELFTESTS/"
+	# Devices of VFIO, which newer libraries can drive, are for none of our tests, and take
+	# headers of drivers and libuuid.
+	[ "$mode" = all ] || {
+		mkdir -p "$dir/kernel/$SELFTESTS/vfio/lib"
+		: >"$dir/kernel/$SELFTESTS/vfio/lib/libvfio.mk"
+	}
+	for path in "$linux/$SELFTESTS"/*/; do
+		[ -e "$dir/kernel/$SELFTESTS/$(basename "$path")" ] || ln -s "${path%/}" "$dir/kernel/$SELFTESTS/"
+	done
 	cp "$linux/$SELFTESTS"/*.sh "$dir/kernel/$SELFTESTS/" 2>/dev/null || :
-	cp -r "$OVERLAY/kvm" "$dir/kernel/$SELFTESTS/"
+	"$top/scripts/overlay.sh" "$dir/kernel/$SELFTESTS"
 	touch "$dir/prepared"
 }
 
@@ -49,8 +58,8 @@ build_memset() {
 }
 
 build() {
-	tests=$(cd "$dir/kernel/$SELFTESTS/kvm" && ls x86_64/mmu_root_*_test.c)
-	[ -n "$tests" ] || die "no tests: $OVERLAY/kvm/x86_64/mmu_root_*_test.c"
+	tests=$(cd "$dir/kernel/$SELFTESTS/kvm" && ls x86*/mmu_root_*_test.c)
+	[ -n "$tests" ] || die "no tests: $OVERLAY/kvm/x86/mmu_root_*_test.c"
 	targets=
 	for test in $tests; do
 		targets="$targets $dir/kernel/$SELFTESTS/kvm/${test%.c}"
@@ -79,11 +88,12 @@ build_upstream() {
 tree=$1
 linux=$tree/linux
 link=$(link_flags)
-key=$(cd "$OVERLAY" && { echo "$tree $FAST $link" && hash_files $(overlay_files); } | sha256sum | cut -c1-16)
+mode=${2:-}
+key=$(cd "$OVERLAY" && { echo "$tree $FAST $link ${mode%upstream}" && hash_files $(overlay_files) "$top/scripts/overlay.sh" "$top/scripts/tests.sh"; } | sha256sum | cut -c1-16)
 dir=$CACHE/tests/$key
 lock "tests-$key"
 [ -e "$dir/prepared" ] || prepare
-case ${2:-} in
+case $mode in
 all) ;;
 upstream) [ -e "$dir/upstream/.done" ] || build_upstream ;;
 *) [ -e "$dir/done" ] || build ;;

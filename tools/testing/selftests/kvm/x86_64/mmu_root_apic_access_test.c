@@ -230,7 +230,7 @@ static struct kvm_vcpu *create(struct mmu_roots *roots, void *code, bool nested)
 
 	mmu_root_path_vm_create(&vcpu, code);
 	virt_pg_map(vcpu->vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
-	kvm_pin_this_task_to_pcpu(sched_getcpu());
+	pin_self_to_cpu(sched_getcpu());
 	if (nested)
 		mmu_root_nested_create(vcpu, false, 1);
 	mmu_roots_open(roots, vcpu->vm, "APIC-access");

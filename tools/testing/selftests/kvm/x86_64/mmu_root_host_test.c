@@ -42,7 +42,7 @@ static void sregs_cr0_wp(struct kvm_vcpu *vcpu)
 
 static void sregs_cr3(struct kvm_vcpu *vcpu)
 {
-	mmu_root_sregs_flip(vcpu, 0, vcpu->vm->pgd ^ other_pgd, 0, 0);
+	mmu_root_sregs_flip(vcpu, 0, mmu_roots_pgd(vcpu->vm) ^ other_pgd, 0, 0);
 }
 
 static void sregs_cr4_pge(struct kvm_vcpu *vcpu)
@@ -262,7 +262,7 @@ FIXTURE_SETUP(host)
 	mmu_roots_pin();
 	vm = mmu_root_path_vm_create(&self->vcpu, guest_touch_and_sync);
 	other_pgd = vm_alloc_page_table(vm);
-	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, mmu_roots_pgd(vm)), PAGE_SIZE);
 	mmu_roots_open(&self->roots, vm, variant->name);
 }
 

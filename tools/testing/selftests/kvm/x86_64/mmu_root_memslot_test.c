@@ -467,7 +467,7 @@ static void expect_mmio(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
 		mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
 		mmu_roots_check(roots, gpa == SPARE_GPA + i * PAGE_SIZE && uc.args[1] == tag,
 				"MMIO at %#lx, read as %#lx, expected %#lx", gpa, uc.args[1],
-				SPARE_GPA + i * PAGE_SIZE);
+				(uint64_t)(SPARE_GPA + i * PAGE_SIZE));
 	}
 }
 
@@ -648,7 +648,7 @@ TEST(deletion_without_quirk_drops_the_root_of_a_pgd_in_the_slot)
 	printf("#@ path=memslot\n");
 	vm = mmu_root_path_vm_create(&vcpu, guest_switch_pgd);
 	vcpu_args_set(vcpu, 1, SPARE_GPA);
-	memcpy(hva, addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+	memcpy(hva, addr_gpa2hva(vm, mmu_roots_pgd(vm)), PAGE_SIZE);
 	mmu_roots_open(&roots, vm, "PGD in a slot");
 	mmu_root_path_keep_roots(vm);
 	set_slot(vm, SPARE_SLOT, 0, SPARE_GPA, SPARE_PAGES, hva);

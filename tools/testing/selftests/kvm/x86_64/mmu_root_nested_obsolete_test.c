@@ -126,7 +126,7 @@ FIXTURE_VARIANT_ADD(obsolete, nested_paging) {
 static void set_spare_slot(struct kvm_vm *vm, bool present)
 {
 	vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, present ? PAGE_SIZE : 0,
-				  addr_gpa2hva(vm, vm->pgd));
+				  addr_gpa2hva(vm, mmu_roots_pgd(vm)));
 }
 
 FIXTURE_SETUP(obsolete)
@@ -139,12 +139,12 @@ FIXTURE_SETUP(obsolete)
 
 	printf("#@ path=%s\n", name);
 	mmu_root_nested_require(variant->nested_paging);
-	/* A passthrough root shadows nothing, but the table below it does. */
-	self->pgds_are_roots = pgds_are_shadowed &&
-			       !(variant->nested_paging && mmu_root_npt_is_passthrough());
 	self->nr_roots = pgds_are_shadowed ? 1 + variant->nr_pgds : NR_L1_L2_ROOTS;
 
 	vm = mmu_root_path_vm_create(&self->vcpu, l1_commands);
+	/* A passthrough root shadows nothing, but the table below it does. */
+	self->pgds_are_roots = pgds_are_shadowed &&
+			       !(variant->nested_paging && mmu_root_npt_is_passthrough(vm));
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, variant->nr_pgds);
 	nr_pgds = variant->nr_pgds;
 	sync_global_to_guest(vm, nr_pgds);

@@ -291,7 +291,7 @@ static void create_in_l2(FIXTURE_DATA(in_l2) * self, const FIXTURE_VARIANT(in_l2
 	self->other_cr3 = vm_alloc_page_table(self->vcpu->vm);
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, 1);
 	memcpy(addr_gpa2hva(self->vcpu->vm, self->other_cr3),
-	       addr_gpa2hva(self->vcpu->vm, self->vcpu->vm->pgd), PAGE_SIZE);
+	       addr_gpa2hva(self->vcpu->vm, mmu_roots_pgd(self->vcpu->vm)), PAGE_SIZE);
 	mmu_root_nested_open(&self->roots, self->vcpu->vm, path, c->roots);
 }
 
@@ -334,7 +334,7 @@ TEST_F(in_l2, sregs_cr3_is_what_it_runs_on)
 	mmu_root_nested_run(self->vcpu, roots, &before);
 	for (i = 0; i < NR_OPS; i++) {
 		vcpu_sregs_get(self->vcpu, &sregs);
-		cr3 = sregs.cr3 ^ self->vcpu->vm->pgd ^ self->other_cr3;
+		cr3 = sregs.cr3 ^ mmu_roots_pgd(self->vcpu->vm) ^ self->other_cr3;
 		sregs.cr3 = cr3;
 		vcpu_sregs_set(self->vcpu, &sregs);
 		mmu_root_nested_run(self->vcpu, roots, &after);
@@ -507,7 +507,7 @@ FIXTURE_SETUP(permission)
 	mmu_roots_force_emulation();
 	mmu_root_path_vm_create(&self->vcpu, l1_enter);
 	vcpu_args_set(self->vcpu, 1, l2_smap);
-	mmu_root_path_pte(self->vcpu->vm, USER_PAGE, PTE_USER_MASK, 0, 0);
+	mmu_root_path_pte(self->vcpu->vm, USER_PAGE, PT_USER_MASK, 0, 0);
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, 1);
 	/* With shadow paging, and CR0.WP clear, SMAP is in the role of L2's root. */
 	mmu_root_nested_open(&self->roots, self->vcpu->vm, name, NR_L1_L2_ROOTS + 1);

@@ -21,6 +21,7 @@
 #include "apic.h"
 #include "mmu_roots.h"
 #include "mmu_roots_nested.h"
+#include "mmu_roots_traits.h"
 #include "mmu_roots_paths.h"
 
 /*
@@ -293,7 +294,8 @@ FIXTURE_VARIANT_ADD(path, l2_cr3_nested_paging) {
 /*
  * The reset drops the roots of L2, too: the entry misses, and the exit hits.  The
  * root's role has CR4.SMEP if CR0.WP is 0, as in all guests of the library: one of
- * L1 or, with NPT, which takes CR4 from L1, one of L2 is two roots.  EPT does not.
+ * L1 or, with NPT, which takes CR4 from L1, one of L2 is two roots.  EPT does not, nor
+ * does NPT if mmu_roots_smep_is_in_role().
  */
 FIXTURE_VARIANT_ADD(path, reset_in_l1) {
 	.name = "CR4.SMEP,L1<->L2", .op = op_reset_and_enter, .nr_pgds = 1,
@@ -385,7 +387,12 @@ FIXTURE_VARIANT_ADD(path, smi_nested_paging) {
 
 static const struct mmu_root_counts *counts_of(const FIXTURE_VARIANT(path) * variant)
 {
-	if (host_cpu_is_intel && variant->vmx_tdp.roots)
+	bool use_vmx = host_cpu_is_intel;
+
+	/* Neither EPT nor, by then, NPT takes CR4 from L1. */
+	if (variant->op == op_reset_and_enter && mmu_roots_smep_is_in_role())
+		use_vmx = true;
+	if (use_vmx && variant->vmx_tdp.roots)
 		return mmu_root_nested_pick(&variant->vmx_tdp, &variant->vmx_shadow);
 	return mmu_root_nested_pick(&variant->tdp, &variant->shadow);
 }

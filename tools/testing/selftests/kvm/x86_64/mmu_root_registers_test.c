@@ -77,10 +77,10 @@ FIXTURE_SETUP(registers)
 
 	mmu_roots_require_no_fault(MMU_ROOTS_FAULT_CR_READS);
 	vm = mmu_root_path_vm_create(&self->vcpu, guest_code);
-	pgds[0] = vm->pgd;
+	pgds[0] = mmu_roots_pgd(vm);
 	for (i = 1; i < NR_PGDS; i++) {
 		pgds[i] = vm_alloc_page_table(vm);
-		memcpy(addr_gpa2hva(vm, pgds[i]), addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+		memcpy(addr_gpa2hva(vm, pgds[i]), addr_gpa2hva(vm, mmu_roots_pgd(vm)), PAGE_SIZE);
 	}
 	sync_global_to_guest(vm, pgds);
 	vcpu_sregs_get(self->vcpu, &sregs);

@@ -360,9 +360,9 @@ FIXTURE_SETUP(permission)
 		mmu_root_path_require(PATH_CR4_PKE);
 	mmu_roots_force_emulation();
 	mmu_root_path_vm_create(&self->vcpu, guest_permission);
-	mmu_root_path_pte(self->vcpu->vm, USER_PAGE, PTE_USER_MASK, 0, 0);
-	mmu_root_path_pte(self->vcpu->vm, READ_ONLY_PAGE, 0, 0, PTE_WRITABLE_MASK);
-	mmu_root_path_pte(self->vcpu->vm, NX_PAGE, 0, PTE_NX_MASK, 0);
+	mmu_root_path_pte(self->vcpu->vm, USER_PAGE, PT_USER_MASK, 0, 0);
+	mmu_root_path_pte(self->vcpu->vm, READ_ONLY_PAGE, 0, 0, PT_WRITABLE_MASK);
+	mmu_root_path_pte(self->vcpu->vm, NX_PAGE, 0, PT64_NX_MASK, 0);
 	vcpu_args_set(self->vcpu, 3, variant->id, variant->flags, kvm_is_tdp_enabled());
 	mmu_roots_open(&self->roots, self->vcpu->vm, name);
 }
@@ -727,7 +727,7 @@ static void create_regions(struct kvm_vm *vm)
 		*(uint64_t *)addr_gpa2hva(vm, region(i)) = i;
 	}
 	other_pgd = vm_alloc_page_table(vm);
-	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, mmu_roots_pgd(vm)), PAGE_SIZE);
 	sync_global_to_guest(vm, other_pgd);
 }
 

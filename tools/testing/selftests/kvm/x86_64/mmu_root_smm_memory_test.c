@@ -113,7 +113,7 @@ static struct kvm_vm *create_vm(struct kvm_vcpu **vcpu)
 	set_slot_of_smm(vm, HIDDEN_SLOT, 0, HIDDEN_GPA, HIDDEN_SIZE, hidden);
 	virt_map(vm, MMU_ROOT_SMRAM_GPA, MMU_ROOT_SMRAM_GPA, SMRAM_PAGES);
 	virt_map(vm, HIDDEN_GVA, HIDDEN_GPA, HIDDEN_PAGES);
-	memcpy(hidden + PAGE_SIZE, addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+	memcpy(hidden + PAGE_SIZE, addr_gpa2hva(vm, mmu_roots_pgd(vm)), PAGE_SIZE);
 	*(uint64_t *)mmu_root_path_smram(false) = TAG_NORMAL;
 	*(uint64_t *)mmu_root_path_smram(true) = TAG_SMM;
 	return vm;
@@ -234,7 +234,7 @@ TEST_F(smm_memory, is_no_mmio_that_was_some_outside)
 /* As SMM's own page tables are, with a PGD that nobody else can see. */
 TEST_F(smm_memory, has_a_pgd_of_its_own)
 {
-	uint64_t flip = self->vm->pgd ^ HIDDEN_PGD_GPA;
+	uint64_t flip = mmu_roots_pgd(self->vm) ^ HIDDEN_PGD_GPA;
 	struct mmu_roots *roots = &self->roots;
 	int i;
 

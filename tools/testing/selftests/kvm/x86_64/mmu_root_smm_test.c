@@ -157,14 +157,14 @@ static void create_page_tables_of_smm(void)
 {
 	uint64_t *table = mmu_root_path_smram(true) + HANDLER_PAGES_OFFSET;
 	const uint64_t per_table = PAGE_SIZE / sizeof(*table);
-	const uint64_t flags = PTE_PRESENT_MASK | PTE_WRITABLE_MASK;
+	const uint64_t flags = PT_PRESENT_MASK | PT_WRITABLE_MASK;
 	int i;
 
 	memset(table, 0, 3 * PAGE_SIZE);
 	for (i = 0; i < 2; i++)
 		table[i * per_table] = (HANDLER_PML4 + (i + 1) * PAGE_SIZE) | flags;
 	table[2 * per_table + MMU_ROOT_SMRAM_GPA / PG_SIZE_2M] =
-		MMU_ROOT_SMRAM_GPA | flags | PTE_LARGE_MASK;
+		MMU_ROOT_SMRAM_GPA | flags | PT_PAGE_SIZE_MASK;
 }
 
 /*
@@ -459,7 +459,7 @@ TEST(emulated_accesses_in_smm_and_after_rsm)
 	mmu_root_path_require(PATH_CR4_SMAP);
 	mmu_roots_force_emulation();
 	vm = mmu_root_path_vm_create(&vcpu, guest_smap);
-	mmu_root_path_pte(vm, USER_PAGE, PTE_USER_MASK, 0, 0);
+	mmu_root_path_pte(vm, USER_PAGE, PT_USER_MASK, 0, 0);
 	/* The prefix is for CPUs, which raise #UD. */
 	if (!mmu_root_smm_is_emulated())
 		mmu_root_path_set_smi_handler(handler_emulated, sizeof(handler_emulated));

@@ -23,6 +23,7 @@
 #include "apic.h"
 #include "mmu_roots.h"
 #include "mmu_roots_paths.h"
+#include "mmu_roots_traits.h"
 
 #define MAX_VCPUS		MMU_ROOT_PATH_VCPUS
 #define NR_OPS			300
@@ -30,9 +31,17 @@
 /*
  * Roots that random paths visit: with two-dimensional paging one, and one in SMM.
  * Those of shadow paging differ in CR0.WP and, unless it is set, in CR4.SMEP and
- * CR4.SMAP; and there are four PAE roots in SMM.
+ * CR4.SMAP, or whatever it is in CR4.SMEP, see mmu_roots_smep_is_in_role(); and there
+ * are four PAE roots in SMM.
  */
-#define MAX_ROOTS(tdp)		((tdp) ? 2 : 1 + 2 * 2 + 4)
+static unsigned int max_roots(bool tdp)
+{
+	unsigned int of_smep = 2, of_smap = 2, in_smm = 4;
+
+	if (tdp)
+		return 2;
+	return of_smep * of_smap + (mmu_roots_smep_is_in_role() ? of_smep : 1) + in_smm;
+}
 
 /* What a vCPU has done, written by the guest. */
 struct tally {
@@ -206,9 +215,9 @@ static void check_roots(struct mmu_roots *roots, const struct mmu_roots_snapshot
 		before->stat[MMU_ROOT_ALLOC] - before->stat[MMU_ROOT_REUSE];
 	mmu_roots_check(roots, grown == found, "loads took %lu roots, expected %lu",
 			grown, found);
-	mmu_roots_check(roots, after->stat[MMU_ROOT_ALLOC] <= MAX_ROOTS(tdp),
+	mmu_roots_check(roots, after->stat[MMU_ROOT_ALLOC] <= max_roots(tdp),
 			"%lu roots built, at most %u are different",
-			after->stat[MMU_ROOT_ALLOC], MAX_ROOTS(tdp));
+			after->stat[MMU_ROOT_ALLOC], max_roots(tdp));
 	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_INVALIDATE, 0);
 	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_FREE, 0);
 }
@@ -270,15 +279,6 @@ TEST(idle_vcpu_keeps_its_root)
 #define SPARE_GPA		0x50000000ul
 #define NR_EVENTS		40
 
-/* The vCPU goes with the VM, or with its file descriptor if it never was one. */
-static void create_and_close_vcpu(struct kvm_vm *vm, int id)
-{
-	int fd = __vm_ioctl(vm, KVM_CREATE_VCPU, (void *)(uintptr_t)id);
-
-	TEST_ASSERT(fd >= 0, "KVM_CREATE_VCPU %d", id);
-	close(fd);
-}
-
 static void disturb(struct kvm_vm *vm, int nr_vcpus)
 {
 	void *hva = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -295,7 +295,8 @@ static void disturb(struct kvm_vm *vm, int nr_vcpus)
 		usleep(rand_r(&seed) % 1000);
 		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, 0, hva);
 	}
-	create_and_close_vcpu(vm, nr_vcpus);
+	/* One that never runs, and goes with the VM. */
+	__vm_vcpu_add(vm, nr_vcpus);
 	munmap(hva, PAGE_SIZE);
 }
 
@@ -343,7 +344,7 @@ TEST(everything_at_once)
 	}
 	/* Each deletion finds as many valid roots as there can be, or fewer. */
 	mmu_roots_check(&roots, after.stat[MMU_ROOT_INVALIDATE] > 0 &&
-			after.stat[MMU_ROOT_INVALIDATE] <= NR_EVENTS * MAX_ROOTS(tdp),
+			after.stat[MMU_ROOT_INVALIDATE] <= NR_EVENTS * max_roots(tdp),
 			"%lu roots invalidated by %u deletions",
 			after.stat[MMU_ROOT_INVALIDATE], NR_EVENTS);
 	mmu_roots_vm_free(&roots);

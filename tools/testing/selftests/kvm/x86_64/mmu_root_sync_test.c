@@ -58,11 +58,6 @@ static void guest_begin(void)
 	guest_cr4 = guest_initial_cr4;
 }
 
-static void set_cr3(uint64_t val)
-{
-	asm volatile("mov %0, %%cr3" : : "r" (val) : "memory");
-}
-
 static void op_invlpg(void)
 {
 	asm volatile("invlpg (%0)" : : "r" (WINDOW_GVA) : "memory");
@@ -167,7 +162,7 @@ static void guest_code(void (*prepare)(void), void (*invalidate)(void))
 static void guest_permission_code(void (*prepare)(void), void (*invalidate)(void))
 {
 	/* KVM drops what was not accessed, rather than to change it: FNAME(sync_spte)(). */
-	uint64_t entry = entries[0] | PTE_ACCESSED_MASK | PTE_DIRTY_MASK;
+	uint64_t entry = entries[0] | PT_ACCESSED_MASK | PT_DIRTY_MASK;
 	uint64_t *table = (uint64_t *)TABLE_GVA;
 	bool read_only;
 	uint8_t vector;
@@ -181,7 +176,7 @@ static void guest_permission_code(void (*prepare)(void), void (*invalidate)(void
 		if (prepare)
 			prepare();
 		WRITE_ONCE(table[WINDOW_INDEX],
-			   entry & ~(read_only ? PTE_WRITABLE_MASK : 0));
+			   entry & ~(read_only ? PT_WRITABLE_MASK : 0));
 		invalidate();
 		vector = kvm_asm_safe("orl $0, (%[addr])", [addr] "r" (WINDOW_GVA));
 		__GUEST_ASSERT(vector == (read_only ? PF_VECTOR : 0),
@@ -222,14 +217,14 @@ static void open_window(struct kvm_vm *vm)
 	int i;
 
 	for (i = 0; i < NR_PAGES; i++) {
-		entry = vm_get_page_table_entry(vm, MMU_ROOT_DATA_GVA + i * PAGE_SIZE);
+		entry = vm_get_pte(vm, MMU_ROOT_DATA_GVA + i * PAGE_SIZE);
 		entries[i] = *entry;
 	}
 	virt_pg_map(vm, WINDOW_GVA, PTE_GET_PA(entries[0]));
 	virt_pg_map(vm, TABLE_GVA, addr_hva2gpa(vm, entry) & PAGE_MASK);
 
 	other_pgd = vm_alloc_page_table(vm);
-	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, vm->pgd), PAGE_SIZE);
+	memcpy(addr_gpa2hva(vm, other_pgd), addr_gpa2hva(vm, mmu_roots_pgd(vm)), PAGE_SIZE);
 	sync_global_to_guest(vm, entries);
 	sync_global_to_guest(vm, other_pgd);
 }
@@ -245,11 +240,11 @@ static uint64_t *window_entry(struct kvm_vm *vm, uint64_t table, int level)
 /* A copy of all tables on the way to the window, whose entry is @leaf. */
 static uint64_t clone_tables_of_window(struct kvm_vm *vm, uint64_t leaf)
 {
-	uint64_t table = vm->pgd, pgd = 0, copy;
+	uint64_t table = mmu_roots_pgd(vm), pgd = 0, copy;
 	uint64_t *entry = NULL;
 	int level;
 
-	for (level = vm->pgtable_levels; level > 0; level--) {
+	for (level = mmu_roots_pgtable_levels(vm); level > 0; level--) {
 		copy = vm_alloc_page_table(vm);
 		memcpy(addr_gpa2hva(vm, copy), addr_gpa2hva(vm, table), PAGE_SIZE);
 		if (entry)
@@ -269,8 +264,8 @@ static void open_upper_tables(struct kvm_vm *vm)
 	uint64_t table, other;
 	int level;
 
-	nr_uppers = vm->pgtable_levels - 1;
-	for (level = vm->pgtable_levels, table = vm->pgd; level > 1; level--) {
+	nr_uppers = mmu_roots_pgtable_levels(vm) - 1;
+	for (level = mmu_roots_pgtable_levels(vm), table = mmu_roots_pgd(vm); level > 1; level--) {
 		struct upper_entry *upper = &uppers[level - 2];
 
 		upper->gva = TABLE_GVA + (level - 1) * PAGE_SIZE;
@@ -280,7 +275,7 @@ static void open_upper_tables(struct kvm_vm *vm)
 	}
 
 	other = clone_tables_of_window(vm, entries[1]);
-	for (level = vm->pgtable_levels, table = vm->pgd; level > 1; level--) {
+	for (level = mmu_roots_pgtable_levels(vm), table = mmu_roots_pgd(vm); level > 1; level--) {
 		struct upper_entry *upper = &uppers[level - 2];
 
 		upper->value[0] = *window_entry(vm, table, level);
@@ -396,9 +391,9 @@ FIXTURE_SETUP(pgd)
 	vm = mmu_root_path_vm_create(&self->vcpu, guest_pgd_code);
 	vcpu_args_set(self->vcpu, 1, variant->nr_pgds);
 	open_window(vm);
-	pgds[0] = vm->pgd;
+	pgds[0] = mmu_roots_pgd(vm);
 	for (i = 1; i < variant->nr_pgds; i++) {
-		leaf = vm_get_page_table_entry(vm, MMU_ROOT_DATA_GVA + i * PAGE_SIZE);
+		leaf = vm_get_pte(vm, MMU_ROOT_DATA_GVA + i * PAGE_SIZE);
 		pgds[i] = clone_tables_of_window(vm, *leaf);
 	}
 	sync_global_to_guest(vm, pgds);
@@ -650,11 +645,11 @@ FIXTURE_VARIANT(other_pcid) {
 
 FIXTURE_VARIANT_ADD(other_pcid, cr4_pge) { "CR4.PGE", op_cr4_pge };
 /* Of all PCIDs, if it is global. */
-FIXTURE_VARIANT_ADD(other_pcid, invlpg_global) { "INVLPG", op_invlpg, PTE_GLOBAL_MASK };
+FIXTURE_VARIANT_ADD(other_pcid, invlpg_global) { "INVLPG", op_invlpg, PT_GLOBAL_MASK };
 FIXTURE_VARIANT_ADD(other_pcid, invpcid_address) { "INVPCID-0", op_invpcid_address, 0, true };
 FIXTURE_VARIANT_ADD(other_pcid, invpcid_single) { "INVPCID-1", op_invpcid_single, 0, true };
 FIXTURE_VARIANT_ADD(other_pcid, invpcid_all_with_global) {
-	"INVPCID-2", op_invpcid_all_with_global, PTE_GLOBAL_MASK, true
+	"INVPCID-2", op_invpcid_all_with_global, PT_GLOBAL_MASK, true
 };
 
 FIXTURE_VARIANT_ADD(other_pcid, invpcid_all) { "INVPCID-3", op_invpcid_all, 0, true };
@@ -663,7 +658,7 @@ static uint64_t last_table_of_window(struct kvm_vm *vm, uint64_t table)
 {
 	int level;
 
-	for (level = vm->pgtable_levels; level > 1; level--)
+	for (level = mmu_roots_pgtable_levels(vm); level > 1; level--)
 		table = PTE_GET_PA(*window_entry(vm, table, level));
 	return table;
 }
@@ -681,9 +676,9 @@ FIXTURE_SETUP(other_pcid)
 	open_window(vm);
 	/* To have the tables on the way, and then to what is known only as they are copied. */
 	virt_pg_map(vm, OTHER_TABLE_GVA, PTE_GET_PA(entries[0]));
-	pgds[0] = vm->pgd;
+	pgds[0] = mmu_roots_pgd(vm);
 	pgds[1] = clone_tables_of_window(vm, entries[0]);
-	*vm_get_page_table_entry(vm, OTHER_TABLE_GVA) =
+	*vm_get_pte(vm, OTHER_TABLE_GVA) =
 		(entries[0] & ~PHYSICAL_PAGE_MASK) | last_table_of_window(vm, pgds[1]);
 	sync_global_to_guest(vm, pgds);
 	mmu_roots_open(&self->roots, vm, variant->name);
@@ -758,7 +753,7 @@ TEST(mmio_of_another_pgd)
 	mmu_root_path_vm_create(&vcpu, guest_mmio_code);
 	vcpu_args_set(vcpu, 1, kvm_cpu_has(X86_FEATURE_PCID));
 	open_window(vcpu->vm);
-	pgds[0] = vcpu->vm->pgd;
+	pgds[0] = mmu_roots_pgd(vcpu->vm);
 	pgds[1] = clone_tables_of_window(vcpu->vm, (entries[0] & ~PHYSICAL_PAGE_MASK) |
 						   NO_MEMORY_GPA);
 	sync_global_to_guest(vcpu->vm, pgds);

@@ -153,7 +153,8 @@ static void run_vcpu(struct kvm_vcpu *vcpu, enum mmu_roots_op op)
 		snprintf(report->failure, sizeof(report->failure), "KVM_RUN: %s",
 			 strerror(errno));
 	else if (get_ucall(vcpu, &uc) == UCALL_ABORT)
-		snprintf(report->failure, sizeof(report->failure), "guest: %s", uc.buffer);
+		snprintf(report->failure, sizeof(report->failure), "guest: %.*s",
+			 (int)(sizeof(report->failure) - sizeof("guest: ")), uc.buffer);
 	else
 		snprintf(report->failure, sizeof(report->failure), "vCPU %u left with %s",
 			 vcpu->id, exit_reason_str(run->exit_reason));
@@ -253,14 +254,14 @@ static bool op_supported(enum mmu_roots_op op)
 	       mmu_root_paths[op].supported();
 }
 
-static struct mmu_roots_step random_step(struct guest_random_state *rng,
+static struct mmu_roots_step random_step(struct kvm_random_state *rng,
 					 unsigned int nr_vcpus)
 {
 	struct mmu_roots_step step;
 
 	do {
-		step.op = guest_random_u32(rng) % NR_MMU_ROOTS_OPS;
-		step.vcpu = guest_random_u32(rng) % nr_vcpus;
+		step.op = kvm_random_u32(rng) % NR_MMU_ROOTS_OPS;
+		step.vcpu = kvm_random_u32(rng) % nr_vcpus;
 		if (mmu_roots_op_of_vm(step.op))
 			step.vcpu = 0;
 	} while (!op_supported(step.op) ||
@@ -270,7 +271,7 @@ static struct mmu_roots_step random_step(struct guest_random_state *rng,
 
 static struct mmu_roots_step *random_steps(struct walk *w, unsigned int nr)
 {
-	struct guest_random_state rng = new_guest_random_state(w->seed);
+	struct kvm_random_state rng = new_kvm_random_state(w->seed);
 	struct mmu_roots_step *steps = calloc(nr, sizeof(*steps));
 	unsigned int i;
 
@@ -284,10 +285,10 @@ static void setup_pgds(struct kvm_vm *vm)
 {
 	unsigned int i;
 
-	guest_pgds[0] = vm->pgd;
+	guest_pgds[0] = mmu_roots_pgd(vm);
 	for (i = 1; i < MMU_ROOTS_NR_PGDS; i++) {
 		guest_pgds[i] = vm_alloc_page_table(vm);
-		memcpy(addr_gpa2hva(vm, guest_pgds[i]), addr_gpa2hva(vm, vm->pgd),
+		memcpy(addr_gpa2hva(vm, guest_pgds[i]), addr_gpa2hva(vm, mmu_roots_pgd(vm)),
 		       PAGE_SIZE);
 	}
 	sync_global_to_guest(vm, guest_pgds);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "kvm_util.h"
+#include "mmu_roots_compat.h"
 
 /*
  * The counters that a snapshot holds.  The root counters come first in either

@@ -68,7 +68,7 @@ void mmu_root_nested_require(bool nested_paging);
 void mmu_root_nested_require_ept_ad(void);
 void mmu_root_nested_require_vmfunc(void);
 const char *mmu_root_nested_name(const char *name);
-bool mmu_root_npt_is_passthrough(void);
+bool mmu_root_npt_is_passthrough(struct kvm_vm *vm);
 void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pgds);
 void mmu_root_nested_replace_pgd(struct kvm_vm *vm, int pgd, uint64_t gpa);
 void mmu_root_nested_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name,

@@ -173,7 +173,7 @@ static void source_open(struct mmu_roots_source *source, int fd,
 		source->offset[stat] = source_find(&header, descs, stat_names[stat]);
 		errno = ENOENT;
 		require_io(source->offset[stat],
-			   "kernel has some root stats, but not %s in the binary stats: apply all of patches/linux-6.12.y/stats",
+			   "kernel has some root stats, but not %s in the binary stats: apply all of kvm-mmu-roots' patches/*/stats",
 			   stat_names[stat]);
 		source->begin = min(source->begin, source->offset[stat]);
 		source->end = max(source->end, source->offset[stat] + STAT_SIZE);
@@ -338,6 +338,26 @@ int mmu_roots_calls_open(const char *function)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Those that have been created since the last time; the library has the newest one first. */
+static void open_vcpus(struct mmu_roots *roots)
+{
+	struct kvm_vcpu *vcpu;
+	int nr = 0, i;
+
+	list_for_each_entry(vcpu, &roots->vm->vcpus, list)
+		nr++;
+	TEST_ASSERT(nr <= MMU_ROOTS_MAX_VCPUS, "at most %d vCPUs", MMU_ROOTS_MAX_VCPUS);
+
+	i = nr;
+	list_for_each_entry(vcpu, &roots->vm->vcpus, list) {
+		if (--i < roots->nr_vcpus)
+			break;
+		source_open(&roots->vcpu_source[i], __vcpu_ioctl(vcpu, KVM_GET_STATS_FD, NULL),
+			    NR_MMU_ROOT_VM_STATS, NR_MMU_ROOT_STATS);
+	}
+	roots->nr_vcpus = nr;
+}
+
 static void open_events(struct mmu_roots *roots)
 {
 	int i;
@@ -368,9 +388,6 @@ static void open_events(struct mmu_roots *roots)
  */
 void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name)
 {
-	struct kvm_vcpu *vcpu;
-	int i;
-
 	memset(roots, 0, sizeof(*roots));
 	roots->vm = vm;
 	roots->name = name;
@@ -391,18 +408,6 @@ void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name
 	require_io(roots->debugfs_fd >= 0, "open %s", roots->debugfs);
 	source_open(&roots->vm_source, __vm_ioctl(vm, KVM_GET_STATS_FD, NULL),
 		    0, NR_MMU_ROOT_VM_STATS);
-
-	list_for_each_entry(vcpu, &vm->vcpus, list)
-		roots->nr_vcpus++;
-	TEST_ASSERT(roots->nr_vcpus <= MMU_ROOTS_MAX_VCPUS,
-		    "at most %d vCPUs", MMU_ROOTS_MAX_VCPUS);
-
-	/* The library adds new vCPUs to the head of its list. */
-	i = roots->nr_vcpus;
-	list_for_each_entry(vcpu, &vm->vcpus, list)
-		source_open(&roots->vcpu_source[--i],
-			    __vcpu_ioctl(vcpu, KVM_GET_STATS_FD, NULL),
-			    NR_MMU_ROOT_VM_STATS, NR_MMU_ROOT_STATS);
 
 	mmu_roots_read(roots, &roots->birth);
 	open_events(roots);
@@ -471,7 +476,7 @@ static bool pinned;
  */
 void mmu_roots_pin(void)
 {
-	kvm_pin_this_task_to_pcpu(sched_getcpu());
+	pin_self_to_cpu(sched_getcpu());
 	pinned = true;
 }
 
@@ -546,6 +551,7 @@ void mmu_roots_read(struct mmu_roots *roots, struct mmu_roots_snapshot *snap)
 	int i;
 
 	memset(snap, 0, sizeof(*snap));
+	open_vcpus(roots);
 
 	source_read(&roots->vm_source, 0, NR_MMU_ROOT_VM_STATS, snap->stat);
 	for (i = 0; i < roots->nr_vcpus; i++) {

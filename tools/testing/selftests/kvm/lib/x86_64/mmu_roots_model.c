@@ -13,6 +13,7 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "mmu_roots_model.h"
+#include "mmu_roots_traits.h"
 
 /* What enter_smm() clears in CR0. */
 #define CR0_SMM_CLEARS	(X86_CR0_PE | X86_CR0_EM | X86_CR0_TS | X86_CR0_PG)
@@ -28,7 +29,7 @@
 #define KEY_SMM			BIT(0)
 #define KEY_DIRECT		BIT(1)
 #define KEY_WP			BIT(2)
-#define KEY_SMEP_ANDNOT_WP	BIT(3)
+#define KEY_SMEP		BIT(3)
 #define KEY_SMAP_ANDNOT_WP	BIT(4)
 #define KEY_GFN(n)		((n) << 5)
 
@@ -208,16 +209,18 @@ static unsigned int tdp_key(const struct mmu_roots_model_vcpu *v)
 
 /*
  * kvm_calc_cpu_role(), kvm_init_shadow_mmu(): EFER.NX is forced to 1, and CR4.SMEP
- * and SMAP matter only as far as they protect from writes that CR0.WP=0 allows.
+ * and SMAP matter only as far as they protect from writes that CR0.WP=0 allows; SMEP
+ * always, if mmu_roots_smep_is_in_role().
  */
 static unsigned int paging_key(const struct mmu_roots_model_vcpu *v)
 {
 	unsigned int key = KEY_GFN(v->regs.pgd) | (v->smm ? KEY_SMM : 0);
 
+	if ((v->regs.cr4 & X86_CR4_SMEP) &&
+	    (!(v->regs.cr0 & X86_CR0_WP) || mmu_roots_smep_is_in_role()))
+		key |= KEY_SMEP;
 	if (v->regs.cr0 & X86_CR0_WP)
 		return key | KEY_WP;
-	if (v->regs.cr4 & X86_CR4_SMEP)
-		key |= KEY_SMEP_ANDNOT_WP;
 	if (v->regs.cr4 & X86_CR4_SMAP)
 		key |= KEY_SMAP_ANDNOT_WP;
 	return key;

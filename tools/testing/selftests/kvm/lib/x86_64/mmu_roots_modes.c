@@ -60,11 +60,11 @@ enum {
 #define PDPTES_PER_PDPT		4
 #define PDPT_INDEX		(MMU_ROOT_DATA_GVA >> 30)
 
-#define PTE_TABLE		(PTE_PRESENT_MASK | PTE_WRITABLE_MASK)
-#define PTE_LARGE_PAGE		(PTE_TABLE | PTE_LARGE_MASK)
+#define PTE_TABLE		(PT_PRESENT_MASK | PT_WRITABLE_MASK)
+#define PTE_LARGE_PAGE		(PTE_TABLE | PT_PAGE_SIZE_MASK)
 
 /* PDPTEs of PAE paging have neither W nor U. */
-#define PDPTE_PAE		PTE_PRESENT_MASK
+#define PDPTE_PAE		PT_PRESENT_MASK
 
 /* PAE paging: CR3 has bits 31 to 5 of the address, Intel SDM, "PAE Paging". */
 kvm_static_assert((MMU_ROOT_MODE_PDPT & PAGE_MASK) == GPA_OF(PDPT_PAE));
@@ -339,7 +339,7 @@ void mmu_root_mode_clean_pdptes(struct kvm_vm *vm)
 	int i;
 
 	for (i = 0; i < PDPTES_PER_PDPT; i++)
-		pdpt[i] &= ~PTE_ACCESSED_MASK;
+		pdpt[i] &= ~PT_ACCESSED_MASK;
 }
 
 /**

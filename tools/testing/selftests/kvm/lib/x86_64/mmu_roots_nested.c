@@ -46,8 +46,8 @@
 #define SPARE_PGD_ENTRY		300
 #define PARTIAL_WRITE		uint16_t
 
-/* Page tables that PGDs consist of, whoever walks them. */
-#define TABLE_LEVELS		4
+/* Of EPTPs, see mmu_roots_nested_vmx.c; NPTs have as many as L1's page tables. */
+#define EPT_LEVELS		4
 
 /* What is at OWN_PAGE. */
 struct own_page {
@@ -59,6 +59,9 @@ struct own_page {
 static struct {
 	const struct mmu_root_nested_ops *ops;
 	bool nested_paging;
+	/* Of page tables that CR3 points to, and of PGDs. */
+	int cr3_levels;
+	int pgd_levels;
 	uint64_t page[MMU_ROOT_MAX_PGDS];
 	uint64_t cr3[MMU_ROOT_MAX_PGDS];
 	uint64_t pgd[MMU_ROOT_MAX_PGDS];
@@ -110,6 +113,7 @@ const char *mmu_root_nested_name(const char *name)
 
 /**
  * mmu_root_npt_is_passthrough() - Ask whether nested NPT has passthrough roots
+ * @vm: the VM, which is to be L1
  *
  * NPT has as many levels as the host's page tables, see get_npt_level().  If
  * these are five, the roots of nested NPT with four levels are one level above
@@ -117,9 +121,9 @@ const char *mmu_root_nested_name(const char *name)
  *
  * EPT has as many as L1 says, see kvm_init_shadow_ept_mmu().
  *
- * Return: true if it is NPT, and the host has five levels; L1 has four.
+ * Return: true if it is NPT, and the host has five levels, and L1 has four.
  */
-bool mmu_root_npt_is_passthrough(void)
+bool mmu_root_npt_is_passthrough(struct kvm_vm *vm)
 {
 	/* The kernel serves hints beyond 47 bits if there is a fifth level. */
 	void *hint = (void *)BIT_ULL(HOST_VA_BITS_4_LEVELS);
@@ -127,7 +131,7 @@ bool mmu_root_npt_is_passthrough(void)
 
 	TEST_ASSERT(page != MAP_FAILED, "mmap() a page");
 	munmap(page, getpagesize());
-	return page >= hint && !host_cpu_is_intel;
+	return page >= hint && !host_cpu_is_intel && mmu_roots_pgtable_levels(vm) == 4;
 }
 
 static uint64_t *pte_of(struct kvm_vm *vm, uint64_t table, uint64_t addr, int level)
@@ -142,14 +146,14 @@ static void npt_map(struct kvm_vm *vm, uint64_t table, uint64_t gpa, uint64_t pa
 	uint64_t *pte;
 	int level;
 
-	for (level = TABLE_LEVELS; level > last_level; level--) {
+	for (level = nested.pgd_levels; level > last_level; level--) {
 		pte = pte_of(vm, table, gpa, level);
 		if (!*pte)
 			*pte = vm_alloc_page_table(vm) | nested.ops->table_flags;
 		table = PTE_GET_PA(*pte);
 	}
 	*pte_of(vm, table, gpa, level) = page | nested.ops->page_flags |
-					 (level > PG_LEVEL_4K ? PTE_LARGE_MASK : 0);
+					 (level > PG_LEVEL_4K ? PT_PAGE_SIZE_MASK : 0);
 }
 
 static uint64_t npt_create(struct kvm_vm *vm, uint64_t own_page)
@@ -192,7 +196,7 @@ static uint64_t own_table(struct kvm_vm *vm, int pgd)
 	uint64_t table = nested.pgd[pgd];
 	int level;
 
-	for (level = TABLE_LEVELS; level > PG_LEVEL_4K; level--)
+	for (level = nested.pgd_levels; level > PG_LEVEL_4K; level--)
 		table = PTE_GET_PA(*pte_of(vm, table, OWN_PAGE, level));
 	return table;
 }
@@ -216,21 +220,24 @@ void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pg
 	memset(&nested, 0, sizeof(nested));
 	nested.ops = host_ops();
 	nested.nested_paging = nested_paging;
+	nested.cr3_levels = mmu_roots_pgtable_levels(vm);
+	nested.pgd_levels = nested_paging && host_cpu_is_intel ? EPT_LEVELS : nested.cr3_levels;
 	nested.ops->create(vm, nested_paging);
 
 	for (i = 0; i < nr_pgds; i++)
 		nested.page[i] = own_page_create(vm, i);
 	virt_map(vm, OWN_PAGE, nested_paging ? OWN_PAGE : nested.page[0], 1);
 
-	nested.cr3[0] = vm->pgd;
+	nested.cr3[0] = mmu_roots_pgd(vm);
 	for (i = 1; i < nr_pgds; i++)
-		nested.cr3[i] = clone_tables(vm, nested.cr3[0], TABLE_LEVELS,
+		nested.cr3[i] = clone_tables(vm, nested.cr3[0], nested.cr3_levels,
 					     nested_paging ? OWN_PAGE : nested.page[i]);
 
 	nested.pgd[0] = nested_paging ? npt_create(vm, nested.page[0]) : nested.cr3[0];
 	for (i = 1; i < nr_pgds; i++)
 		nested.pgd[i] = !nested_paging ? nested.cr3[i] :
-				clone_tables(vm, nested.pgd[0], TABLE_LEVELS, nested.page[i]);
+				clone_tables(vm, nested.pgd[0], nested.pgd_levels,
+					     nested.page[i]);
 
 	for (i = 0; i < nr_pgds; i++) {
 		virt_map(vm, PGD_WINDOW + i * PAGE_SIZE, nested.pgd[i], 1);

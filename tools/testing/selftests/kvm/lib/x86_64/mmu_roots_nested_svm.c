@@ -12,8 +12,8 @@
 /* Length of VMMCALL. */
 #define CALL_INSN_SIZE		3
 
-#define TABLE_FLAGS		(PTE_PRESENT_MASK | PTE_WRITABLE_MASK | PTE_USER_MASK | \
-				 PTE_ACCESSED_MASK | PTE_DIRTY_MASK)
+#define TABLE_FLAGS		(PT_PRESENT_MASK | PT_WRITABLE_MASK | PT_USER_MASK | \
+				 PT_ACCESSED_MASK | PT_DIRTY_MASK)
 
 /* The same for the host and the guest; written by the former. */
 static struct {
@@ -34,7 +34,7 @@ static bool svm_has_nested_paging(void)
 
 static void svm_create(struct kvm_vm *vm, bool nested_paging)
 {
-	vm_vaddr_t gva;
+	gva_t gva;
 	int i;
 
 	svm.nested_paging = nested_paging;
@@ -56,9 +56,10 @@ static void svm_init(int l2, void *l2_guest_code, void *stack, int intercepts)
 {
 	struct svm_test_data *data = svm.l2[l2];
 
-	generic_svm_setup(data, l2_guest_code, stack);
+	generic_svm_setup(data, l2_guest_code);
+	data->vmcb->save.rsp = (uint64_t)stack;
 	if (svm.nested_paging)
-		data->vmcb->control.nested_ctl |= SVM_NESTED_CTL_NP_ENABLE;
+		data->vmcb->control.misc_ctl |= SVM_MISC_ENABLE_NP;
 	if (intercepts & L1_INTERCEPTS_INIT)
 		data->vmcb->control.intercept |= BIT_ULL(INTERCEPT_INIT);
 }

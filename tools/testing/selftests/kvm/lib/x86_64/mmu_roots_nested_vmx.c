@@ -61,7 +61,7 @@ static void vmx_require(void)
 
 static void vmx_create(struct kvm_vm *vm, bool nested_paging)
 {
-	vm_vaddr_t gva;
+	gva_t gva;
 	int i;
 
 	vmx.nested_paging = nested_paging;
@@ -69,7 +69,7 @@ static void vmx_create(struct kvm_vm *vm, bool nested_paging)
 		vcpu_alloc_vmx(vm, &gva);
 		vmx.l2[i] = (void *)gva;
 	}
-	gva = vm_vaddr_alloc_page(vm);
+	gva = vm_alloc_page(vm);
 	vmx.eptp_list = (void *)gva;
 	vmx.eptp_list_gpa = addr_gva2gpa(vm, gva);
 	sync_global_to_guest(vm, vmx);
@@ -89,7 +89,8 @@ static void vmx_init(int l2, void *l2_guest_code, void *stack, int intercepts)
 	if (!l2)
 		GUEST_ASSERT(prepare_for_vmx_operation(pages));
 	GUEST_ASSERT(load_vmcs(pages));
-	prepare_vmcs(pages, l2_guest_code, stack);
+	prepare_vmcs(pages, l2_guest_code);
+	GUEST_ASSERT(!vmwrite(GUEST_RSP, (uint64_t)stack));
 
 	controls = vmreadz(CPU_BASED_VM_EXEC_CONTROL) | CPU_BASED_USE_MSR_BITMAPS;
 	GUEST_ASSERT(!vmwrite(CPU_BASED_VM_EXEC_CONTROL, controls));

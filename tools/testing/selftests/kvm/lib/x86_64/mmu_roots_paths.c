@@ -58,11 +58,6 @@ uint64_t guest_initial_cr3;
 uint64_t guest_initial_cr4;
 bool guest_reads_exit;
 
-static void set_cr0(uint64_t val)
-{
-	asm volatile("mov %0, %%cr0" : : "r" (val) : "memory");
-}
-
 /**
  * guest_flip_cr4() - Flip bits of CR4
  * @cr4: the guest's copy of its CR4, which is kept up to date
@@ -734,7 +729,7 @@ void guest_path_storm(enum mmu_root_path_id path, uint64_t nr_ops)
 	uint64_t cr4 = guest_initial_cr4;
 	uint64_t i;
 
-	GUEST_ASSERT(nr_ops % 2 == 0);
+	GUEST_ASSERT(!(nr_ops & 1));
 	for (i = 0; i < nr_ops; i++) {
 		mmu_root_paths[path].guest_op(&cr4);
 		guest_touch_data(i);
@@ -762,7 +757,7 @@ uint64_t guest_checksum_data(void)
 void mmu_root_sipi_install(struct kvm_vcpu *ap, void *entry, uint64_t stack)
 {
 	struct kvm_sregs sregs;
-	vm_paddr_t gpa;
+	gpa_t gpa;
 	uint8_t *page;
 
 	gpa = vm_phy_pages_alloc(ap->vm, 1, MMU_ROOT_SIPI_GPA,
@@ -898,10 +893,10 @@ void mmu_root_path_pte(struct kvm_vm *vm, uint64_t page, uint64_t set_all,
 		       uint64_t set, uint64_t clear)
 {
 	uint64_t gva = MMU_ROOT_DATA_GVA + page * PAGE_SIZE;
-	uint64_t table = vm->pgd, *pte = NULL;
+	uint64_t table = mmu_roots_pgd(vm), *pte = NULL;
 	int level;
 
-	for (level = vm->pgtable_levels; level > 0; level--) {
+	for (level = mmu_roots_pgtable_levels(vm); level > 0; level--) {
 		/* Nine bits of the address for each level. */
 		pte = (uint64_t *)addr_gpa2hva(vm, table) +
 		      ((gva >> (PAGE_SHIFT + 9 * (level - 1))) & 0x1ff);
