@@ -139,9 +139,14 @@ become_root() {
 		give_up "and neither root nor passwordless sudo"
 }
 
-# Instead of that of lib.sh: only root may end what runs as root.
+# Instead of that of lib.sh: only root may end what runs as root.  sudo runs the program of procps,
+# and that of 4.0.2 takes -1234, unless it is after --, for -1: all processes of the machine.
 kill_group() {
-	$sudo kill "$@" 2>/dev/null
+	if [ -n "$sudo" ]; then
+		$sudo kill -s "${1#-}" -- "$2" 2>/dev/null
+	else
+		kill "$@" 2>/dev/null
+	fi
 }
 
 apt() {

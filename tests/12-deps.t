@@ -134,15 +134,22 @@ test_install()
 	[ ! -e "$tmp/apt" ]
 	result $? "no root: apt is not tried"
 
-	fake sudo <<-'END'
-	[ "$1" != -n ] || shift
-	exec "$@"
+	# A kill of procps 4.0.2 would end all processes there are, see kill_group().
+	fake sudo <<-END
+	[ "\$1" != -n ] || shift
+	case "\$*" in
+	"kill "*" -- "*) ;;
+	"kill "*) echo "\$*" >>"$tmp/dangerous"; exit 1 ;;
+	esac
+	exec "\$@"
 	END
 	there scripts/deps.sh build
 	says "sudo: told before" 0 "^installing 1 packages, and what they need, as root by sudo \(DEPS=0 forbids it\):$"
 	says "sudo: which" 0 "^    flex$"
 	! grep -q Unpacking "$tmp/err" && grep -q Unpacking "$tmp/build/logs/apt.log"
 	result $? "sudo: what apt says is in a log, not on the screen"
+	[ ! -e "$tmp/dangerous" ]
+	result $? "sudo: groups of processes are named to kill after --"
 	show id sudo
 
 	hide flex
