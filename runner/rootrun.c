@@ -467,10 +467,11 @@ static void parse_options(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
+	static const char shorts[] = "o:t:f:nLwb:l:u:e:F:P:k:H:s:c:m:h";
 	const char *kmsg = "/dev/kmsg", *stats = "/sys/kernel/debug/kvm";
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:t:f:nLwb:l:u:e:F:P:k:H:s:c:m:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		switch (c) {
 		case 'o':
 			open_results(optarg);

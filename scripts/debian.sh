@@ -123,8 +123,8 @@ fetch() {
 	at_exit "rm -rf '$CACHE/debs/$$'"
 	deb=$CACHE/debs/$1_$2.deb
 	if [ ! -f "$deb" ]; then
-		step "$3.log" "downloading $1 $2" sh -c "cd '$CACHE/debs/$$' &&
-			apt-get $(echo $apt_options) -o APT::Sandbox::User=root download '$1=$2'"
+		step "$3.log" "downloading $1 $2" env -C "$CACHE/debs/$$" \
+			apt-get $apt_options -o APT::Sandbox::User=root download "$1=$2"
 		mv "$CACHE/debs/$$"/*.deb "$deb"
 	fi
 	mkdir -p "$3"
