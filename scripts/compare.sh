@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # What differs between two results, files or folders: A is the one to compare with,
-# e.g. profiles/qemu-svm-7.2.jsonl, B the new one.
+# e.g. patches/linux-6.12/profiles/qemu-svm-7.2.jsonl, B the new one.
 #
 # BOUND is how many times as much a path may cost, in either of them.
 # Exit status: 0 nothing differs, 1 something does, 2 they cannot be compared.
@@ -11,7 +11,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 for results in "${A:-}" "${B:-}"; do
 	[ -n "$results" ] ||
-		die "two results are needed: make compare A=profiles/$(profile_name "${BED:-qemu-svm}") B=$BUILD/results/latest"
+		die "two results are needed: make compare A=$(profile_name "${BED:-qemu-svm}") B=$BUILD/results/latest"
 	[ -r "$results" ] ||
 		die "no results in $results: give a file or a folder of $BUILD/results"
 done

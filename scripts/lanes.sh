@@ -197,11 +197,11 @@ results_in() {
 	find "$1/" -mindepth 2 -maxdepth 2 -name '*.jsonl' -size +0 | LC_ALL=C sort
 }
 
-# profile_name BED: of the file in profiles/ that has what paths cost in a bed, with this version
+# profile_name BED: the file that has what paths of this kernel cost in a bed, with this version
 # of what emulates its CPU.
 profile_name() {
 	emulator=$("$top/beds/$1/run" --emulator) || exit
-	echo "$1$(echo "$emulator" | sed -n 's/^[A-Za-z]*\(-[0-9]*\.[0-9]*\).*/\1/p').jsonl"
+	echo "patches/linux-$KERNEL/profiles/$1$(echo "$emulator" | sed -n 's/^[A-Za-z]*\(-[0-9]*\.[0-9]*\).*/\1/p').jsonl"
 }
 
 # bed_check BED: dies if the bed does not work on this machine; leaves in $target what

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Measure what each path costs in a bed, and write it down for others to compare
-# with: profiles/BED-VERSION.jsonl, which is to be committed; VERSION is that of what
+# with: patches/linux-KERNEL/profiles/BED-VERSION.jsonl, which is to be committed; VERSION is that of what
 # emulates the CPU, as other versions show KVM other features, which cost.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
@@ -17,12 +17,12 @@ lane_prepare bench "$target"
 "$top/scripts/tools.sh"
 
 out=$BUILD/results/profile-$(date +%Y%m%d-%H%M%S)-$$
-mkdir -p "$out" "$top/profiles"
+mkdir -p "$out" "$SERIES_DIR/profiles"
 say "measuring in bed $bed; results go to $out"
 run "$top/scripts/lane.sh" bench "$tree" "$tree/modules" "$tests/bin" "$out" profile ||
 	die "no figures, see $out/bench.console"
 "$BUILD/rootreport" --profile "$out/bench.jsonl" >"$out/profile" ||
 	die "not all went well, so this is no profile: make report, or see $out/bench.jsonl"
-profile=profiles/$(profile_name "$bed")
+profile=$(profile_name "$bed")
 mv "$out/profile" "$top/$profile"
 say "$profile is new: look at what differs, and commit it"
