@@ -11,6 +11,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 [ -n "${KERNEL_SRC:-}" ] || die "which tree? make install-into KERNEL_SRC=/path/to/linux"
 check_kernel_src "$KERNEL_SRC"
 src=$(cd "$KERNEL_SRC" && pwd -P)
+choose_series "$src"
 tmp=$(mktemp -d)
 at_exit "rm -rf '$tmp'"
 
@@ -33,19 +34,6 @@ collect() {
 	patches=$*
 }
 
-# Try on a copy of what the series touches: the tree stays as it is if a patch
-# does not apply, and the user sees the reject.
-try() {
-	touched=$(sed -n 's|^+++ b/||p' $patches | sort -u)
-	mkdir -p "$tmp/copy"
-	for file in $touched Makefile; do
-		[ -e "$src/$file" ] || continue
-		mkdir -p "$tmp/copy/$(dirname "$file")"
-		cp -p "$src/$file" "$tmp/copy/$file"
-	done
-	"$top/scripts/apply-series.sh" "$tmp/copy" $patches
-}
-
 undo() {
 	git -C "$src" am --abort >/dev/null 2>&1 || :
 	git -C "$src" reset -q --hard "$head"
@@ -64,9 +52,7 @@ apply() {
 		}
 		applied=1
 	else
-		for file in $touched; do
-			cp "$tmp/copy/$file" "$src/$file"
-		done
+		cp -r "$tmp/copy/." "$src/"
 	fi
 }
 
@@ -74,10 +60,10 @@ if has_series "$src"; then
 	say "the series is in $KERNEL_SRC already: only the tests are refreshed"
 else
 	collect
-	try
+	try_series "$src" "$tmp/copy" $patches
 	apply
-	say "applied to $KERNEL_SRC: $(series_files | wc -l) patches"
+	say "applied to $KERNEL_SRC: $(series_files | wc -l) patches, those for $KERNEL"
 fi
-cp -r "$top/tools/testing/selftests/kvm" "$src/tools/testing/selftests/"
-say "put into its selftests: $(cd "$top/tools/testing/selftests" && ls kvm/x86_64/*_test.c | tr '\n' ' ')"
+"$top/scripts/overlay.sh" "$src/tools/testing/selftests"
+say "put into its selftests: $(cd "$src/tools/testing/selftests" && ls kvm/x86*/mmu_root_*_test.c | tr '\n' ' ')"
 say "next, in that tree: make headers && make -C tools/testing/selftests TARGETS=kvm run_tests"

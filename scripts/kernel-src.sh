@@ -33,7 +33,7 @@ has_series() {
 	grep -qs mmu_root_cache_hit "$1/arch/x86/kvm/x86.c" && marks=$((marks + 1))
 	grep -qs kvm_mmu_root_load "$1/arch/x86/kvm/mmu/mmutrace.h" && marks=$((marks + 1))
 	grep -qs mmu_reset_every "$1/arch/x86/kvm/x86.c" && marks=$((marks + 1))
-	grep -qs 'mmu_roots' "$1/tools/testing/selftests/kvm/Makefile" && marks=$((marks + 1))
+	grep -qs 'mmu_roots' "$1"/tools/testing/selftests/kvm/Makefile* && marks=$((marks + 1))
 	case $marks in
 	0) return 1 ;;
 	5) return 0 ;;
@@ -43,4 +43,55 @@ has_series() {
 
 series_files() {
 	grep -v -e '^#' -e '^$' "$SERIES_DIR/series"
+}
+
+# try_series TREE FOLDER [PATCH...]: apply the series, or these patches, to a copy of what it touches,
+# in the folder: the tree stays as it is, and if one does not apply, the user sees the reject.
+try_series() {
+	try_tree=$1 try_copy=$2
+	shift 2
+	[ $# -gt 0 ] || set -- $(series_files | sed "s|^|$SERIES_DIR/|")
+	rm -rf "$try_copy"
+	for file in $(sed -n 's|^+++ b/||p' "$@" | sort -u) Makefile; do
+		[ -e "$try_tree/$file" ] || continue
+		mkdir -p "$try_copy/$(dirname "$file")"
+		cp -p "$try_tree/$file" "$try_copy/$file"
+	done
+	"$top/scripts/apply-series.sh" "$try_copy" "$@"
+}
+
+# kernels_for TREE: which kernels' patches may be for it, the likeliest first: the newest that is not
+# newer than the tree, and then the others.
+kernels_for() {
+	tree_version=$(awk '$2 == "=" && $1 ~ /^(VERSION|PATCHLEVEL)$/ { printf "%s%s", dot, $3; dot = "." }' "$1/Makefile")
+	kernel_names | awk -v tree="$tree_version" '
+		function number(version, part) { split(version, part, "."); return part[1] * 1000 + part[2] }
+		number($1) <= number(tree) { best = $1 }
+		{ names[NR] = $1 }
+		END {
+			if (best == "")
+				best = names[1]
+			print best
+			for (i = NR; i > 0; i--)
+				if (names[i] != best)
+					print names[i]
+		}'
+}
+
+# choose_series TREE: has $KERNEL and $SERIES_DIR be of the patches that apply to the tree, or are in it;
+# dies with what does not apply of the likeliest if none do.  KERNEL= decides instead, if it is told.
+choose_series() {
+	choose_dir=$(mktemp -d)
+	at_exit "rm -rf '$choose_dir'"
+	# What we call, too.
+	export KERNEL
+	[ -z "$kernel_told" ] || return 0
+	for KERNEL in $(kernels_for "$1"); do
+		SERIES_DIR=$top/patches/linux-$KERNEL
+		! has_series "$1" || return 0
+		! try_series "$1" "$choose_dir/copy" >"$choose_dir/log" 2>&1 || return 0
+	done
+	KERNEL=$(kernels_for "$1" | head -n 1)
+	SERIES_DIR=$top/patches/linux-$KERNEL
+	try_series "$1" "$choose_dir/copy"
 }

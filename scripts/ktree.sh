@@ -15,7 +15,6 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/kernel-src.sh"
 . "$top/scripts/kconfig.sh"
-. "$top/scripts/debian.sh"
 
 NEED_MIB=6000
 
@@ -172,13 +171,15 @@ config=${1:-}
 check_kernel_src "$KERNEL_SRC"
 files=$(kconfig_files "$config") || exit
 src=$(cd "$KERNEL_SRC" && pwd -P)
+choose_series "$src"
+. "$top/scripts/debian.sh"
 series=$(cd "$SERIES_DIR" && series_files)
 key=$({
 	identity
 	cd "$SERIES_DIR" && hash_files series $series
 	cat "$top/scripts/strip-modules.sh"
 	cat $files ${KCONFIG:+"$KCONFIG"}
-	echo "${KERNEL_TARGET:-} ${DEBIAN_VERSION:-}"
+	echo "$KERNEL ${KERNEL_TARGET:-} ${DEBIAN_VERSION:-}"
 } | sha256sum | cut -c1-16)
 tree=$CACHE/trees/src-$key
 lock "tree-src-$key"

@@ -10,10 +10,12 @@ case $BUILD in
 /*) ;;
 *) BUILD=$PWD/$BUILD ;;
 esac
+# Which of patches/; of a user's tree it is found out, see choose_series(), unless it is told.
+kernel_told=${KERNEL:+1}
 KERNEL=${KERNEL:-6.12}
 SERIES_DIR=$top/patches/linux-$KERNEL
 JOBS=${JOBS:-$(nproc)}
-export BUILD CACHE JOBS KERNEL
+export BUILD CACHE JOBS
 
 # Other makefiles' business is not that of ours, which may have called us.
 unset MAKEFLAGS MFLAGS MAKELEVEL
@@ -50,7 +52,7 @@ kernel_names() {
 	(cd "$top/patches" && ls -d linux-*) | sed 's/^linux-//' | sort -V
 }
 
-[ -d "$SERIES_DIR" ] || die "no such kernel: $KERNEL: there are $(kernel_names | paste -sd ' ')"
+[ -z "$kernel_told" ] || [ -d "$SERIES_DIR" ] || die "no such kernel: $KERNEL: there are $(kernel_names | paste -sd ' ')"
 
 # look_at_clock: leaves in $now the seconds since the machine has booted.  Whoever polls does so
 # without a fork, which costs milliseconds beside what is measured.
