@@ -22,7 +22,7 @@ perf:		## run tests on this machine under perf, and print what it saw of KVM
 compare:	## what differs between the results A and B; a gate for CI, see BOUND
 	@$(S)/compare.sh
 
-profile:	## measure the costs in bed BED again, as a reference: profiles/BED-VERSION.jsonl
+profile:	## measure the costs in bed BED again, as a reference, in patches/linux-KERNEL/profiles
 	@$(S)/profile.sh
 
 pack:		## BUILD/host.tar.gz, for a machine that runs tests but builds nothing
@@ -33,6 +33,9 @@ report:		## the table of the latest run again, its page and its JUnit XML
 
 configs:	## what CONFIG can be: a line for each of configs/*.conf
 	@$(S)/configs.sh
+
+kernels:	## what KERNEL can be, and where each comes from
+	@$(S)/kernels.sh
 
 list:		## cases, configurations and mutants, of those that FILTER, CONFIG and MUTANTS pick
 	@$(S)/list.sh
@@ -67,6 +70,7 @@ help:		## this text
 	@printf '  %-20s%s\n' \
 	  'BED=$(BED)' 'where to run: folders of beds/ (default: qemu-kvm where it works, or qemu-svm)' \
 	  'CONFIG=$(or $(CONFIG),default)' 'what to run: configurations and sets of them, see make configs' \
+	  'KERNEL=$(or $(KERNEL),6.12)' 'which of the kernels that there are patches for, see make kernels' \
 	  'RELOAD=$(RELOAD)' '1: bed host may load other modules of KVM, for the time of a run' \
 	  'KERNEL_SRC=$(KERNEL_SRC)' "a kernel tree to use instead of Debian's kernel" \
 	  'FILTER=$(FILTER)' "only cases whose 'test case' matches this pattern" \
@@ -84,5 +88,5 @@ help:		## this text
 	  'LINK=$(LINK)' "how to link what runs in guests: -static, or '' (default: what there are libraries for)" \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
 
-.PHONY: run test mutants bench perf compare pack profile report configs list shell install-into bisect-step check-patches \
+.PHONY: run test mutants bench perf compare pack profile report configs kernels list shell install-into bisect-step check-patches \
 	deps clean clean-cache help

@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# With FULL=1: the patches for other kernels than the default, as a reviewer sees them.
+
+. tests/tap.sh
+
+for kernel in $(ls -d patches/linux-* | sed 's/.*linux-//' | grep -vx 6.12); do
+	if [ -z "${ALL:-}" ]; then
+		skip "the patches for $kernel" "make test FULL=1 checks them"
+		continue
+	fi
+	attempt env KERNEL="$kernel" scripts/check-patches.sh
+	result "$status" "the patches for $kernel"
+	[ "$status" -eq 0 ] || grep -A 10 '^not ok' "$tmp/out" | sed 's/^/# /'
+done
+plan_done
