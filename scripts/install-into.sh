@@ -59,8 +59,8 @@ apply() {
 if has_series "$src"; then
 	say "the series is in $KERNEL_SRC already: only the tests are refreshed"
 else
+	try_series "$src" "$tmp/copy"
 	collect
-	try_series "$src" "$tmp/copy" $patches
 	apply
 	say "applied to $KERNEL_SRC: $(series_files | wc -l) patches, those for $KERNEL"
 fi

@@ -45,12 +45,11 @@ series_files() {
 	grep -v -e '^#' -e '^$' "$SERIES_DIR/series"
 }
 
-# try_series TREE FOLDER [PATCH...]: apply the series, or these patches, to a copy of what it touches,
-# in the folder: the tree stays as it is, and if one does not apply, the user sees the reject.
+# try_series TREE FOLDER: apply the series to a copy of what it touches, in the folder: the tree stays as
+# it is, and if a patch does not apply, the user sees the reject.
 try_series() {
 	try_tree=$1 try_copy=$2
-	shift 2
-	[ $# -gt 0 ] || set -- $(series_files | sed "s|^|$SERIES_DIR/|")
+	set -- $(series_files | sed "s|^|$SERIES_DIR/|")
 	rm -rf "$try_copy"
 	for file in $(sed -n 's|^+++ b/||p' "$@" | sort -u) Makefile; do
 		[ -e "$try_tree/$file" ] || continue
