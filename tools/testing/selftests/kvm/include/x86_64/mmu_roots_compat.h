@@ -55,8 +55,8 @@ static inline int mmu_roots_pgtable_levels(struct kvm_vm *vm)
 }
 
 #ifndef MMU_ROOTS_LIB_GVA_T
-typedef vm_vaddr_t gva_t;
-typedef vm_paddr_t gpa_t;
+#define gva_t			vm_vaddr_t
+#define gpa_t			vm_paddr_t
 #endif
 
 #ifndef MMU_ROOTS_LIB_SET_CR0
@@ -97,8 +97,8 @@ static inline void set_cr3(uint64_t val)
 #endif
 
 #ifndef MMU_ROOTS_LIB_NESTED_SETUP_WITHOUT_STACK
-#define generic_svm_setup(svm, rip)	(generic_svm_setup)(svm, rip, NULL)
-#define prepare_vmcs(vmx, rip)		(prepare_vmcs)(vmx, rip, NULL)
+#define generic_svm_setup(svm, rip)	((generic_svm_setup)(svm, rip, NULL))
+#define prepare_vmcs(vmx, rip)		((prepare_vmcs)(vmx, rip, NULL))
 #endif
 
 #endif /* SELFTEST_KVM_MMU_ROOTS_COMPAT_H */
