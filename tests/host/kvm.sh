@@ -65,7 +65,7 @@ test_refusals()
 	mv /dev/moved /dev/kvm
 	refused "no right" "no right to use /dev/kvm: usermod -a -G kvm " \
 		setpriv --reuid 1000 --clear-groups
-	refused "no QEMU" "no qemu-system-x86_64: apt-get install qemu-system-x86" \
+	refused "no QEMU" "no qemu-system-x86_64: install its package, on Debian qemu-system-x86" \
 		env PATH="${PATH%:*}"
 }
 
