@@ -62,7 +62,7 @@ check_debian_but_for_kvm() {
 	run sh -c "dpkg-deb --fsys-tarfile '$deb' | tar -xO --wildcards '*/linux-source-*.tar.xz' |
 		tar -C '$tree' -dJf - 2>/dev/null" >"$tree/compare" || :
 	rm -f "$tree/$SOURCE_PACKAGE"
-	differs=$(sed -n "s|^$SOURCE_PACKAGE/\(.*\): \(Contents\|Size\).*|\1|p" "$tree/compare" |
+	differs=$(sed -n "s,^$SOURCE_PACKAGE/\(.*\): \(Contents\|Size\).*,\1,p" "$tree/compare" |
 		grep -vE "$KVM_ONLY" | head -n 1)
 	[ -s "$tree/compare" ] && [ -z "$differs" ] ||
 		die "KERNEL_SRC is not Debian's source of $version but for KVM${differs:+, see $differs}: leave DEBIAN_VERSION out"
