@@ -96,9 +96,10 @@ for file in $(series_files); do
 	result "$status" "checkpatch --strict: $file" "$out/checkpatch"
 done
 # The lines Red: of a mutant hold regular expressions, which do not wrap.
-for file in "$top"/mutants/*.patch; do
+for file in "$top"/mutants/*.patch "$SERIES_DIR"/mutants/*.patch; do
+	[ -e "$file" ] || continue
 	checkpatch --ignore COMMIT_LOG_LONG_LINE "$file"
-	result "$status" "checkpatch --strict: mutants/$(basename "$file")" "$out/checkpatch"
+	result "$status" "checkpatch --strict: ${file#"$top"/}" "$out/checkpatch"
 done
 for file in $(cd "$top/tools/testing/selftests" && find kvm -name '*.[ch]' | sort); do
 	checkpatch -f "$top/tools/testing/selftests/$file"

@@ -192,6 +192,21 @@ lane_payload() {
 	END
 }
 
+# mutant_names: all there are for this kernel.
+mutant_names() {
+	(cd "$top/mutants" && ls ./*.patch) | sed 's|^./||; s/\.patch$//' |
+		grep -vxF -e "$(sed -n 's/^\([a-z0-9-]*\)\t.*/\1/p' "$SERIES_DIR/mutants/impossible" 2>/dev/null || :)"
+}
+
+# mutant_patch NAME: its file; another kernel than the default may need another patch.
+mutant_patch() {
+	if [ -e "$SERIES_DIR/mutants/$1.patch" ]; then
+		echo "$SERIES_DIR/mutants/$1.patch"
+	else
+		echo "$top/mutants/$1.patch"
+	fi
+}
+
 # results_in FOLDER: results files of a run in it.
 results_in() {
 	find "$1/" -mindepth 2 -maxdepth 2 -name '*.jsonl' -size +0 | LC_ALL=C sort

@@ -52,8 +52,8 @@ turns_red() {
 
 echo
 echo "Mutants (MUTANTS):"
-for name in ${MUTANTS:-$(cd "$top/mutants" && ls ./*.patch | sed 's|^./||; s/\.patch$//')}; do
-	patch=$top/mutants/$name.patch
+for name in ${MUTANTS:-$(mutant_names)}; do
+	patch=$(mutant_patch "$name")
 	[ -r "$patch" ] || die "no such mutant: $name: see mutants/*.patch"
 	! turns_red "$patch" || mutant_line "$patch"
 done

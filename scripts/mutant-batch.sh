@@ -22,10 +22,6 @@ at_exit "rm -rf '$dir'"
 
 key=$(lane_key "${BED:-qemu-svm}" "$tests")
 
-patch_of() {
-	echo "$top/mutants/$1.patch"
-}
-
 # kept NAME: where the results are, once there are any.
 kept() {
 	echo "$dir/$1/$key-$(cksum <"$dir/sets/$1/tests" | tr ' ' -)/$lane.jsonl"
@@ -33,7 +29,7 @@ kept() {
 
 # wanted_tests NAME: of ours, those that are to catch it; all of the kernel's own.
 wanted_tests() {
-	[ "$lane" = upstream ] || sed -n '/^diff --git/q; s/^Tests: //p' "$(patch_of "$1")"
+	[ "$lane" = upstream ] || sed -n '/^diff --git/q; s/^Tests: //p' "$(mutant_patch "$1")"
 }
 
 # set_up NAME MODULES: what the guest gets, with the tests that are to be run.
@@ -95,7 +91,7 @@ found() {
 
 is_killed() {
 	is_complete "$dir/$1.jsonl" &&
-		{ [ "$lane" = upstream ] || "$BUILD/judge" --lane "$lane" "$(patch_of "$1")" "$dir/$1.jsonl" >&2; }
+		{ [ "$lane" = upstream ] || "$BUILD/judge" --lane "$lane" "$(mutant_patch "$1")" "$dir/$1.jsonl" >&2; }
 }
 
 # Leaves in $todo those that the guest did not get to.
@@ -116,7 +112,7 @@ run_together() {
 # In the order of their names, which is that of the guest.
 todo=
 for name in $(basename -s .patch "$@" | LC_ALL=C sort); do
-	patch=$(patch_of "$name")
+	patch=$(mutant_patch "$name")
 	run "$top/scripts/mutant-build.sh" "$patch" "$tree" >"$dir/built" || continue
 	set_up "$name" "$(cat "$dir/built")"
 	if [ -e "$(kept "$name")" ]; then

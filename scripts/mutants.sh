@@ -29,8 +29,8 @@ mutant_bed() {
 }
 
 patches=
-for name in ${MUTANTS:-$(cd "$top/mutants" && ls ./*.patch | sed 's|^./||; s/\.patch$//')}; do
-	patch=$top/mutants/$name.patch
+for name in ${MUTANTS:-$(mutant_names)}; do
+	patch=$(mutant_patch "$name")
 	[ -r "$patch" ] || die "no such mutant: $name: see mutants/*.patch"
 	if [ "$(mutant_bed "$patch")" = "$bed" ]; then
 		patches="$patches $patch"

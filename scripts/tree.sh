@@ -46,7 +46,7 @@ fi
 key=$(cd "$SERIES_DIR" && {
 	[ -z "${1:-}" ] || echo "$base"
 	cat "$base/release"
-	hash_files series $(ls ./*/*.patch)
+	hash_files series $(find . -name '*.patch' ! -path './mutants/*' | LC_ALL=C sort)
 	cat "$top/scripts/strip-modules.sh"
 } | sha256sum | cut -c1-16)
 tree=$CACHE/trees/$key
