@@ -82,6 +82,7 @@ help:		## this text
 	  'FULL=$(FULL)' '1: make report prints all rows, and why cases do not apply; make test does all' \
 	  'A=$(A) B=$(B)' 'results to compare, files or folders' \
 	  'DEBIAN_VERSION=$(DEBIAN_VERSION)' "a version of Debian's kernel instead of the newest" \
+	  'DEBIAN_MIRROR=$(DEBIAN_MIRROR)' "where other suites of Debian are (default: where apt takes this machine's from)" \
 	  'JOBS=$(JOBS)' 'parallel jobs (default: one for each CPU)' \
 	  'DEPS=$(or $(DEPS),1)' '0: never install packages' \
 	  'BUILD=$(or $(BUILD),build)' 'folder for programs and results' \

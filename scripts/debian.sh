@@ -3,7 +3,6 @@
 # Sourced after lib.sh.
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
-MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 # How long the lists of a suite of our own are taken for new.
 LISTS_DAYS=7
 
@@ -78,14 +77,23 @@ kept_packages() {
 	mv "$found.$$" "$found"
 }
 
+# The mirror that this machine's apt takes Debian from; security updates have another.
+# shellcheck disable=SC2016 # apt's own variable
+mirror() {
+	echo "${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
+		sed 's|/*$||' | grep -v security | head -n 1)}"
+}
+
 # Lists of a suite of our own, fetched by whoever we are.
 update_own() {
+	mirror=$(mirror)
+	[ -n "$mirror" ] || die "apt has no mirror of Debian to take $suite from: name one with DEBIAN_MIRROR="
 	[ -r "$KEYRING" ] || die "no $KEYRING, which tells whether a package is Debian's: install debian-archive-keyring"
 	mkdir -p "$own/lists/partial" "$own/cache/archives/partial"
-	echo "deb [signed-by=$KEYRING] $MIRROR $suite main" >"$own/sources.list"
+	echo "deb [signed-by=$KEYRING] $mirror $suite main" >"$own/sources.list"
 	say "  fetching the list of packages of $suite"
 	run apt-get -q $apt_options update >"$own/update.log" 2>&1 && touch "$own/updated" ||
-		[ -e "$own/updated" ] || die "cannot fetch $suite of $MIRROR, see $own/update.log: DEBIAN_MIRROR= names another mirror"
+		[ -e "$own/updated" ] || die "cannot fetch $suite of $mirror, see $own/update.log: DEBIAN_MIRROR= names another mirror"
 }
 
 # The system's lists may never have been fetched; to do so takes root.
