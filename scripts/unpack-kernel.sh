@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # The kernel without what decompresses it: unpack-kernel.sh BZIMAGE OUT
-# To decompress it takes Bochs longer than the rest of a boot, and QEMU's TCG a fifth of one.
+# To decompress it takes Bochs longer than the rest of a boot.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 

@@ -15,6 +15,8 @@ bare=${XDG_CACHE_HOME:-$HOME/.cache}/kvm-mmu-roots/bare
 PARTS='Makefile scripts beds runner report mutants/Makefile mutants/judge.c patches tools configs tests/45-bare.t'
 # For a root, with a kernel prepared in it.
 NEED_MIB=6000
+# The home of who runs it, in the root.
+IN_HOME=/srv/user
 # What a base system is, beside apt.
 INCLUDE=ca-certificates,make,git
 KEEP_DAYS=7
@@ -71,22 +73,22 @@ base_tar()
 # What it shares is bound into it; nobody outside of it sees that.
 # shellcheck disable=SC2016 # its own arguments
 IN_ROOT='
-	root=$1 bare=$2 suite=$3
-	for shared in "$bare/ccache /root/.cache/kvm-mmu-roots/ccache" \
-		"$bare/../debs /root/.cache/kvm-mmu-roots/debs" "$bare/apt-$suite /var/cache/apt/archives"; do
+	root=$1 bare=$2 suite=$3 home=$4
+	for shared in "$bare/ccache $home/.cache/kvm-mmu-roots/ccache" \
+		"$bare/../debs $home/.cache/kvm-mmu-roots/debs" "$bare/apt-$suite /var/cache/apt/archives"; do
 		mkdir -p "${shared% *}" "$root${shared#* }" && mount --bind "${shared% *}" "$root${shared#* }" || exit
 	done
 	mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount --rbind /dev "$root/dev" &&
 		mount -t tmpfs tmpfs "$root/tmp" || exit
-	exec chroot "$root" env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-		make -C /root/kvm-mmu-roots run'
+	exec chroot "$root" env -i HOME="$home" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		make -C "$home/kvm-mmu-roots" run'
 
 # Files that a run has written elsewhere than where it may since the packages were installed, which is
 # when it looks for a kernel.
 written_elsewhere()
 {
-	find "$root" -xdev -type f -newer "$(echo "$root"/root/.cache/kvm-mmu-roots/base/packages-*)" \
-		! -path "$root/root/kvm-mmu-roots/build/*" ! -path "$root/root/.cache/kvm-mmu-roots/*" \
+	find "$root" -xdev -type f -newer "$(echo "$root$IN_HOME"/.cache/kvm-mmu-roots/base/packages-*)" \
+		! -path "$root$IN_HOME/kvm-mmu-roots/build/*" ! -path "$root$IN_HOME/.cache/kvm-mmu-roots/*" \
 		! -path "$root/var/cache/apt/*" ! -path "$root/var/lib/apt/*"
 }
 
@@ -111,9 +113,10 @@ test_suite()
 	mkdir -p "$root"
 	tar -C "$root" -xf "$tar"
 	cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-	git clone -q --no-hardlinks . "$root/root/kvm-mmu-roots"
+	mkdir -p "$root$IN_HOME"
+	git clone -q --no-hardlinks . "$root$IN_HOME/kvm-mmu-roots"
 	echo "# $suite: make run"
-	follow "$bare/$suite.log" unshare --mount --pid --fork --kill-child sh -c "$IN_ROOT" sh "$root" "$bare" "$suite"
+	follow "$bare/$suite.log" unshare --mount --pid --fork --kill-child sh -c "$IN_ROOT" sh "$root" "$bare" "$suite" "$IN_HOME"
 	grep -E '^[0-9]+ cases: .* 0 failed' "$bare/$suite.log" >"$tmp/last" && [ $ret -eq 0 ]
 	ret=$?
 	result $ret "make run on a bare $suite: $(cat "$tmp/last")"
