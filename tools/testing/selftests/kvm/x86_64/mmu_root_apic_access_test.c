@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "kvm_test_harness.h"
@@ -31,6 +32,12 @@
 #include "mmu_roots_paths.h"
 
 #define RELOAD_FUNCTION		"vmx_set_apic_access_page_addr"
+
+/* What makes a VMCS the current one. */
+#define LOAD_FUNCTION		"vmx_vcpu_load_vmcs"
+
+/* Tries to have as many runs of each kind that nothing disturbs. */
+#define MAX_RUNS		(10 * NR_MIGRATIONS)
 
 #define NR_MIGRATIONS		20
 
@@ -130,13 +137,12 @@ static void require_nodes(void)
 }
 
 /* Also those of threads that are created later. */
-static int open_reloads(void)
+static int open_calls(const char *function)
 {
-	int fd = mmu_roots_calls_open(RELOAD_FUNCTION);
+	int fd = mmu_roots_calls_open(function);
 
-	__TEST_REQUIRE(fd >= 0, "cannot count calls of " RELOAD_FUNCTION
-		       "(): the kernel needs CONFIG_KPROBE_EVENTS, and the test to be root: %s",
-		       strerror(-fd));
+	__TEST_REQUIRE(fd >= 0, "no calls of %s(): needs CONFIG_KPROBE_EVENTS and root: %s",
+		       function, strerror(-fd));
 	return fd;
 }
 
@@ -206,6 +212,7 @@ FIXTURE(apic_page) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
 	int reloads;
+	int loads;
 	void *page;
 };
 
@@ -214,12 +221,15 @@ FIXTURE_SETUP(apic_page)
 	printf("#@ path=APIC-access\n");
 	require_apic_access_page();
 	require_nodes();
-	self->reloads = open_reloads();
+	self->reloads = open_calls(RELOAD_FUNCTION);
+	self->loads = -1;
 }
 
 FIXTURE_TEARDOWN(apic_page)
 {
 	close(self->reloads);
+	if (self->loads >= 0)
+		close(self->loads);
 	mmu_roots_vm_free(&self->roots);
 }
 
@@ -286,18 +296,63 @@ TEST_F(apic_page, costs_one_reload)
 	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_INVALIDATE, 0);
 }
 
+static long nr_context_switches(void)
+{
+	struct rusage usage;
+
+	TEST_ASSERT(!getrusage(RUSAGE_THREAD, &usage), "getrusage()");
+	return usage.ru_nvcsw + usage.ru_nivcsw;
+}
+
+/* Runs of one kind: how many, and calls during them. */
+struct runs {
+	unsigned int nr;
+	uint64_t reloads;
+	uint64_t loads;
+};
+
 /*
- * A migration while L2 runs: VMCS01 has to wait for the exit to L1, see
- * nested_vmx_vmexit(), i.e. KVM tries twice.  Each run ends alternately in L2 and L1.
+ * Run the vCPU, to L1 if it is in L2 and the other way round; @runs gets what was called
+ * meanwhile, but not if another task has run: the VMCS is loaded again then.
+ */
+static void run_counted(FIXTURE_DATA(apic_page) * self, uint64_t level, struct runs *runs)
+{
+	uint64_t reloads = mmu_roots_event_read(self->reloads);
+	uint64_t loads = mmu_roots_event_read(self->loads);
+	long switches = nr_context_switches();
+	struct ucall uc;
+
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_roots_check(&self->roots, uc.args[1] == level, "the vCPU is not in L%lu", 2 - level);
+	if (nr_context_switches() != switches || runs->nr == NR_MIGRATIONS)
+		return;
+
+	runs->nr++;
+	runs->reloads += mmu_roots_event_read(self->reloads) - reloads;
+	runs->loads += mmu_roots_event_read(self->loads) - loads;
+}
+
+static bool all_done(struct runs still[2], struct runs moved[2])
+{
+	return still[0].nr + still[1].nr + moved[0].nr + moved[1].nr == 4 * NR_MIGRATIONS;
+}
+
+/*
+ * A migration while L2 runs: it is VMCS01 that has to know, and not the current one.  Either KVM
+ * puts it off to the exit to L1, see nested_vmx_vmexit(), i.e. tries twice; or it makes VMCS01 the
+ * current one for that moment, which is a load there and one back more than in a run without
+ * a migration.  Each run ends alternately in L2 and L1.
  */
 TEST_F(apic_page, is_reloaded_when_l2_is_left)
 {
+	struct runs still[2] = {}, moved[2] = {};
 	struct mmu_roots *roots = &self->roots;
-	uint64_t reloads, in_l2 = 0, in_l1 = 0;
+	uint64_t level, switches;
 	struct ucall uc;
 	int i;
 
 	mmu_root_nested_require(false);
+	self->loads = open_calls(LOAD_FUNCTION);
 	self->vcpu = create(roots, l1_code, true);
 	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
 	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
@@ -306,25 +361,28 @@ TEST_F(apic_page, is_reloaded_when_l2_is_left)
 		mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
 	} while (uc.args[1]);
 
-	for (i = 0; i < NR_MIGRATIONS; i++) {
-		migrate(roots, self->page);
-		reloads = mmu_roots_event_read(self->reloads);
-		mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
-		mmu_roots_check(roots, uc.args[1] == 1, "the vCPU is in L2, not in L1");
-		in_l2 += mmu_roots_event_read(self->reloads) - reloads;
-
-		migrate(roots, self->page);
-		reloads = mmu_roots_event_read(self->reloads);
-		mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
-		mmu_roots_check(roots, uc.args[1] == 0, "the vCPU is in L1, not in L2");
-		in_l1 += mmu_roots_event_read(self->reloads) - reloads;
+	for (i = 0; i < MAX_RUNS && !all_done(still, moved); i++) {
+		for (level = 2; level--;)
+			run_counted(self, level, &still[level]);
+		for (level = 2; level--;) {
+			migrate(roots, self->page);
+			run_counted(self, level, &moved[level]);
+		}
 	}
-	mmu_roots_check(roots, in_l2 == 2 * NR_MIGRATIONS,
-			"%lu reloads for %u migrations in L2, expected two each",
-			in_l2, NR_MIGRATIONS);
-	mmu_roots_check(roots, in_l1 == NR_MIGRATIONS,
+	TEST_ASSERT(i < MAX_RUNS, "other tasks run all the time");
+
+	mmu_roots_check(roots, !still[0].reloads && !still[1].reloads,
+			"%lu reloads without a migration", still[0].reloads + still[1].reloads);
+	switches = (moved[1].loads - still[1].loads) / 2;
+	mmu_roots_check(roots, moved[1].reloads + switches == 2 * NR_MIGRATIONS,
+			"%lu reloads for %u migrations in L2, %lu of them with VMCS01 made current: expected one that is, or two, each",
+			moved[1].reloads, NR_MIGRATIONS, switches);
+	mmu_roots_check(roots, moved[0].reloads == NR_MIGRATIONS,
 			"%lu reloads for %u migrations in L1, expected one each",
-			in_l1, NR_MIGRATIONS);
+			moved[0].reloads, NR_MIGRATIONS);
+	mmu_roots_check(roots, moved[0].loads == still[0].loads,
+			"%lu loads of a VMCS with migrations in L1, %lu without",
+			moved[0].loads, still[0].loads);
 }
 
 static void *run_until_stopped(void *vcpu)
@@ -448,7 +506,7 @@ TEST(reload_is_retried_while_memory_is_invalidated)
 
 	printf("#@ path=APIC-access\n");
 	require_apic_access_page();
-	reloads = open_reloads();
+	reloads = open_calls(RELOAD_FUNCTION);
 	area = reserve_behind_memory(INVALIDATED_SIZE);
 	vcpu = create(&roots, guest_code_until_stopped, false);
 	TEST_ASSERT(is_page_of_kvm(area + INVALIDATED_SIZE), "the page is elsewhere");
