@@ -15,6 +15,12 @@ kconfig_names() {
 	(cd "$top/scripts" && ls kconfig-* | sed 's/^kconfig-//' | grep -vx small | tr '\n' ' ')
 }
 
+# has_option TREE OPTION: whether the kernel has it; what was an option in one kernel may be built into
+# another, always.
+has_option() {
+	grep -Eqrs --include='Kconfig*' "^[[:space:]]*(menu)?config ${2#CONFIG_}\$" "$1"
+}
+
 # configure_small TREE LOG [NAME]: what becomes visible by what we want stays off,
 # too: allnoconfig.  Kconfig drops silently what cannot be had.
 configure_small() {
@@ -25,7 +31,7 @@ configure_small() {
 	step "$2" "configuring a small kernel" "$top/scripts/kmake.sh" "$1" "" \
 		KCONFIG_ALLCONFIG="$1/.config.wanted" allnoconfig
 	grep -E '^CONFIG_[^=]*=("|y|m)' "$1/.config.wanted" | while read -r option; do
-		grep -qxF "$option" "$1/.config" ||
+		grep -qxF "$option" "$1/.config" || ! has_option "$1" "${option%%=*}" ||
 			die "the kernel cannot be configured with $option: mend scripts/kconfig-*"
 	done
 }
