@@ -702,11 +702,12 @@ TEST_F(other_pcid, is_as_written)
 /*
  * The window shows MMIO with one PGD, and a page of the data with the other one.  Where there
  * are PCIDs, the switch does nothing else: not so a flush, for which KVM forgets MMIO as well.
+ * Both a read and a write are emulated: KVM asks for another right, and may remember either.
  */
 static void guest_mmio_code(bool has_pcid)
 {
 	uint64_t *data = (uint64_t *)MMU_ROOT_DATA_GVA;
-	uint64_t i, seen;
+	uint64_t i, seen, written;
 
 	guest_begin();
 	if (has_pcid)
@@ -720,6 +721,12 @@ static void guest_mmio_code(bool has_pcid)
 			     : [seen] "=r" (seen) : [window] "r" (WINDOW_GVA) : "memory");
 		__GUEST_ASSERT(seen == data[0], "turn %lu: the window shows %lx, expected %lx",
 			       i, seen, data[0]);
+		written = ~seen;
+		asm volatile(KVM_FEP "mov %[written], (%[window])"
+			     :: [written] "r" (written), [window] "r" (WINDOW_GVA) : "memory");
+		seen = READ_ONCE(data[0]);
+		__GUEST_ASSERT(seen == written, "turn %lu: the data are %lx, written was %lx",
+			       i, seen, written);
 	}
 	GUEST_DONE();
 }
@@ -732,6 +739,7 @@ static void answer_mmio(struct mmu_roots *roots, struct kvm_run *run)
 			run->mmio.phys_addr == NO_MEMORY_GPA,
 			"the guest left with %s, expected MMIO at %#lx",
 			exit_reason_str(run->exit_reason), NO_MEMORY_GPA);
+	mmu_roots_check(roots, !run->mmio.is_write, "a write to memory was an MMIO");
 	memcpy(run->mmio.data, &tag, sizeof(tag));
 }
 
