@@ -11,27 +11,27 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 [ -n "${KERNEL_SRC:-}" ] || die "which tree? make install-into KERNEL_SRC=/path/to/linux"
 check_kernel_src "$KERNEL_SRC"
 src=$(cd "$KERNEL_SRC" && pwd -P)
-choose_series "$src"
 tmp=$(mktemp -d)
 at_exit "rm -rf '$tmp'"
+choose_series "$src" "$tmp/copy"
 
-# The patches in their order, signed off if that was asked for.
+# The patches in their order, signed off if that was asked for, in $signed.
 collect() {
 	case ${SIGNOFF:-} in
 	'' | *?' <'?*@?*'>') ;;
 	*) die "SIGNOFF='$SIGNOFF' is not of the form 'Name <mail>'" ;;
 	esac
-	for file in $(series_files); do
-		mkdir -p "$tmp/series/$(dirname "$file")"
+	mkdir "$tmp/series"
+	for file in $patches; do
+		out=$tmp/series/$(basename "$file")
 		if [ -n "${SIGNOFF:-}" ]; then
-			git interpret-trailers --trailer "Signed-off-by: $SIGNOFF" \
-				<"$SERIES_DIR/$file" >"$tmp/series/$file"
+			git interpret-trailers --trailer "Signed-off-by: $SIGNOFF" <"$file" >"$out"
 		else
-			cp "$SERIES_DIR/$file" "$tmp/series/$file"
+			cp "$file" "$out"
 		fi
-		set -- "$@" "$tmp/series/$file"
+		set -- "$@" "$out"
 	done
-	patches=$*
+	signed=$*
 }
 
 undo() {
@@ -46,7 +46,7 @@ apply() {
 		head=$(git -C "$src" rev-parse HEAD)
 		# shellcheck disable=SC2016 # evaluated on the way out
 		at_exit '[ -n "${applied:-}" ] || undo'
-		git -C "$src" am -q --keep-non-patch $patches >"$tmp/am.log" 2>&1 || {
+		git -C "$src" am -q --keep-non-patch $signed >"$tmp/am.log" 2>&1 || {
 			sed 's/^/    | /' "$tmp/am.log" >&2
 			die "git am failed; $KERNEL_SRC is as it was"
 		}
@@ -56,13 +56,12 @@ apply() {
 	fi
 }
 
-if has_series "$src"; then
+if [ -z "$patches" ]; then
 	say "the series is in $KERNEL_SRC already: only the tests are refreshed"
 else
-	try_series "$src" "$tmp/copy"
 	collect
 	apply
-	say "applied to $KERNEL_SRC: $(series_files | wc -l) patches, those for $KERNEL"
+	say "applied to $KERNEL_SRC: $(echo "$patches" | wc -w) patches, those for $(kernels_of "$patches" | paste -sd , | sed 's/,/ and /')"
 fi
 "$top/scripts/overlay.sh" "$src/tools/testing/selftests"
 say "put into its selftests: $(cd "$src/tools/testing/selftests" && ls kvm/x86*/mmu_root_*_test.c | tr '\n' ' ')"

@@ -45,20 +45,6 @@ series_files() {
 	grep -v -e '^#' -e '^$' "$SERIES_DIR/series"
 }
 
-# try_series TREE FOLDER: apply the series to a copy of what it touches, in the folder: the tree stays as
-# it is, and if a patch does not apply, the user sees the reject.
-try_series() {
-	try_tree=$1 try_copy=$2
-	set -- $(series_files | sed "s|^|$SERIES_DIR/|")
-	rm -rf "$try_copy"
-	for file in $(sed -n 's|^+++ b/||p' "$@" | sort -u) Makefile; do
-		[ -e "$try_tree/$file" ] || continue
-		mkdir -p "$try_copy/$(dirname "$file")"
-		cp -p "$try_tree/$file" "$try_copy/$file"
-	done
-	"$top/scripts/apply-series.sh" "$try_copy" "$@"
-}
-
 # kernels_for TREE: which kernels' patches may be for it, the likeliest first: the newest that is not
 # newer than the tree, and then the others.
 kernels_for() {
@@ -77,20 +63,61 @@ kernels_for() {
 		}'
 }
 
-# choose_series TREE: has $KERNEL and $SERIES_DIR be of the patches that apply to the tree, or are in it;
-# dies with what does not apply of the likeliest if none do.  KERNEL= decides instead, if it is told.
+# copy_touched TREE FOLDER: what patches of any kernel touch.
+copy_touched() {
+	rm -rf "$2"
+	for file in $(sed -n 's|^+++ b/||p' "$top"/patches/linux-*/*/0*.patch | sort -u) Makefile; do
+		[ -e "$1/$file" ] || continue
+		mkdir -p "$2/$(dirname "$file")"
+		cp -p "$1/$file" "$2/$file"
+	done
+}
+
+applies() {
+	patch -d "$1" -p1 -s -f -N -F0 --dry-run <"$2" >/dev/null 2>&1
+}
+
+# choose_patches COPY KERNEL...: apply the series to a copy, each patch from the first of the kernels whose patch
+# of that name applies: a tree between two kernels may be as the one in KVM, and as the other in its selftests.
+# Leaves them in $patches; dies with the reject of the first kernel's if none applies.
+choose_patches() {
+	choose_copy=$1
+	shift
+	patches=
+	for file in $(SERIES_DIR=$top/patches/linux-$1 && series_files); do
+		choose_patch=$top/patches/linux-$1/$file
+		for choose_kernel in "$@"; do
+			! applies "$choose_copy" "$top/patches/linux-$choose_kernel/$file" || {
+				choose_patch=$top/patches/linux-$choose_kernel/$file
+				break
+			}
+		done
+		"$top/scripts/apply-series.sh" "$choose_copy" "$choose_patch"
+		patches="$patches $choose_patch"
+	done
+}
+
+# choose_series TREE [COPY]: leaves in $patches those that apply to the tree, none if they are in it, in COPY what they
+# make of the files that they touch, and in KERNEL and SERIES_DIR the kernel of the first.  The tree stays as
+# it is.  KERNEL= decides instead, if it is told.
 choose_series() {
 	choose_dir=$(mktemp -d)
 	at_exit "rm -rf '$choose_dir'"
+	kernels=$KERNEL
+	[ -n "$kernel_told" ] || kernels=$(kernels_for "$1")
+	patches=
+	KERNEL=${kernels%%[!0-9.]*}
+	if ! has_series "$1"; then
+		copy_touched "$1" "${2:-$choose_dir/copy}"
+		choose_patches "${2:-$choose_dir/copy}" $kernels
+		KERNEL=$(kernels_of "$patches" | head -n 1)
+	fi
+	SERIES_DIR=$top/patches/linux-$KERNEL
 	# What we call, too.
 	export KERNEL
-	[ -z "$kernel_told" ] || return 0
-	for KERNEL in $(kernels_for "$1"); do
-		SERIES_DIR=$top/patches/linux-$KERNEL
-		! has_series "$1" || return 0
-		! try_series "$1" "$choose_dir/copy" >"$choose_dir/log" 2>&1 || return 0
-	done
-	KERNEL=$(kernels_for "$1" | head -n 1)
-	SERIES_DIR=$top/patches/linux-$KERNEL
-	try_series "$1" "$choose_dir/copy"
+}
+
+# kernels_of PATCHES: whose they are, a line each.
+kernels_of() {
+	echo "$1" | grep -o '/patches/linux-[^/]*' | sed 's|.*/linux-||' | awk '!seen[$0]++'
 }

@@ -43,10 +43,10 @@ copy() {
 }
 
 apply() {
-	if has_series "$1"; then
+	if [ -z "$patches" ]; then
 		say "  the series is in the tree already"
 	else
-		"$top/scripts/apply-series.sh" "$1"
+		"$top/scripts/apply-series.sh" "$1" $patches
 	fi
 }
 
@@ -173,10 +173,9 @@ files=$(kconfig_files "$config") || exit
 src=$(cd "$KERNEL_SRC" && pwd -P)
 choose_series "$src"
 . "$top/scripts/debian.sh"
-series=$(cd "$SERIES_DIR" && series_files)
 key=$({
 	identity
-	cd "$SERIES_DIR" && hash_files series $series
+	[ -z "$patches" ] || cat $patches
 	cat "$top/scripts/strip-modules.sh"
 	cat $files ${KCONFIG:+"$KCONFIG"}
 	echo "$KERNEL ${KERNEL_TARGET:-} ${DEBIAN_VERSION:-}"

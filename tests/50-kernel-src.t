@@ -8,41 +8,13 @@
 base=$(scripts/kernel.sh) || bail_out "no kernel source"
 # What differs from this in KVM only is built in a minute.
 version=$(basename "$base")
-src=$tmp/linux
-
-git_src()
-{
-	git -C "$src" -c user.name='A Developer' -c user.email=dev@example.org "$@"
-}
+. tests/tree.sh
 
 # head_and_state: what must not change if something goes wrong
 head_and_state()
 {
 	git_src rev-parse HEAD
 	git_src status --porcelain
-}
-
-install_into()
-{
-	env GIT_COMMITTER_NAME='A Developer' GIT_COMMITTER_EMAIL=dev@example.org \
-		make -s install-into KERNEL_SRC="$src" "$@"
-}
-
-# The files of the source that are not made by preparing it, as far as the series
-# and the selftests need them.
-make_git_tree()
-{
-	mkdir -p "$src"
-	(cd "$base/linux" && find arch/x86/kvm virt/kvm arch/x86/include include scripts \
-		tools/include tools/arch tools/build tools/lib tools/scripts \
-		tools/testing/selftests/*.* tools/testing/selftests/Makefile \
-		tools/testing/selftests/kvm tools/testing/selftests/rseq \
-		tools/testing/selftests/kselftest Makefile Kbuild Kconfig -type f \
-		! -name '*.o' ! -name '*.cmd' ! -name '*.ko' -print0 |
-		cpio -0 -pdm --quiet "$src")
-	git_src init -q
-	git_src add -A -f
-	git_src commit -qm 'A kernel tree'
 }
 
 test_refusals()
@@ -55,8 +27,8 @@ test_refusals()
 	done
 	git_src checkout -q Makefile
 
-	sed -i 's/^TEST_GEN_PROGS_x86_64 += x86_64\/monitor_mwait_test/& # gone/' \
-		"$src/tools/testing/selftests/kvm/Makefile"
+	sed -i "s/^TEST_GEN_PROGS_$arch += $arch\/monitor_mwait_test/& # gone/" \
+		"$src/tools/testing/selftests/kvm/$makefile"
 	git_src commit -qam 'A conflict with the last patch'
 	state=$(head_and_state)
 	attempt install_into
@@ -79,7 +51,7 @@ test_install()
 	result $? "install-into: signed off"
 	[ -z "$(git_src status --porcelain --untracked-files=no)" ]
 	result $? "install-into: nothing is left uncommitted of what was there"
-	[ -f "$src/tools/testing/selftests/kvm/x86_64/mmu_root_reuse_test.c" ]
+	[ -f "$src/tools/testing/selftests/kvm/$arch/mmu_root_reuse_test.c" ]
 	result $? "install-into: the tests are there"
 	attempt install_into
 	says "install-into: again, refreshes the tests" 0 "the series is in .* already"
@@ -87,17 +59,9 @@ test_install()
 	result $? "install-into: again, commits nothing"
 }
 
-# The kernel's own harness builds our tests there, and would run them.
 test_harness()
 {
-	mkdir -p "$src/usr"
-	cp -a "$base/linux/usr/include" "$src/usr/"
-	kvm=$src/tools/testing/selftests/kvm
-	attempt make -s -C "$kvm" OUTPUT="$kvm" "$kvm/x86_64/mmu_root_reuse_test" \
-		"$kvm/x86_64/mmu_root_stats_test" "$kvm/x86_64/mmu_root_perf_test"
-	result "$status" "the tree's own makefiles build the tests"
-	attempt "$kvm/x86_64/mmu_root_reuse_test" -l
-	says "they use the kselftest harness" 4 "^path  *null_exit  *exact_counts"
+	harness_builds mmu_root_reuse_test mmu_root_stats_test mmu_root_perf_test
 	attempt make -s -C tools/testing/selftests TARGETS=kvm --dry-run run_tests
 	says "this repository's selftests forward to the prepared tree" 0 "mmu_root_reuse_test"
 }
@@ -118,7 +82,7 @@ test_run()
 {
 	git_src reset -q --hard
 	rm -rf "${src:?}/usr"
-	git_src am -q <mutants/cr4-smap-without-reset.patch >"$tmp/out" 2>&1 || sed 's/^/# /' "$tmp/out"
+	git_src am -q <"$(mutant cr4-smap-without-reset)" >"$tmp/out" 2>&1 || sed 's/^/# /' "$tmp/out"
 	attempt make -s run KERNEL_SRC="$src" DEBIAN_VERSION="$version" CONFIG=suite FILTER='*cr4_sm*' FULL=1
 	says "run on a tree with a bug" 2 "^make.* Error 1"
 	says "its table names the path" 2 "^TDP/5  *CR4.SMAP  *120  *0  *0 .* FAIL"
@@ -141,7 +105,7 @@ test_bisect()
 	git_src reset -q --hard HEAD~1
 	good=$(git_src rev-parse HEAD)
 	commit 'a comment' '$a /* harmless */' $main
-	git_src am -q "$PWD/mutants/cr4-smap-without-reset.patch" >"$tmp/out" 2>&1
+	git_src am -q "$PWD/$(mutant cr4-smap-without-reset)" >"$tmp/out" 2>&1
 	culprit=$(git_src rev-parse HEAD)
 	commit 'one more comment' '$a /* harmless, too */' $main
 	git_src bisect start HEAD "$good" >/dev/null 2>&1

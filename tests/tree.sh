@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+# A kernel developer's git tree, in $src, made of a kernel's source as it is prepared in $base, see
+# scripts/kernel.sh.  Sourced after tests/tap.sh.
+
+src=$tmp/linux
+selftests=$base/linux/tools/testing/selftests/kvm
+# What its KVM selftests call their folders and their makefile.
+arch=x86_64 makefile=Makefile
+[ ! -d "$selftests/x86" ] || arch=x86 makefile=Makefile.kvm
+
+git_src()
+{
+	git -C "$src" -c user.name='A Developer' -c user.email=dev@example.org "$@"
+}
+
+install_into()
+{
+	env GIT_COMMITTER_NAME='A Developer' GIT_COMMITTER_EMAIL=dev@example.org \
+		make -s install-into KERNEL_SRC="$src" "$@"
+}
+
+# The files of the source that are not made by preparing it, as far as the series
+# and the selftests need them.
+make_git_tree()
+{
+	mkdir -p "$src"
+	(cd "$base/linux" && find arch/x86/kvm virt/kvm arch/x86/include include scripts tools/include tools/arch \
+		tools/build tools/lib tools/scripts tools/testing/selftests Makefile Kbuild Kconfig -type f \
+		! -name '*.o' ! -name '*.cmd' ! -name '*.ko' -print0 | cpio -0 -pdm --quiet "$src")
+	git_src init -q
+	# Not in the background, when the test may be over.
+	git_src config gc.auto 0
+	git_src add -A -f
+	git_src commit -qm 'A kernel tree'
+}
+
+# harness_builds TEST...: the kernel's own makefiles build them there, without what newer libraries
+# have for devices of VFIO: headers of drivers, which the prepared source is without, and libuuid.
+harness_builds()
+{
+	mkdir -p "$src/usr"
+	cp -a "$base/linux/usr/include" "$src/usr/"
+	kvm=$src/tools/testing/selftests/kvm
+	attempt make -s -C "$kvm" OUTPUT="$kvm" LIBVFIO_O= LDLIBS=-ldl $(printf "$kvm/$arch/%s " "$@")
+	result "$status" "the tree's own makefiles build the tests"
+	[ "$status" -eq 0 ] || tail -n 5 "$tmp/err" | sed 's/^/# /'
+	! grep 'mmu_root.*warning:' "$tmp/err"
+	result $? "without a warning"
+	attempt "$kvm/$arch/$1" -l
+	# Newer ones want KVM even to list their cases.
+	says "they use the kselftest harness" 4 "^(path  *null_exit  *exact_counts|1..0 # SKIP - Cannot open '/dev/kvm')"
+}
