@@ -70,7 +70,7 @@ help:		## this text
 	@printf '  %-20s%s\n' \
 	  'BED=$(BED)' 'where to run: folders of beds/ (default: qemu-kvm where it works, or qemu-svm)' \
 	  'CONFIG=$(or $(CONFIG),default)' 'what to run: configurations and sets of them, see make configs' \
-	  'KERNEL=$(or $(KERNEL),6.12)' 'which of the kernels that there are patches for, see make kernels' \
+	  'KERNEL=$(KERNEL)' 'which of the kernels that there are patches for, see make kernels; or all (default: the newest that is to be had)' \
 	  'RELOAD=$(RELOAD)' '1: bed host may load other modules of KVM, for the time of a run' \
 	  'KERNEL_SRC=$(KERNEL_SRC)' "a kernel tree to use instead of Debian's kernel" \
 	  'FILTER=$(FILTER)' "only cases whose 'test case' matches this pattern" \

@@ -4,12 +4,14 @@
 #
 # BOUND is how many times as much a path may cost with the patches.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+[ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
 [ -z "${KERNEL_SRC:-}" ] ||
 	die "make bench compares with Debian's own modules: without KERNEL_SRC, please"
 run "$top/scripts/deps.sh" build run
+settle_kernel "${BED:-}"
 bed_check "${BED:-qemu-svm}"
 [ -z "$target" ] ||
 	die "make bench boots two kernels, and bed $BED runs the one there is: make run CONFIG=bench BED=$BED"

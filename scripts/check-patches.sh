@@ -4,6 +4,7 @@
 # --strict; a build of KVM after each; no new warnings from sparse and W=1.
 # Speaks TAP.  What was built before, for the same patches, is not built again.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+[ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"
 . "$top/scripts/kernel-src.sh"
 
@@ -81,6 +82,7 @@ check_build() {
 }
 
 run "$top/scripts/deps.sh" build test
+settle_kernel ''
 need_space "$CACHE" "$NEED_MIB"
 capture base "$top/scripts/kernel.sh"
 release=$(cat "$base/release")

@@ -92,7 +92,8 @@ update_own() {
 	mkdir -p "$own/lists/partial" "$own/cache/archives/partial"
 	echo "deb [signed-by=$KEYRING] $mirror $suite main" >"$own/sources.list"
 	say "  fetching the list of packages of $suite"
-	run apt-get -q $apt_options update >"$own/update.log" 2>&1 && touch "$own/updated" ||
+	# As it is, apt takes what it cannot fetch for no error.
+	run apt-get -q $apt_options -o APT::Update::Error-Mode=any update >"$own/update.log" 2>&1 && touch "$own/updated" ||
 		[ -e "$own/updated" ] || die "cannot fetch $suite of $mirror, see $own/update.log: DEBIAN_MIRROR= names another mirror"
 }
 

@@ -6,7 +6,8 @@
 #
 # patches/linux-KERNEL/kernel says which suite has it.  One that this machine's apt does not
 # know is asked by a configuration of our own, in the cache; nothing of the system's changes.
-# DEBIAN_VERSION=6.12.115-2~deb12u1 asks for one version instead of the newest.
+# DEBIAN_VERSION=6.12.115-2~deb12u1 asks for one version instead of the newest.  With --exists it only
+# looks whether there are such packages.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/debian.sh"
@@ -81,6 +82,7 @@ prepare() {
 
 need_space "$CACHE/base" 1
 resolve
+[ "${1:-}" != --exists ] || exit 0
 set -- $packages
 version=$1 image=$2 modules=$3 headers=$4
 base=$CACHE/base/$version

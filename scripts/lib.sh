@@ -10,9 +10,24 @@ case $BUILD in
 /*) ;;
 *) BUILD=$PWD/$BUILD ;;
 esac
-# Which of patches/; of a user's tree it is found out, see choose_series(), unless it is told.
+# kernel_names: those that there are patches for, the oldest first.
+kernel_names() {
+	(cd "$top/patches" 2>/dev/null && ls -d linux-*) | sed 's/^linux-//' | sort -V
+}
+
+# kernel_of VERSION: the one of patches/ that a version of Debian's is of, if it is of one.
+kernel_of() {
+	kernel_dotted=${1%%[!0-9.]*}.
+	kernel_minor=${kernel_dotted#*.}
+	kernel_minor=${kernel_dotted%%.*}.${kernel_minor%%.*}
+	[ ! -d "$top/patches/linux-$kernel_minor" ] || echo "$kernel_minor"
+}
+
+# Which of patches/, if nobody tells: that of DEBIAN_VERSION; the one that our caller has found
+# to be had, see settle_kernel(); the newest.  Of a user's tree it is found out, see choose_series().
 kernel_told=${KERNEL:+1}
-KERNEL=${KERNEL:-6.12}
+[ -n "$kernel_told" ] || [ -z "${DEBIAN_VERSION:-}" ] || KERNEL=$(kernel_of "$DEBIAN_VERSION")
+: "${KERNEL:=${KERNEL_DEFAULT:-$(kernel_names | tail -n 1)}}"
 SERIES_DIR=$top/patches/linux-$KERNEL
 JOBS=${JOBS:-$(nproc)}
 export BUILD CACHE JOBS
@@ -47,12 +62,27 @@ die() {
 	exit "$EXIT_UNUSABLE"
 }
 
-# kernel_names: those that there are patches for, the oldest first.
-kernel_names() {
-	(cd "$top/patches" && ls -d linux-*) | sed 's/^linux-//' | sort -V
-}
-
 [ -z "$kernel_told" ] || [ -d "$SERIES_DIR" ] || die "no such kernel: $KERNEL: there are $(kernel_names | paste -sd ' ')"
+
+# settle_kernel BEDS: which kernel it is, if nobody has told: in bed host that which runs, if there are
+# patches for it; else the newest that is to be had.  In KERNEL and SERIES_DIR, and for all that we call.
+settle_kernel() {
+	[ -z "$kernel_told${KERNEL_SRC:-}${DEBIAN_VERSION:-}${KERNEL_DEFAULT:-}" ] || return 0
+	case " $1 " in
+	*' host '*) settled=$(kernel_of "$(uname -r)") ;;
+	*) settled='' ;;
+	esac
+	for KERNEL in ${settled:-$(kernel_names | sort -rV)}; do
+		settle_error=$(KERNEL=$KERNEL "$top/scripts/kernel.sh" --exists 2>&1) && break
+		settle_error=${settle_error##*error: }
+		[ -n "${settle_first:-}" ] || settle_first="kernel $KERNEL cannot be had: $settle_error"
+		KERNEL=
+	done
+	[ -n "$KERNEL" ] || die "$settle_error"
+	[ -z "${settle_first:-}" ] || say "  $settle_first; taking $KERNEL"
+	SERIES_DIR=$top/patches/linux-$KERNEL
+	export KERNEL_DEFAULT="$KERNEL"
+}
 
 # look_at_clock: leaves in $now the seconds since the machine has booted.  Whoever polls does so
 # without a fork, which costs milliseconds beside what is measured.

@@ -22,6 +22,7 @@ else
 	names=$(all_names) || exit
 fi
 "$top/scripts/deps.sh" build
+settle_kernel ''
 "$top/scripts/tools.sh"
 capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh"
 capture tests "$top/scripts/tests.sh" "$tree"

@@ -5,6 +5,7 @@
 # UPSTREAM=1 runs the kernel's own KVM selftests on them, too, and prints what they
 # notice beside what ours do.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+[ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
@@ -17,6 +18,7 @@ unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS CONFIG
 bed=${BED:-qemu-svm}
 begin=$(now)
 run "$top/scripts/deps.sh" build run
+settle_kernel ''
 bed_check "$bed"
 [ -z "$target" ] ||
 	die "a mutant can take the machine with it: make mutants in a bed that boots, e.g. BED=qemu-svm"

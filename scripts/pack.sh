@@ -8,6 +8,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 lanes=$(RELOAD=1 && lanes_in host ${CONFIG:-default}) || exit
 run "$top/scripts/deps.sh" build
+settle_kernel ''
 need_space "$BUILD" 200
 "$top/scripts/tools.sh"
 

@@ -4,6 +4,7 @@
 # with: patches/linux-KERNEL/profiles/BED-VERSION.jsonl, which is to be committed; VERSION is that of what
 # emulates the CPU, as other versions show KVM other features, which cost.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+[ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
@@ -11,6 +12,7 @@ bed=${BED:-qemu-svm}
 [ -z "${KERNEL_SRC:-}${FILTER:-}" ] ||
 	die "a profile is of Debian's kernel and of all paths: without KERNEL_SRC and FILTER, please"
 run "$top/scripts/deps.sh" build run
+settle_kernel "${BED:-}"
 bed_check "$bed"
 need_space "$BUILD" 200
 lane_prepare bench "$target"

@@ -5,6 +5,7 @@
 # REUSE=1 is for checks that are made again and again: of a lane that has passed, with
 # the same kernel, tests and bed, the results are taken for those of this run.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+[ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 . "$top/scripts/kconfig.sh"
@@ -12,7 +13,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 # What to type for a run like this one, but for its beds, configurations and cases.
 rerun_command() {
 	printf "make run"
-	for variable in CONFIGS KERNEL_SRC KCONFIG DEBIAN_VERSION; do
+	for variable in ${kernel_told:+KERNEL} CONFIGS KERNEL_SRC KCONFIG DEBIAN_VERSION; do
 		eval "value=\${$variable:-}"
 		[ -z "$value" ] || [ "$value" = "$top/configs" ] || printf " %s='%s'" "$variable" "$value"
 	done
@@ -83,6 +84,7 @@ run_boots() {
 
 begin=$(now)
 run env BED="$beds" "$top/scripts/deps.sh" build run
+settle_kernel "$beds"
 for bed in $beds; do
 	bed_check "$bed"
 	targets="${targets:-}$bed $target

@@ -16,6 +16,7 @@ lanes=$(lanes_in "$bed" $config) || exit
 [ "$(echo "$lanes" | wc -w)" -eq 1 ] || die "one configuration at a time: make shell CONFIG=suite"
 
 BED=$bed "$top/scripts/deps.sh" build run
+settle_kernel ''
 bed_check "$bed"
 need_space "$BUILD" 200
 "$top/scripts/tools.sh"

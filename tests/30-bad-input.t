@@ -39,11 +39,29 @@ test_kernel()
 {
 	attempt env DEBIAN_VERSION=6.12.0-nowhere DEPS=0 scripts/kernel.sh
 	one_line "no matching pair" 2 "no matching pair of linux-source-6.12 and linux-image-.* in version 6.12.0-nowhere: apt-get update, or"
+	attempt env DEBIAN_VERSION=7.3.0-nowhere DEPS=0 scripts/kernel.sh
+	one_line "no such version in a suite of our own" 2 "no kernel 7.3 in version 7.3.0-nowhere in trixie-backports"
 	fake apt-cache <<-'END'
 	exit 0
 	END
-	attempt with_fakes env DEPS=0 scripts/kernel.sh
+	attempt with_fakes env KERNEL=6.12 DEPS=0 scripts/kernel.sh
 	one_line "no packages at all" 2 "no matching pair"
+	no_fakes
+	# What is the newest that can be had, where not all can be.
+	fake apt-get <<-'END'
+	case "$*" in
+	*/apt/trixie-backports/*update*) echo "E: cannot be reached"; exit 100 ;;
+	esac
+	PATH=${PATH#*:} exec apt-get "$@"
+	END
+	# shellcheck disable=SC2016 # its own variables
+	attempt with_fakes env -u KERNEL_DEFAULT XDG_CACHE_HOME="$tmp/cache" sh -c \
+		'top=$PWD; . scripts/lib.sh; settle_kernel ""; echo "kernel $KERNEL_DEFAULT"'
+	says "a suite that cannot be reached: another kernel is taken" 0 "^kernel 6.12$"
+	says "a suite that cannot be reached: says so" 0 \
+		"^  kernel 7.3 cannot be had: cannot fetch trixie-backports .*: DEBIAN_MIRROR= names another mirror; taking 6.12$"
+	attempt with_fakes env KERNEL=7.3 XDG_CACHE_HOME="$tmp/cache" scripts/kernel.sh
+	one_line "a suite that cannot be reached, and its kernel is told" 2 "cannot fetch trixie-backports"
 	no_fakes
 	fake df <<-'END'
 	printf 'Filesystem 1M-blocks Used Available Capacity Mounted on\n/dev/sda 100 90 10 90%% /\n'
@@ -117,15 +135,15 @@ test_patches()
 	base=$(scripts/kernel.sh) || bail_out "no kernel source"
 	mkdir -p "$tmp/tree"
 	cp -r --parents "$base/linux/arch/x86/kvm" "$base/linux/arch/x86/include/asm/kvm_host.h" \
-		"$base/linux/Makefile" "$base/linux/tools/testing/selftests/kvm/Makefile" "$tmp/tree"
+		"$base/linux/Makefile" "$base"/linux/tools/testing/selftests/kvm/Makefile* "$tmp/tree"
 	tree=$tmp/tree$base/linux
 	sed -i 's/nx_lpage_splits;/nx_lpage_splits_renamed;/' "$tree/arch/x86/include/asm/kvm_host.h"
 	attempt scripts/apply-series.sh "$tree"
 	says "a patch that no longer applies: its name" 2 \
-		"patch no longer applies: patches/linux-6.12/stats/0001-.*: refresh it for 6.12"
+		"patch no longer applies: patches/linux-$(default_kernel)/stats/0001-.*: refresh it for $(default_kernel)"
 	grep -q 'kvm_host.h.rej' "$tmp/err" && grep -q '| +.*mmu_root_alloc' "$tmp/err"
 	result $? "a patch that no longer applies: its reject"
-	echo stats/0009-nowhere.patch >>"$repo/patches/linux-6.12/series"
+	echo stats/0009-nowhere.patch >>"$repo/patches/linux-$(default_kernel)/series"
 	attempt "$repo/scripts/apply-series.sh" "$tree"
 	says "a series that names a patch that is none" 2 "no such patch: .*0009-nowhere.patch: mend .*series"
 	attempt make -s mutants MUTANTS=nowhere DEPS=0
@@ -142,6 +160,10 @@ test_kernel_src()
 		attempt make -s $verb KERNEL_SRC="$tmp"
 		one_line "$verb: no kernel tree" 2 "is no kernel tree with KVM/x86: give the top of one"
 	done
+	attempt make -s run KERNEL=all KERNEL_SRC="$tmp/nowhere"
+	one_line "all kernels, and a tree" 2 "KERNEL=all and KERNEL_SRC=.*nowhere do not go together: leave one out"
+	attempt make -s run KERNEL=2.4
+	one_line "a kernel that there are no patches for" 2 "no such kernel: 2.4: there are 6.12 7.3"
 }
 
 test_report()

@@ -5,7 +5,7 @@
 
 . tests/tap.sh
 
-for kernel in $(ls -d patches/linux-* | sed 's/.*linux-//' | grep -vx 6.12); do
+for kernel in $(other_kernels); do
 	if [ -z "${ALL:-}" ]; then
 		skip "the patches for $kernel" "make test FULL=1 checks them"
 		continue

@@ -9,7 +9,7 @@
 . tests/tap.sh
 . tests/host.sh
 bed=qemu-kvm
-MUTANT=mutants/tdp-roots-die-with-last-vcpu.patch
+MUTANT=$(mutant tdp-roots-die-with-last-vcpu)
 # A count and a permission on the guest's way, and what the mutant shows with.
 CASES='@(*path.cr4_smep.exact_counts|*permission.cr4_smep.*|*host.sregs_cr4_smep.exact_counts)'
 ROMS='bios-256k.bin kvmvapic.bin linuxboot_dma.bin'

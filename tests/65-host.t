@@ -36,7 +36,7 @@ make_payloads()
 	# Another module than it says: KVM is loaded, and it is not.
 	cp "$tmp/patched/irqbypass.ko" "$tmp/broken/kvm-amd.ko"
 	cp "$tmp"/patched/*.ko "$tmp/other/"
-	sed -i "s/vermagic=6/vermagic=5/" "$tmp/other/kvm.ko"
+	sed -i "s/vermagic=./vermagic=0/" "$tmp/other/kvm.ko"
 
 	host_payload patched "$tmp/patched" '*null_exit*'
 	host_payload long "$tmp/patched" '*'

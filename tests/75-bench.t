@@ -37,7 +37,7 @@ kernel_of()
 }
 
 version=$(beds/qemu-svm/run --emulator | sed 's/^QEMU-\([0-9]*\.[0-9]*\).*/\1/')
-profile=patches/linux-6.12/profiles/qemu-svm-$version.jsonl
+profile=patches/linux-$(default_kernel)/profiles/qemu-svm-$version.jsonl
 if [ ! -e "$profile" ]; then
 	skip "the profile in the tree" "there is none of QEMU $version: make profile, and look at how it differs from others"
 elif [ "$(kernel_of $profile)" = "$(kernel_of "$latest/bench.jsonl")" ]; then

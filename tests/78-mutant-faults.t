@@ -27,6 +27,12 @@ make_killer()
 	} >"$repo/mutants/killer.patch"
 }
 
+# patch_of NAME: in the copy
+patch_of()
+{
+	echo "$repo/$(mutant "$1")"
+}
+
 # finished NAME: whether the mutant has all of its results
 finished()
 {
@@ -36,15 +42,15 @@ finished()
 # only_case NAME CASE: have it turn red no other case than the one that the filter leaves
 only_case()
 {
-	sed -i -e "/^Red: /{ / $2 /! d }" -e '/^Also: /d' "$repo/mutants/$1.patch"
-	grep -q '^Red: ' "$repo/mutants/$1.patch" || bail_out "$1 does not turn red $2"
+	sed -i -e "/^Red: /{ / $2 /! d }" -e '/^Also: /d' "$(patch_of "$1")"
+	grep -q '^Red: ' "$(patch_of "$1")" || bail_out "$1 does not turn red $2"
 }
 
 make_killer
 only_case init-without-reset init.exact_counts
 set --
 for name in killer smm-without-reset init-without-reset; do
-	set -- "$@" "$repo/mutants/$name.patch"
+	set -- "$@" "$(patch_of "$name")"
 done
 # A filter, for each run to be short.  It is unique, for results not to be in the cache.
 attempt env BUILD="${BUILD:-$PWD/build}" FILTER="*_test init.exact_count[s$$]" \

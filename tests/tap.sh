@@ -11,6 +11,28 @@ trap 'exit 1' HUP INT TERM
 BED=${BED:-qemu-svm}
 export BED
 
+# default_kernel: the one that is tested where none is named; other_kernels: the rest of those that there are
+# patches for
+default_kernel()
+{
+	sh -c 'top=$PWD; . scripts/lib.sh; echo "$KERNEL"'
+}
+
+other_kernels()
+{
+	sh -c 'top=$PWD; . scripts/lib.sh; kernel_names' | grep -vx "$(default_kernel)"
+}
+
+# mutant NAME: its patch for the default kernel
+mutant()
+{
+	if [ -e "patches/linux-$(default_kernel)/mutants/$1.patch" ]; then
+		echo "patches/linux-$(default_kernel)/mutants/$1.patch"
+	else
+		echo "mutants/$1.patch"
+	fi
+}
+
 bail_out()
 {
 	echo "Bail out! $*"

@@ -2,10 +2,6 @@
 # What keeps a host from running tests, each with its remedy.  Sourced by
 # beds/host/run.
 
-# The kernels that the patches are for, e.g. 6.12.
-series_kernel=$(basename "$SERIES_DIR")
-series_kernel=${series_kernel#linux-}
-
 # kvm_users: words "name (pid)" of who holds KVM, as far as it is to be seen; empty if
 # nobody does.
 kvm_users() {
@@ -97,11 +93,8 @@ debian_version() {
 
 # What modules must be built for: prints the release, and Debian's version of it.
 check_source() {
-	case $(uname -r) in
-	"$series_kernel".*) ;;
-	*) [ -n "${KERNEL_SRC:-}" ] ||
-		bed_die "no source that matches this kernel, $(uname -r): the patches are for $series_kernel: boot such a kernel, e.g. of bookworm-backports, or give its source with KERNEL_SRC=" ;;
-	esac
+	[ -n "$(kernel_of "$(uname -r)")${KERNEL_SRC:-}" ] ||
+		bed_die "no source that matches this kernel, $(uname -r): the patches are for $(kernel_names | paste -sd ' '): boot such a kernel, see make kernels, or give its source with KERNEL_SRC="
 	version=$(debian_version)
 	[ -n "$version${KERNEL_SRC:-}" ] ||
 		bed_die "no source that matches this kernel, $(uname -r), which is not Debian's: give it with KERNEL_SRC=, or boot Debian's"
