@@ -47,10 +47,18 @@ for i in $(seq "$nr"); do
 	echo "$status" >>statuses
 done
 END
+# The words of a configuration are names of programs, too (kvm): a parser that executes them must find
+# none but what the scripts call, and what the garbage wants.
+PROGRAMS='cat cut grep head ls mktemp nproc rm sed seq sh sort tail touch tr'
+mkdir "$tmp/bin"
+for program in $PROGRAMS; do
+	ln -s "$(command -v $program)" "$tmp/bin/"
+done
+
 take()
 {
 	rm -f "$tmp/taken"/*
-	(cd "$tmp/taken" && CONFIGS="$tmp/configs" sh "$tmp/take" "$top" "$1" "$FUZZ_FILES") >"$tmp/wrong" 2>&1
+	(cd "$tmp/taken" && PATH="$tmp/bin" CONFIGS="$tmp/configs" sh "$tmp/take" "$top" "$1" "$FUZZ_FILES") >"$tmp/wrong" 2>&1
 }
 
 top=$PWD
