@@ -71,7 +71,10 @@ config_line() {
 	about=*) ;;
 	*"'"*) die "$1: $config_key has a quote" ;;
 	esac
-	eval "lane_$(echo "$config_key" | tr - _)=\$config_value"
+	case $config_key in
+	*-*) config_key=${config_key%%-*}_${config_key#*-} ;;
+	esac
+	eval "lane_$config_key=\$config_value"
 }
 
 # lane_define CONFIG [CONFIGS]: sets lane_KEY for each key of configs/README.md.

@@ -192,7 +192,11 @@ finish() {
 	finish_status=0
 	wait "$1" || finish_status=$?
 	kill_group -TERM "-$1" || :
-	children=$(printf '%s\n' $children | grep -vx "$1" || :)
+	finish_others=
+	for child in $children; do
+		[ "$child" = "$1" ] || finish_others="$finish_others $child"
+	done
+	children=$finish_others
 	return "$finish_status"
 }
 
