@@ -189,4 +189,7 @@ int mmu_roots_event_open_cpu(const char *event, const char *filter, int cpu);
 int mmu_roots_calls_open(const char *function);
 uint64_t mmu_roots_event_read(int fd);
 
+/* The harness's, see TEST_HARNESS_MAIN; called by what lists cases where there is no KVM. */
+int main(int argc, char **argv);
+
 #endif /* SELFTEST_KVM_MMU_ROOTS_H */
