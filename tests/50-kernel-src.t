@@ -73,7 +73,7 @@ test_not_debian()
 	git_src commit -qam 'A change outside of KVM'
 	attempt env KERNEL_SRC="$src" DEBIAN_VERSION="$version" scripts/ktree.sh
 	says "a tree that differs elsewhere than in KVM, for Debian's kernel" 2 \
-		"^error: KERNEL_SRC is not Debian's source of $version but for KVM, see include/linux/kvm_host.h: leave DEBIAN_VERSION out"
+		"^error: KERNEL_SRC is not Debian's source of $(echo "$version" | sed 's/[+.]/\\&/g') but for KVM, see include/linux/kvm_host.h: leave DEBIAN_VERSION out"
 	git_src reset -q --hard HEAD~1
 }
 
