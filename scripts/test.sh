@@ -18,11 +18,16 @@ run "$top/scripts/deps.sh" build run test
 unset KERNEL
 kernel_told=
 settle_kernel ''
+KERNEL=$KERNEL_DEFAULT
 # Once, and where one sees it: tests show nothing until they fail.
 capture tree "$top/scripts/tree.sh"
 run "$top/scripts/tests.sh" "$tree" >/dev/null
 case ${TESTS:-race} in
-*race*) run "$top/scripts/tree.sh" race >/dev/null ;;
+*race*)
+	race_kernel=$KERNEL
+	[ -n "$ALL" ] || race_kernel=$(kernel_names | head -n 1)
+	run env KERNEL="$race_kernel" "$top/scripts/tree.sh" race >/dev/null
+	;;
 esac
 "$top/scripts/tools.sh"
 
