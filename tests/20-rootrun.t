@@ -117,6 +117,26 @@ test_samples()
 	result $? "and not at all if they do not move"
 }
 
+# A library that ends the program before the harness begins, but not when it lists its cases.
+test_skipped_program()
+{
+	cat >"$tmp/early" <<-'END'
+	#!/bin/sh
+	[ "$1" != -l ] || {
+		printf '# FIXTURE            VARIANT                   TEST\n'
+		printf '%-20s %-25s %s\n' global '' skips global '' ends
+		exit 4
+	}
+	echo "1..0 # SKIP - no KVM here"
+	[ "$2" != global.ends ] || exit 0
+	exit 4
+	END
+	chmod +x "$tmp/early"
+	attempt "$tmp/rootrun" -k /dev/null -o "$tmp/results" "$tmp/early"
+	judged "a program that skips before its harness begins" global.skips skip "no KVM here"
+	judged "a program that only says so" global.ends fail "no such case, or no result line"
+}
+
 # A harness that lists more than what is kept of an output.
 test_many_cases()
 {
@@ -330,6 +350,7 @@ test_pathologies
 test_end_of_output
 test_samples
 test_harness
+test_skipped_program
 test_many_cases
 test_place
 test_usage

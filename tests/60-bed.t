@@ -181,7 +181,7 @@ interrupt()
 	result $? "$name: had begun"
 	"$@"
 	wait $run 2>/dev/null
-	eventually 5 no_process_of_run
+	eventually 20 no_process_of_run
 	ret=$?
 	result $ret "$name: nothing left running"
 	[ $ret -eq 0 ] || pgrep -l 'tar|xz|make|cc1' | sed 's/^/# /'
