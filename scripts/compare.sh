@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # What differs between two results, files or folders: A is the one to compare with,
-# e.g. patches/linux-7.3/profiles/qemu-svm-7.2.jsonl, B the new one.
+# e.g. patches/linux-7.3/profiles/qemu-svm-7.2-gcc12.jsonl, B the new one.
 #
 # BOUND is how many times as much a path may cost, in either of them.
 # Exit status: 0 nothing differs, 1 something does, 2 they cannot be compared.

@@ -216,10 +216,10 @@ results_in() {
 }
 
 # profile_name BED: the file that has what paths of this kernel cost in a bed, with this version
-# of what emulates its CPU.
+# of what emulates its CPU, and built by this version of the compiler.
 profile_name() {
 	emulator=$("$top/beds/$1/run" --emulator) || exit
-	echo "patches/linux-$KERNEL/profiles/$1$(echo "$emulator" | sed -n 's/^[A-Za-z]*\(-[0-9]*\.[0-9]*\).*/\1/p').jsonl"
+	echo "patches/linux-$KERNEL/profiles/$1$(echo "$emulator" | sed -n 's/^[A-Za-z]*\(-[0-9]*\.[0-9]*\).*/\1/p')-gcc$(gcc -dumpversion | cut -d . -f 1).jsonl"
 }
 
 # bed_check BED: dies if the bed does not work on this machine; leaves in $target what

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Measure what each path costs in a bed, and write it down for others to compare
-# with: patches/linux-KERNEL/profiles/BED-VERSION.jsonl, which is to be committed; VERSION is that of what
-# emulates the CPU, as other versions show KVM other features, which cost.
+# with: patches/linux-KERNEL/profiles/BED-VERSION-COMPILER.jsonl, which is to be committed; VERSION is that of
+# what emulates the CPU, as other versions show KVM other features, which cost.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 [ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Build KVM's modules with the series: tree.sh [CONFIG]
-# For Debian's newest image, or for a small kernel of our own, see scripts/kconfig-*.
+# For Debian's newest image, or for a small kernel of our own, see scripts/kconfig-*.  STOCK=1 leaves the
+# series out.
 # Prints the folder: linux/ (patched source), modules/, boot/, release.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
@@ -27,9 +28,11 @@ build() {
 	rm -rf "$tree"
 	mkdir -p "$tree"
 	at_exit "[ -e '$tree/done' ] || rm -rf '$tree/linux'"
-	say "building KVM with the series"
+	what='with the series'
+	[ -z "${STOCK:-}" ] || what='without the series'
+	say "building KVM $what"
 	cp -a "$base/linux" "$tree/linux"
-	"$top/scripts/apply-series.sh" "$tree/linux"
+	[ -n "${STOCK:-}" ] || "$top/scripts/apply-series.sh" "$tree/linux"
 	step "$tree/modules.log" "building KVM's modules" "$top/scripts/kmake.sh" \
 		"$tree/linux" "$(cat "$base/release")" M=arch/x86/kvm modules
 	check_config
@@ -44,7 +47,7 @@ else
 	capture base "$top/scripts/kernel.sh"
 fi
 key=$(cd "$SERIES_DIR" && {
-	[ -z "${1:-}" ] || echo "$base"
+	[ -z "${1:-}${STOCK:-}" ] || echo "$base ${STOCK:-}"
 	cat "$base/release"
 	hash_files series $(find . -name '*.patch' ! -path './mutants/*' | LC_ALL=C sort)
 	cat "$top/scripts/strip-modules.sh"
