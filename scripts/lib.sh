@@ -10,6 +10,7 @@ case $BUILD in
 /*) ;;
 *) BUILD=$PWD/$BUILD ;;
 esac
+
 # kernel_names: those that there are patches for, the oldest first.
 kernel_names() {
 	(cd "$top/patches" 2>/dev/null && ls -d linux-*) | sed 's/^linux-//' | sort -V
