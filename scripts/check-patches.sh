@@ -98,7 +98,7 @@ for file in $(series_files); do
 	result "$status" "checkpatch --strict: $file" "$out/checkpatch"
 done
 # The lines Red: of a mutant hold regular expressions, which do not wrap.
-for file in "$top"/mutants/*.patch "$SERIES_DIR"/mutants/*.patch; do
+for file in "$top"/mutants/*.patch "$top"/mutants/real/*.patch "$SERIES_DIR"/mutants/*.patch; do
 	[ -e "$file" ] || continue
 	checkpatch --ignore COMMIT_LOG_LONG_LINE "$file"
 	result "$status" "checkpatch --strict: ${file#"$top"/}" "$out/checkpatch"

@@ -195,9 +195,9 @@ lane_payload() {
 	END
 }
 
-# mutant_names: all there are for this kernel.
+# mutant_names: all there are for this kernel, planted ones and real bugs.
 mutant_names() {
-	(cd "$top/mutants" && ls ./*.patch) | sed 's|^./||; s/\.patch$//' |
+	find "$top/mutants" "$SERIES_DIR" -path '*/mutants/*.patch' | sed 's|.*/||; s/\.patch$//' | LC_ALL=C sort -u |
 		grep -vxF -e "$(sed -n 's/^\([a-z0-9-]*\)\t.*/\1/p' "$SERIES_DIR/mutants/impossible" 2>/dev/null || :)"
 }
 
@@ -205,6 +205,8 @@ mutant_names() {
 mutant_patch() {
 	if [ -e "$SERIES_DIR/mutants/$1.patch" ]; then
 		echo "$SERIES_DIR/mutants/$1.patch"
+	elif [ -e "$top/mutants/real/$1.patch" ]; then
+		echo "$top/mutants/real/$1.patch"
 	else
 		echo "$top/mutants/$1.patch"
 	fi

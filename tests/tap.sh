@@ -33,11 +33,11 @@ proven_kernel()
 # mutant NAME: its patch for the default kernel
 mutant()
 {
-	if [ -e "patches/linux-$(default_kernel)/mutants/$1.patch" ]; then
-		echo "patches/linux-$(default_kernel)/mutants/$1.patch"
-	else
-		echo "mutants/$1.patch"
-	fi
+	for file in "patches/linux-$(default_kernel)/mutants/$1.patch" "mutants/real/$1.patch"; do
+		[ ! -e "$file" ] || break
+		file=mutants/$1.patch
+	done
+	echo "$file"
 }
 
 bail_out()
