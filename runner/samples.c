@@ -38,8 +38,6 @@ static struct sample samples[MAX_SAMPLES];
 static unsigned int nr_samples;
 static unsigned long interval_ms, next_ms;
 static int dir = -1;
-/* Of the counters, from when they are there on; 0 before. */
-static int fds[NR_NAMES];
 
 /**
  * samples_open() - Say where the counters are
@@ -60,16 +58,6 @@ void samples_begin(void)
 	next_ms = 0;
 }
 
-/**
- * samples_wait_ms() - How long to wait before samples_take()
- *
- * Return: milliseconds.
- */
-int samples_wait_ms(void)
-{
-	return interval_ms;
-}
-
 /* Of the CPU: to have none for a while is no cost of ours. */
 static unsigned long cpu_us(void)
 {
@@ -84,15 +72,20 @@ static unsigned long max(unsigned long a, unsigned long b)
 	return a > b ? a : b;
 }
 
-/* A counter that KVM does not have is 0. */
-static long long read_counter(unsigned int i)
+/*
+ * A counter that KVM does not have is 0.  Opened each time, as such a file can be read once
+ * only, see simple_attr_open().
+ */
+static long long read_counter(const char *name)
 {
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 	char buf[32];
 	ssize_t n;
 
-	if (fds[i] <= 0)
-		fds[i] = openat(dir, names[i], O_RDONLY | O_CLOEXEC);
-	n = pread(fds[i], buf, sizeof(buf) - 1, 0);
+	if (fd < 0)
+		return 0;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
 	buf[n > 0 ? n : 0] = '\0';
 	return strtoll(buf, NULL, 10);
 }
@@ -108,11 +101,22 @@ static void thin_out(void)
 	interval_ms *= 2;
 }
 
+/* As it is when the last VM has gone, with its counters. */
+static bool is_zero(const struct sample *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_NAMES; i++)
+		if (s->values[i])
+			return false;
+	return true;
+}
+
 /**
  * samples_take() - Take a sample if it is time to
  * @ms: since the test was started, in milliseconds
  *
- * What is as it was in the last sample needs no other.
+ * What is as it was in the last sample needs no other, and what has gone is no change.
  */
 void samples_take(unsigned long ms)
 {
@@ -128,9 +132,9 @@ void samples_take(unsigned long ms)
 	s->ms = ms;
 	begin = cpu_us();
 	for (i = 0; i < NR_NAMES; i++)
-		s->values[i] = read_counter(i);
+		s->values[i] = read_counter(names[i]);
 	next_ms = ms + max(interval_ms, INTERVAL_READS * (cpu_us() - begin) / 1000);
-	if (!nr_samples || memcmp(s->values, s[-1].values, sizeof(s->values)))
+	if (!nr_samples || (memcmp(s->values, s[-1].values, sizeof(s->values)) && !is_zero(s)))
 		nr_samples++;
 }
 
