@@ -19,6 +19,14 @@
 
 #include "rootrun.h"
 
+/*
+ * How often to look at what a test has printed, in milliseconds.  To be woken by each line
+ * takes two switches of processes, which on an emulated CPU is more than the line took.
+ */
+#define LOOK_MS		50
+/* What a test can print meanwhile without having to wait, in bytes. */
+#define PIPE_SIZE	(1 << 20)
+
 /* The running test, for the signal handler. */
 static volatile sig_atomic_t current_session;
 
@@ -137,35 +145,26 @@ static void __noreturn exec_child(char *const argv[], int out)
 	_exit(127);
 }
 
-/* Returns true at the end of the output. */
-static bool drain(int fd, struct output *out)
+static void drain(int fd, struct output *out)
 {
 	char buf[65536];
 	ssize_t n;
 
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+	while (out->total <= OUTPUT_MAX && (n = read(fd, buf, sizeof(buf))) > 0)
 		output_add(out, buf, n);
-		if (out->total > OUTPUT_MAX)
-			return false;
-	}
-	return !n;
 }
 
 static void supervise(pid_t pid, int fd, unsigned long start, unsigned int timeout_s,
 		      struct output *out, struct ending *end)
 {
-	/* Without it, before Linux 5.3, the next sample is the time to look. */
+	/* Without it, before Linux 5.3, its end is seen when it is time to look. */
 	int pidfd = syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd pfds[] = {
-		{ .fd = fd, .events = POLLIN },
-		{ .fd = pidfd, .events = POLLIN },
-	};
+	struct pollfd end_of_test = { .fd = pidfd, .events = POLLIN };
 
+	samples_take(0);
 	for (;;) {
-		poll(pfds, ARRAY_SIZE(pfds), samples_wait_ms());
-		/* At its end, poll() would not wait anymore, while VMs are destroyed. */
-		if (drain(fd, out))
-			pfds[0].fd = -1;
+		poll(&end_of_test, 1, LOOK_MS);
+		drain(fd, out);
 		samples_take(now_ms() - start);
 		end->flooded = out->total > OUTPUT_MAX;
 		/*
@@ -208,6 +207,8 @@ int child_run(char *const argv[], unsigned int timeout_s, struct output *out,
 		return -errno;
 	/* Only our end: tests do not expect EAGAIN when they print. */
 	fcntl(fds[1], F_SETFL, 0);
+	/* It is smaller if the system's limit is. */
+	fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE);
 
 	pid = fork();
 	if (pid < 0) {

@@ -112,7 +112,6 @@ void hold_tracepoints(const char *pattern);
 /* samples.c */
 void samples_open(const char *path);
 void samples_begin(void);
-int samples_wait_ms(void);
 void samples_take(unsigned long ms);
 json_t *samples_json(void);
 
