@@ -2,7 +2,6 @@
 /*
  * Snapshots of KVM's MMU root counters, and the laws they obey.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -480,6 +479,10 @@ void mmu_roots_pin(void)
 	pinned = true;
 }
 
+/*
+ * Once in the life of a VM, when all has been counted: files of debugfs and the binary stats
+ * are two ways to the same memory, which differ at all times or never.
+ */
 static void check_debugfs(struct mmu_roots *roots,
 			  const struct mmu_roots_snapshot *snap)
 {
@@ -536,7 +539,6 @@ static void check_laws(struct mmu_roots *roots,
 	mmu_roots_check(roots, alloc - invalidate <= roots->max_valid_roots,
 			"law 4: %lu valid roots (%lu built - %lu invalidated), at most %u possible",
 			alloc - invalidate, alloc, invalidate, roots->max_valid_roots);
-	check_debugfs(roots, snap);
 	check_events(roots, snap);
 }
 
@@ -587,22 +589,66 @@ static void check_end_of_life(struct mmu_roots *roots,
 			live, freed);
 }
 
-/* What the whole life of the VM came to, for the record: all that KVM counted. */
+/* Adds the counters of one source, each of which has @size bytes of them from @begin on. */
+static void add_counters(int fd, off_t begin, uint64_t *sums, size_t size)
+{
+	uint64_t *vals = malloc(size);
+	size_t i;
+
+	require_io(vals && pread(fd, vals, size, begin) == (ssize_t)size,
+		   "read all of the binary stats");
+	for (i = 0; i < size / STAT_SIZE; i++)
+		sums[i] += vals[i];
+	free(vals);
+}
+
+/* Counters of one scope, VM or vCPU, by their names; histograms are none. */
+static void print_scope(FILE *out, const struct mmu_roots_source *sources, int nr_sources)
+{
+	struct kvm_stats_header header;
+	struct kvm_stats_desc *descs, *desc;
+	uint64_t *sums, val;
+	size_t size = 0;
+	int i;
+
+	read_stats_header(sources[0].fd, &header);
+	descs = read_stats_descriptors(sources[0].fd, &header);
+	for (i = 0; i < header.num_desc; i++) {
+		desc = get_stats_descriptor(descs, i, &header);
+		size = max(size, desc->offset + desc->size * STAT_SIZE);
+	}
+	sums = calloc(1, size);
+	require_io(sums, "memory for all of the binary stats");
+	for (i = 0; i < nr_sources; i++)
+		add_counters(sources[i].fd, header.data_offset, sums, size);
+	for (i = 0; i < header.num_desc; i++) {
+		desc = get_stats_descriptor(descs, i, &header);
+		val = sums[desc->offset / STAT_SIZE];
+		if (desc->size == 1 && val)
+			fprintf(out, " %s=%lu", desc->name, val);
+	}
+	free(sums);
+	free(descs);
+}
+
+/*
+ * What the whole life of the VM came to, for the record: all that KVM counted.  Printed at once,
+ * as standard output is not buffered, and a system call for each counter takes an emulated CPU
+ * longer than all the rest; a file of debugfs takes three.
+ */
 static void print_counters(struct mmu_roots *roots)
 {
-	DIR *dir = opendir(roots->debugfs);
-	struct dirent *entry;
-	uint64_t val;
+	char *line = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&line, &len);
 
-	require_io(dir, "open %s", roots->debugfs);
-	printf("#=");
-	while ((entry = readdir(dir))) {
-		if (entry->d_type == DT_REG &&
-		    !mmu_roots_read_debugfs(roots, entry->d_name, &val) && val)
-			printf(" %s=%lu", entry->d_name, val);
-	}
-	printf("\n");
-	closedir(dir);
+	require_io(out, "open a stream in memory");
+	print_scope(out, &roots->vm_source, 1);
+	if (roots->nr_vcpus)
+		print_scope(out, roots->vcpu_source, roots->nr_vcpus);
+	fclose(out);
+	printf("#=%s\n", line);
+	free(line);
 }
 
 /**
@@ -619,6 +665,7 @@ void mmu_roots_vm_free(struct mmu_roots *roots)
 	int i;
 
 	mmu_roots_read(roots, &last);
+	check_debugfs(roots, &last);
 	print_counters(roots);
 
 	/* Stats file descriptors hold a reference to the VM. */
