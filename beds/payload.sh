@@ -21,6 +21,7 @@ with_tests() {
 	shift
 	set -f
 	set -- "$@" --output "$results_to" --bed "$BED" --lane "$LANE" --unit "$UNIT" $ROOTRUN_ARGS
+	[ ! -e "$payload/known" ] || set -- "$@" --known "$payload/known"
 	for test in $TESTS; do
 		! wanted "$test" || set -- "$@" "$payload/tests/$test"
 	done

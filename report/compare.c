@@ -172,7 +172,7 @@ static void compare_data(struct comparison *c, const struct results *base,
 static int rank(const struct testcase *tc)
 {
 	static const int ranks[NR_VERDICTS] = {
-		[PASS] = 0, [NOT_APPLICABLE] = 1, [SKIP] = 1, [FAIL] = 2,
+		[PASS] = 0, [NOT_APPLICABLE] = 1, [KNOWN_BUG] = 1, [SKIP] = 1, [FAIL] = 2,
 	};
 
 	return tc ? ranks[tc->verdict] : ranks[NOT_APPLICABLE];

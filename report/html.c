@@ -8,6 +8,7 @@
 
 const char * const verdict_classes[NR_VERDICTS] = {
 	[NOT_APPLICABLE] = "na",
+	[KNOWN_BUG] = "SKIP",
 	[PASS] = "ok",
 	[SKIP] = "SKIP",
 	[FAIL] = "FAIL",
@@ -104,7 +105,7 @@ static void write_summary(struct document *doc, const struct report *rep)
 
 static void write_lane(struct document *doc, const struct results *res)
 {
-	static const enum outcome order[] = { PASS, FAIL, SKIP, NOT_APPLICABLE };
+	static const enum outcome order[] = { PASS, FAIL, SKIP, KNOWN_BUG, NOT_APPLICABLE };
 	unsigned int nr[NR_VERDICTS] = { 0 }, all = 0, i;
 	const struct testcase *tc;
 	json_int_t ms = 0;
@@ -135,7 +136,7 @@ static void write_lane(struct document *doc, const struct results *res)
 static void write_lanes(struct document *doc, const struct report *rep)
 {
 	static const char * const header[] = {
-		"configuration", "MMU", "cases", "passed", "failed", "skipped", "n/a", "seconds",
+		"configuration", "MMU", "cases", "passed", "failed", "skipped", "known", "n/a", "seconds",
 		"kernel", "parameters", "TSC counts", "CPU", "emulator", "started",
 	};
 	const struct results *res;
@@ -171,6 +172,7 @@ static void write_links(struct document *doc, const struct report *rep)
 		{ !STAILQ_EMPTY(&rep->rows), "#paths", "Paths" },
 		{ has_costs(rep), "#costs", "Costs" },
 		{ true, "#matrix", "Tests" },
+		{ rep->total.cases[KNOWN_BUG], "#known", "Known bugs" },
 		{ rep->total.cases[SKIP], "#skips", "Skipped" },
 		{ rep->total.cases[NOT_APPLICABLE], "#na", "Not applicable" },
 	};
@@ -216,7 +218,8 @@ int write_html(struct report *rep)
 	write_costs(&doc, rep);
 	write_storms(&doc, rep);
 	write_matrix(&doc, rep);
-	write_skips(&doc, rep);
+	write_verdicts(&doc, rep, KNOWN_BUG, "known", "Known bugs");
+	write_verdicts(&doc, rep, SKIP, "skips", "Skipped");
 	write_inapplicable(&doc, rep);
 	raw(&doc, "</body></html>\n");
 	return document_end(&doc, rep->html);

@@ -21,7 +21,8 @@ void write_paths(struct document *doc, const struct report *rep);
 
 /* html_cases.c */
 void write_failures(struct document *doc, const struct report *rep);
-void write_skips(struct document *doc, const struct report *rep);
+void write_verdicts(struct document *doc, const struct report *rep, enum outcome verdict,
+		    const char *address, const char *title);
 void write_inapplicable(struct document *doc, const struct report *rep);
 void write_matrix(struct document *doc, const struct report *rep);
 

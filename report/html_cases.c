@@ -106,7 +106,7 @@ static void fill_matrix(struct matrix *matrix, const struct report *rep)
 /* "27 ok", or what else there is: "25 ok, 2 FAIL" */
 static const char *cell_text(const struct cell *cell)
 {
-	static const enum outcome order[] = { PASS, FAIL, SKIP, NOT_APPLICABLE };
+	static const enum outcome order[] = { PASS, FAIL, SKIP, KNOWN_BUG, NOT_APPLICABLE };
 	const char *all = "";
 	unsigned int i;
 
@@ -354,23 +354,27 @@ void write_failures(struct document *doc, const struct report *rep)
 }
 
 /**
- * write_skips() - Write what was skipped, and why
+ * write_verdicts() - Write which cases have a verdict, and why
  * @doc: the page
  * @rep: the report, reconciled
+ * @verdict: the verdict
+ * @address: of the section
+ * @title: of the section
  */
-void write_skips(struct document *doc, const struct report *rep)
+void write_verdicts(struct document *doc, const struct report *rep, enum outcome verdict,
+		    const char *address, const char *title)
 {
 	static const char * const header[] = { "configuration", "case", "reason" };
 	const struct results *res;
 	const struct testcase *tc;
 
-	if (!rep->total.cases[SKIP])
+	if (!rep->total.cases[verdict])
 		return;
-	section(doc, "skips", "Skipped");
+	section(doc, address, title);
 	table_begin(doc, "skip-table", header, ARRAY_SIZE(header));
 	STAILQ_FOREACH(res, &rep->files, next) {
 		STAILQ_FOREACH(tc, &res->cases, next) {
-			if (tc->verdict != SKIP)
+			if (tc->verdict != verdict)
 				continue;
 			raw(doc, "<tr class=\"skip\">");
 			element(doc, "td", NULL, lane_of(res));

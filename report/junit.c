@@ -25,7 +25,7 @@ static struct sums sum_up(const struct results *res)
 	STAILQ_FOREACH(tc, &res->cases, next) {
 		sums.tests++;
 		sums.failures += tc->verdict == FAIL;
-		sums.skipped += tc->verdict == SKIP || tc->verdict == NOT_APPLICABLE;
+		sums.skipped += tc->verdict != PASS && tc->verdict != FAIL;
 		sums.ms += tc->duration_ms;
 	}
 	return sums;

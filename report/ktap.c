@@ -24,7 +24,9 @@ static void print_case(const struct results *res, const struct testcase *tc,
 	print_name(res->lane);
 	print_name(tc->test);
 	print_name(tc->name);
-	if (tc->verdict == SKIP || tc->verdict == NOT_APPLICABLE)
+	if (tc->verdict == KNOWN_BUG)
+		printf(" # SKIP known bug: %s", tc->reason);
+	else if (tc->verdict == SKIP || tc->verdict == NOT_APPLICABLE)
 		printf(" # SKIP %s", tc->reason);
 	putchar('\n');
 	if (tc->verdict == FAIL) {

@@ -222,7 +222,7 @@ static const char *counts_text(const struct row *row)
 	for (i = RESETS; i < NR_TABLE_COUNTS && row->nr_counted; i++)
 		text = format("%s%s%s", text, *text ? "/" : "", row->counted[i] ?
 			      per_operation(row->counts[i], row->counts[OPS]) : "-");
-	if (*text && row->verdict != SKIP && row->verdict != FAIL)
+	if (*text && (row->verdict == PASS || row->verdict == NOT_APPLICABLE))
 		return text;
 	return format("%s%s%s", text, *text ? " " : "", verdict_words[row->verdict]);
 }
@@ -285,10 +285,10 @@ static const char **fill_head(const char **cell, const struct pivot *pivot, cons
 static void print_rest(const struct pivot *pivot, const unsigned int *shown)
 {
 	static const char * const words[NR_VERDICTS] = {
-		[PASS] = "ok", [SKIP] = "skipped", [FAIL] = "failed",
+		[PASS] = "ok", [KNOWN_BUG] = "with a known bug", [SKIP] = "skipped", [FAIL] = "failed",
 		[NOT_APPLICABLE] = "not applicable",
 	};
-	static const enum outcome order[] = { PASS, SKIP, FAIL, NOT_APPLICABLE };
+	static const enum outcome order[] = { PASS, KNOWN_BUG, SKIP, FAIL, NOT_APPLICABLE };
 	unsigned int i, nr, all = 0;
 	const char *list = "";
 

@@ -26,10 +26,12 @@ enum {
 /*
  * From best to worst, a row shows the worst one of its cases.  What does not
  * apply comes first: it takes nothing from a row that has something to show.
+ * A known bug is one that this kernel was known to have.
  */
 enum outcome {
 	NOT_APPLICABLE,
 	PASS,
+	KNOWN_BUG,
 	SKIP,
 	FAIL,
 	NR_VERDICTS,

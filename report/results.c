@@ -81,6 +81,8 @@ static void read_status(struct results *res, struct testcase *tc,
 		verdict = PASS;
 	else if (!strcmp(status, "skip"))
 		verdict = SKIP;
+	else if (!strcmp(status, "known"))
+		verdict = KNOWN_BUG;
 	else if (strcmp(status, "fail"))
 		reason = format("invalid status \"%s\"", status);
 	res->seen.cases[verdict]++;
@@ -151,10 +153,10 @@ static int read_end(struct results *res, json_t *doc)
 	struct tally *said = &res->said;
 
 	res->ended = true;
-	return unpack(res, doc, "{s:I, s:I, s:I, s:I}",
+	return unpack(res, doc, "{s:I, s:I, s:I, s:I, s?I}",
 		      "planned", &said->planned, "passed", &said->cases[PASS],
 		      "failed", &said->cases[FAIL],
-		      "skipped", &said->cases[SKIP]);
+		      "skipped", &said->cases[SKIP], "known", &said->cases[KNOWN_BUG]);
 }
 
 /* Parameters that decide how roots behave; the others stay in the file. */
@@ -456,9 +458,9 @@ static void reconcile_case(struct report *rep, const struct results *res,
 
 static const char *format_tally(const struct tally *tally)
 {
-	return format("%lld planned, %lld passed, %lld failed, %lld skipped",
+	return format("%lld planned, %lld passed, %lld failed, %lld skipped, %lld known bugs",
 		      tally->planned, tally->cases[PASS], tally->cases[FAIL],
-		      tally->cases[SKIP]);
+		      tally->cases[SKIP], tally->cases[KNOWN_BUG]);
 }
 
 static void reconcile_end(struct results *res)

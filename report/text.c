@@ -14,6 +14,7 @@
 const char * const verdict_words[NR_VERDICTS] = {
 	[NOT_APPLICABLE] = "n/a",
 	[PASS] = "ok",
+	[KNOWN_BUG] = "KNOWN",
 	[SKIP] = "SKIP",
 	[FAIL] = "FAIL",
 };
@@ -28,6 +29,7 @@ void print_verdict(const struct report *rep, enum outcome verdict)
 	static const char * const colours[NR_VERDICTS] = {
 		[NOT_APPLICABLE] = "\033[34m",
 		[PASS] = "\033[32m",
+		[KNOWN_BUG] = "\033[33m",
 		[SKIP] = "\033[33m",
 		[FAIL] = "\033[31m",
 	};
@@ -182,6 +184,9 @@ const char *format_totals(const struct report *rep)
 
 	if (cases[NOT_APPLICABLE])
 		rest = format(", %lld not applicable", cases[NOT_APPLICABLE]);
+	if (cases[KNOWN_BUG])
+		rest = format("%s, %lld known bug%s", rest, cases[KNOWN_BUG],
+			      cases[KNOWN_BUG] == 1 ? "" : "s");
 	return format("%u cases: %lld passed, %lld failed, %lld skipped%s",
 		      rep->nr_cases, cases[PASS], cases[FAIL], cases[SKIP], rest);
 }
@@ -230,11 +235,31 @@ static void print_machines(const struct report *rep)
 	}
 }
 
+/* Columns of verdicts; those that are often without a case are left out then. */
+static const struct {
+	enum outcome verdict;
+	const char *head;
+	bool always;
+} lane_verdicts[] = {
+	{ PASS, "passed", true },
+	{ FAIL, "failed", true },
+	{ SKIP, "skipped", false },
+	{ KNOWN_BUG, "known", false },
+	{ NOT_APPLICABLE, "n/a", true },
+};
+
+static bool has_column(const struct report *rep, unsigned int i)
+{
+	return lane_verdicts[i].always || rep->total.cases[lane_verdicts[i].verdict];
+}
+
 /* Returns the next cell. */
-static const char **fill_lane(const char **cell, const struct results *res, bool skips)
+static const char **fill_lane(const char **cell, const struct report *rep,
+			      const struct results *res)
 {
 	json_int_t cases[NR_VERDICTS] = { 0 }, all = 0, ms = 0;
 	const struct testcase *tc;
+	unsigned int i;
 
 	STAILQ_FOREACH(tc, &res->cases, next) {
 		all++;
@@ -244,33 +269,31 @@ static const char **fill_lane(const char **cell, const struct results *res, bool
 	*cell++ = res->lane;
 	*cell++ = res->mmu;
 	*cell++ = format("%lld", all);
-	*cell++ = format("%lld", cases[PASS]);
-	*cell++ = format("%lld", cases[FAIL]);
-	if (skips)
-		*cell++ = format("%lld", cases[SKIP]);
-	*cell++ = format("%lld", cases[NOT_APPLICABLE]);
+	for (i = 0; i < ARRAY_SIZE(lane_verdicts); i++)
+		if (has_column(rep, i))
+			*cell++ = format("%lld", cases[lane_verdicts[i].verdict]);
 	*cell++ = format("%lld.%lld", ms / 1000, ms % 1000 / 100);
 	return cell;
 }
 
-/* A line a configuration.  Where nothing is skipped, no column says so. */
+/* A line a configuration. */
 static void print_lanes(const struct report *rep)
 {
-	static const char * const heads[] = {
-		"configuration", "mmu", "cases", "passed", "failed", "skipped", "n/a", "seconds",
-	};
-	bool skips = rep->total.cases[SKIP];
-	unsigned int i, nr_cols = ARRAY_SIZE(heads) - !skips;
-	const char **cells = zalloc(ARRAY_SIZE(heads) * (rep->nr_files + 1) * sizeof(*cells));
-	const char **cell = cells;
+	const char *heads[4 + ARRAY_SIZE(lane_verdicts)] = { "configuration", "mmu", "cases" };
+	unsigned int i, nr_cols = 3;
 	const struct results *res;
+	const char **cells, **cell;
 
-	for (i = 0; i < ARRAY_SIZE(heads); i++)
-		if (skips || strcmp(heads[i], "skipped"))
-			*cell++ = heads[i];
+	for (i = 0; i < ARRAY_SIZE(lane_verdicts); i++)
+		if (has_column(rep, i))
+			heads[nr_cols++] = lane_verdicts[i].head;
+	heads[nr_cols++] = "seconds";
+	cells = zalloc(nr_cols * (rep->nr_files + 1) * sizeof(*cells));
+	memcpy(cells, heads, nr_cols * sizeof(*cells));
+	cell = cells + nr_cols;
 	STAILQ_FOREACH(res, &rep->files, next)
-		cell = fill_lane(cell, res, skips);
-	print_grid(cells, nr_cols, rep->nr_files + 1, "llrrrrrr");
+		cell = fill_lane(cell, rep, res);
+	print_grid(cells, nr_cols, rep->nr_files + 1, "llrrrrrrr");
 }
 
 static void print_full(struct report *rep)
@@ -305,7 +328,8 @@ void print_text(struct report *rep)
 	if (failed)
 		print_failures(rep);
 	print_cases(rep, SKIP);
-	if (rep->total.cases[SKIP])
+	print_cases(rep, KNOWN_BUG);
+	if (rep->total.cases[SKIP] || rep->total.cases[KNOWN_BUG])
 		putchar('\n');
 	print_machines(rep);
 	print_lanes(rep);

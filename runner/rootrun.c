@@ -82,7 +82,7 @@ struct test {
 };
 
 static struct {
-	unsigned int planned, passed, failed, skipped;
+	unsigned int planned, passed, failed, skipped, known;
 } total;
 
 /* The parameters of KVM's modules, to which each case leaves them. */
@@ -306,6 +306,8 @@ static void count(const char *status)
 		total.passed++;
 	else if (!strcmp(status, "skip"))
 		total.skipped++;
+	else if (!strcmp(status, "known"))
+		total.known++;
 	else
 		total.failed++;
 }
@@ -350,7 +352,7 @@ static void run_case(struct test *t, const char *name)
 	struct output out;
 	struct verdict v;
 	struct ending end;
-	char *text;
+	char *text, full[768];
 
 	kernel_log_skip();
 	output_init(&out, OUTPUT_KEPT);
@@ -364,10 +366,12 @@ static void run_case(struct test *t, const char *name)
 	check_kernel(&v, taint, kernel.faults);
 	if (opt.no_skip)
 		judge_missing(&v);
+	snprintf(full, sizeof(full), "%s %s", t->name, name);
+	known_judge(full, &v);
 	count(v.status);
-	fprintf(stderr, "[%u/%u] %s %s: %s%s%s\n",
-		total.passed + total.failed + total.skipped, total.planned,
-		t->name, name, v.status, v.reason[0] ? ": " : "", v.reason);
+	fprintf(stderr, "[%u/%u] %s: %s%s%s\n",
+		total.passed + total.failed + total.skipped + total.known, total.planned,
+		full, v.status, v.reason[0] ? ": " : "", v.reason);
 	emit_case(t, name, &v, &end, &kernel, text);
 	free(text);
 }
@@ -380,6 +384,7 @@ static void emit_end(void)
 	json_object_set_new(end, "passed", json_integer(total.passed));
 	json_object_set_new(end, "failed", json_integer(total.failed));
 	json_object_set_new(end, "skipped", json_integer(total.skipped));
+	json_object_set_new(end, "known", json_integer(total.known));
 	emit(end);
 }
 
@@ -394,6 +399,8 @@ static void print_help(FILE *f)
 		"  -f, --filter GLOB   only cases whose 'TEST CASE' matches GLOB\n"
 		"  -n, --no-skip       a skipped case is a failed case, unless it is skipped as\n"
 		"                      \"" NOT_APPLICABLE "...\"\n"
+		"  -K, --known FILE    bugs that this kernel has: lines of FIX, TEST CASE and REASON,\n"
+		"                      with a tab in between; a case that fails so is no failure\n"
 		"  -L, --list          only print 'TEST CASE' of each case that would be run\n"
 		"  -w, --whole         do not ask tests for their cases: each is one\n"
 		"  -b, --bed NAME      where this runs, for the record (default: %s)\n"
@@ -438,7 +445,7 @@ static void open_results(const char *path)
 		die(path, strerror(errno));
 }
 
-static void place(const char *why_not, const char *arg)
+static void demand(const char *why_not, const char *arg)
 {
 	if (why_not)
 		die(arg, why_not);
@@ -451,6 +458,7 @@ static void parse_options(int argc, char **argv)
 		{ "timeout", required_argument, NULL, 't' },
 		{ "filter", required_argument, NULL, 'f' },
 		{ "no-skip", no_argument, NULL, 'n' },
+		{ "known", required_argument, NULL, 'K' },
 		{ "list", no_argument, NULL, 'L' },
 		{ "whole", no_argument, NULL, 'w' },
 		{ "bed", required_argument, NULL, 'b' },
@@ -467,7 +475,7 @@ static void parse_options(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	static const char shorts[] = "o:t:f:nLwb:l:u:e:F:P:k:H:s:c:m:h";
+	static const char shorts[] = "o:t:f:nK:Lwb:l:u:e:F:P:k:H:s:c:m:h";
 	const char *kmsg = "/dev/kmsg", *stats = "/sys/kernel/debug/kvm";
 	int c;
 
@@ -484,6 +492,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'n':
 			opt.no_skip = true;
+			break;
+		case 'K':
+			demand(known_read(optarg), optarg);
 			break;
 		case 'L':
 			opt.list = true;
@@ -513,10 +524,10 @@ static void parse_options(int argc, char **argv)
 			kmsg = optarg;
 			break;
 		case 'c':
-			place(place_on_cpus(optarg), optarg);
+			demand(place_on_cpus(optarg), optarg);
 			break;
 		case 'm':
-			place(place_on_node(optarg), optarg);
+			demand(place_on_node(optarg), optarg);
 			break;
 		case 'H':
 			hold_tracepoints(optarg);

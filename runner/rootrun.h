@@ -72,8 +72,8 @@ void list_parse(char *text, json_t *cases);
 /* verdict.c */
 /**
  * struct verdict - What is known of a case that has ended
- * @status: "pass", "fail" or "skip"
- * @reason: of a failure or skip
+ * @status: "pass", "fail", "skip", or "known": fails as this kernel is known to
+ * @reason: of what is no pass
  * @seed: of the random numbers, as the test said; empty if it did not
  * @data: array of objects, as the test said
  * @counters: object of what the test said of counters
@@ -105,6 +105,10 @@ bool kernel_params_restore(const json_t *before, char *what, size_t size);
 int place_nodes(void);
 const char *place_on_node(const char *arg);
 const char *place_on_cpus(const char *arg);
+
+/* known.c */
+const char *known_read(const char *path);
+void known_judge(const char *full, struct verdict *v);
 
 /* hold.c */
 void hold_tracepoints(const char *pattern);

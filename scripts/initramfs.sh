@@ -27,6 +27,7 @@ libraries() {
 mkdir -p "$dir/bin" "$dir/dev" "$dir/proc" "$dir/sys" "$dir/tmp" "$dir/tests"
 cp "$top/beds/init" "$dir/init"
 cp -rL "$top/beds/payload.sh" "$payload/lanes" "$dir/"
+[ ! -e "$payload/known" ] || cp -L "$payload/known" "$dir/"
 cp "$(command -v busybox)" "$payload/rootrun" "$dir/bin/"
 for set in "$payload"/modules/*; do
 	mkdir -p "$dir/modules/$(basename "$set")"

@@ -181,6 +181,11 @@ lane_payload() {
 	case ${FILTER:-} in
 	*\'*) die "FILTER has a quote, which no case has: $FILTER" ;;
 	esac
+	# Of a tree of the user's, nobody knows what it has.
+	[ -n "${KERNEL_SRC:-}" ] || [ ! -e "$SERIES_DIR/known-bugs" ] || {
+		mkdir -p "$5"
+		ln -sf "$SERIES_DIR/known-bugs" "$5/known"
+	}
 	"$top/scripts/payload.sh" "$5" "$2" "$3" "$4" "$BUILD/rootrun" <<-END
 	BED='$1'
 	LANE='$2'
@@ -256,6 +261,7 @@ lane_key() {
 		echo "$*${FILTER:+ $FILTER}"
 		"$top/beds/$1/run" --emulator
 		set | grep -e '^lane_' | grep -v -e '^lane_about' -e '^lane_sets' -e '^lane_beds' -e '^lane_prepared'
+		[ ! -e "$SERIES_DIR/known-bugs" ] || cat "$SERIES_DIR/known-bugs"
 		hash_files runner/*.[ch] beds/init beds/*.sh beds/*/run beds/*/*.[chS] scripts/lane.sh scripts/payload.sh \
 			scripts/initramfs.sh
 	} | sha256sum | cut -c1-16)

@@ -168,7 +168,7 @@ test_harness()
 	judged "harness: variant one of three" f.one.is_below_three pass ""
 	judged "harness: variant three of three" f.three.is_below_three fail "no reason given, see the log"
 	judged "harness: a case that hangs" f.one.hangs fail "hung: no progress, killed by the harness"
-	grep -q '"type":"end","planned":9,"passed":5,"failed":3,"skipped":1}' "$tmp/results"
+	grep -q '"type":"end","planned":9,"passed":5,"failed":3,"skipped":1,"known":0}' "$tmp/results"
 	result $? "harness: each case of each variant is run once"
 	attempt "$tmp/rootrun" -k /dev/null -f 'harness f.t*.is_below_three' -o "$tmp/results" "$tmp/harness"
 	grep -q '"type":"end","planned":2,' "$tmp/results"
@@ -303,6 +303,39 @@ test_sanitizers()
 	result $? "and no report of them"
 }
 
+# known LINE: run a case that fails, with this line of bugs that the kernel is known to have
+known()
+{
+	ln -f "$tmp/pathology" "$tmp/fail_with_reason"
+	printf '# a comment\n\n%b\n' "$1" >"$tmp/known"
+	attempt "$tmp/rootrun" -k /dev/null -K "$tmp/known" -o "$tmp/results" "$tmp/fail_with_reason"
+}
+
+test_known_bugs()
+{
+	known 'a1b2c3d4e5f6 (mend it)\tfail_with_* ma?n\t^CR4\.SMEP: one counter'
+	judged "a known bug" main known 'until a1b2c3d4e5f6 \(mend it\): CR4\.SMEP: one counter is wrong; and another'
+	[ "$status" -eq 0 ] && grep -q '"failed":0,"skipped":0,"known":1' "$tmp/results"
+	result $? "a known bug is no failure, and counted"
+	known 'a1b2c3d4e5f6\tfail_with_* main\tCR4\.SMAP'
+	judged "a known bug that fails for another reason" main fail "CR4.SMEP: one counter is wrong; and another"
+	[ "$status" -eq 1 ]
+	result $? "is a failure"
+	known 'a1b2c3d4e5f6\tanother_test main\tCR4'
+	judged "a bug that another case sees" main fail "CR4.SMEP: one counter is wrong; and another"
+	ln -f "$tmp/pathology" "$tmp/good"
+	printf 'a1b2c3d4e5f6\tgood main\tCR4\n' >"$tmp/known"
+	attempt "$tmp/rootrun" -k /dev/null -K "$tmp/known" -o "$tmp/results" "$tmp/good"
+	judged "a known bug that nobody sees" main fail "passes, but this kernel is known to have what a1b2c3d4e5f6 fixed"
+	known 'a1b2c3d4e5f6 main'
+	one_line "a line that lacks something" 2 'a line is not FIX, TEST CASE and REASON, with a tab in between'
+	known 'a1b2c3d4e5f6\tx y\t('
+	one_line "a reason that is no expression" 2 'a reason is no extended regular expression'
+	rm "$tmp/known"
+	attempt "$tmp/rootrun" -k /dev/null -K "$tmp/known" -o "$tmp/results" "$tmp/good"
+	one_line "no such file" 2 'known: No such file or directory'
+}
+
 # The keys of a results file are those that docs/results.md has.
 test_documentation()
 {
@@ -357,6 +390,7 @@ test_usage
 test_kernel_log
 test_signals
 test_sanitizers
+test_known_bugs
 test_documentation
 test_full_disk
 plan_done

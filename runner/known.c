@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Bugs that a kernel is known to have: which cases see them, and by what.
+ *
+ * A line a bug, its parts with a tab in between: what fixed it, a pattern for "TEST CASE",
+ * and an extended regular expression for the reason of the failure.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fnmatch.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rootrun.h"
+
+#define MAX_KNOWN	64
+
+static struct known {
+	const char *fix;
+	const char *pattern;
+	regex_t reason;
+} known[MAX_KNOWN];
+
+static unsigned int nr_known;
+
+static const char *add_line(char *line)
+{
+	struct known *bug = &known[nr_known];
+	char *reason, *save = NULL;
+
+	line[strcspn(line, "\n")] = '\0';
+	if (!*line || *line == '#')
+		return NULL;
+	if (nr_known == MAX_KNOWN)
+		return "too many lines";
+	bug->fix = strtok_r(strdup(line), "\t", &save);
+	bug->pattern = strtok_r(NULL, "\t", &save);
+	reason = strtok_r(NULL, "\t", &save);
+	if (!bug->pattern || !reason)
+		return "a line is not FIX, TEST CASE and REASON, with a tab in between";
+	if (regcomp(&bug->reason, reason, REG_EXTENDED | REG_NOSUB))
+		return "a reason is no extended regular expression";
+	nr_known++;
+	return NULL;
+}
+
+/**
+ * known_read() - Read which bugs the running kernel has
+ * @path: the file, of lines as above
+ *
+ * Return: NULL, or what is wrong with it.
+ */
+const char *known_read(const char *path)
+{
+	const char *wrong = NULL;
+	FILE *f = fopen(path, "r");
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!f)
+		return strerror(errno);
+	while (!wrong && getline(&line, &size, f) > 0)
+		wrong = add_line(line);
+	free(line);
+	fclose(f);
+	return wrong;
+}
+
+/**
+ * known_judge() - Tell a bug that the kernel is known to have from one that is news
+ * @full: the case, as "TEST CASE"
+ * @v: its verdict
+ *
+ * A case that should see such a bug and passes has failed: either the kernel is mended, or the
+ * case does not look.
+ */
+void known_judge(const char *full, struct verdict *v)
+{
+	char reason[sizeof(v->reason)];
+	const struct known *bug;
+
+	for (bug = known; bug < known + nr_known; bug++)
+		if (!fnmatch(bug->pattern, full, FNM_EXTMATCH))
+			break;
+	if (bug == known + nr_known)
+		return;
+	if (!strcmp(v->status, "pass"))
+		verdict_fail(v, "passes, but this kernel is known to have what %s fixed", bug->fix);
+	else if (!strcmp(v->status, "fail") && !regexec(&bug->reason, v->reason, 0, NULL, 0)) {
+		memcpy(reason, v->reason, sizeof(reason));
+		v->status = "known";
+		snprintf(v->reason, sizeof(v->reason), "until %s: %.900s", bug->fix, reason);
+	}
+}
