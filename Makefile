@@ -46,6 +46,9 @@ shell:		## a prompt in the bed, with the modules loaded and the tests at hand
 install-into:	## patch KERNEL_SRC and put the tests into its selftests
 	@$(S)/install-into.sh
 
+send:		## write what would be sent to the kernel's lists for KERNEL_SRC; nothing is sent
+	@$(S)/send.sh
+
 bisect-step:	## judge KERNEL_SRC; for git bisect run, scripts/bisect-step.sh itself
 	@$(S)/bisect-step.sh
 
@@ -89,5 +92,5 @@ help:		## this text
 	  'LINK=$(LINK)' "how to link what runs in guests: -static, or '' (default: what there are libraries for)" \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
 
-.PHONY: run test mutants bench perf compare pack profile report configs kernels list shell install-into bisect-step check-patches \
+.PHONY: run test mutants bench perf compare pack profile report configs kernels list shell install-into bisect-step send check-patches \
 	deps clean clean-cache help

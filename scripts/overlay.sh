@@ -21,7 +21,7 @@ probe() {
 # What mmu_roots_compat.h has to know.
 library() {
 	echo '/* SPDX-License-Identifier: GPL-2.0 */'
-	echo '/* What the selftest library of this tree has; made by kvm-mmu-roots when its tests were put here. */'
+	echo '/* What the selftest library of this tree has; made when the tests were put here. */'
 	probe PTE_MASKS_OF_MMU 'define PTE_PRESENT_MASK\(mmu\)'
 	probe VM_MMU 'struct kvm_mmu mmu;'
 	probe GVA_T 'typedef .* gva_t;'

@@ -30,7 +30,47 @@ test_install()
 	says "again, refreshes the tests" 0 "the series is in .* already"
 }
 
+# What would be sent for this tree, with a table of recorded results.
+test_send()
+{
+	mkdir -p "$tmp/results/qemu-svm"
+	cp tests/data/report/good.jsonl "$tmp/results/qemu-svm/suite.jsonl"
+	attempt env BUILD="$tmp/build" make -s send KERNEL_SRC="$src" RESULTS="$tmp/results" SIGNOFF='A Developer <dev@example.org>'
+	says "what would be sent: checkpatch.pl has nothing to say" 0 "nothing is sent: read .*/send"
+	[ "$status" -eq 0 ] || return
+	grep -q '^Subject: \[PATCH 00/' "$tmp/build/send"/*0000-cover-letter.patch &&
+		grep -q '^CR4.SMEP ' "$tmp/build/send"/*0000-cover-letter.patch &&
+		! grep -q -e '\*\*\*' -e '@TABLE@' "$tmp/build/send"/*0000-cover-letter.patch
+	result $? "the cover letter has the table"
+	! grep -q mmu_reset_every "$tmp/build/send"/*stats*.patch
+	result $? "what is for tests alone is not sent"
+	tests=$(ls tools/testing/selftests/kvm/x86_64/mmu_root_*_test.c | wc -l)
+	[ "$(ls "$tmp/build/send"/*Add-mmu_root_* | wc -l)" -eq "$tests" ]
+	result $? "each test is a commit"
+	[ "$(grep -L '^Signed-off-by: A Developer <dev@example.org>' "$tmp/build/send"/*[1-9]-KVM-*.patch | wc -l)" -eq 0 ]
+	result $? "signed off"
+	[ -z "$(git_src status --porcelain)" ] && [ "$(git_src rev-list --count HEAD)" -eq 1 ]
+	result $? "the tree is as it was"
+	rm "$tmp/build/send"/*0000-cover-letter.patch
+	set -- "$tmp/build/send"/*.patch
+	attempt git_src am -q "$@"
+	result "$status" "git am takes all of it"
+	git_src reset -q --hard HEAD~$#
+}
+
+test_refusals()
+{
+	attempt make -s send
+	one_line "send: no tree" 2 'which tree. make send KERNEL_SRC='
+	attempt make -s send KERNEL_SRC="$src" BASE=nowhere
+	one_line "send: no such commit" 2 "has no commit 'nowhere'"
+	attempt make -s send KERNEL_SRC="$src" RESULTS="$tmp/nowhere"
+	one_line "send: no results" 2 'no such folder: .*nowhere: make run first'
+}
+
 make_git_tree
+test_send
+test_refusals
 test_told
 test_install
 harness_builds mmu_root_reuse_test
