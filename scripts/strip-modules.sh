@@ -12,6 +12,7 @@ names=$to/names
 at_exit "rm -f '$names'"
 for module in "$from"/*.ko; do
 	nm "$module" | awk '$(NF - 1) ~ /^[tT]$/ && $NF !~ /^__pfx_/ { print $NF }' >"$names"
-	objcopy --strip-unneeded --keep-symbols="$names" --wildcard --strip-symbol='__pfx_*' \
-		"$module" "$to/$(basename "$module")"
+	# In two steps: with --wildcard, each symbol is compared with each name, which takes seconds.
+	objcopy --wildcard --strip-symbol='__pfx_*' "$module" "$to/$(basename "$module")"
+	objcopy --strip-unneeded --keep-symbols="$names" "$to/$(basename "$module")"
 done
