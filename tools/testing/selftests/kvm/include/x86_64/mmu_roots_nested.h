@@ -89,6 +89,7 @@ void mmu_root_nested_expect_storm(struct mmu_roots *roots,
 				  const struct mmu_root_counts *counts,
 				  uint64_t nr_ops);
 uint64_t mmu_root_nested_own_entry(struct kvm_vm *vm, int pgd);
+uint64_t mmu_root_nested_own_table(struct kvm_vm *vm, int pgd);
 void mmu_root_nested_expect_visits(struct mmu_roots *roots, int pgd, uint64_t expected);
 
 void guest_l2_init(void *l2_guest_code, int intercepts);

@@ -37,6 +37,7 @@ static const char * const stat_names[NR_MMU_ROOT_STATS] = {
 	[PAGES_4K]		= "pages_4k",
 	[PAGES_2M]		= "pages_2m",
 	[PAGES_1G]		= "pages_1g",
+	[TLB_FLUSH_REQUESTS]	= "remote_tlb_flush_requests",
 	[MMU_RESET]		= "mmu_reset",
 	[MMU_ROOT_LOAD]		= "mmu_root_load",
 	[MMU_ROOT_CACHE_HIT]	= "mmu_root_cache_hit",

@@ -343,6 +343,18 @@ uint64_t mmu_root_nested_own_entry(struct kvm_vm *vm, int pgd)
 }
 
 /**
+ * mmu_root_nested_own_table() - Where a PGD has its entry for the page that is its own
+ * @vm: a VM of mmu_root_nested_create()
+ * @pgd: number of the PGD
+ *
+ * Return: physical address of the table of the last level, in L1.
+ */
+uint64_t mmu_root_nested_own_table(struct kvm_vm *vm, int pgd)
+{
+	return own_table(vm, pgd);
+}
+
+/**
  * mmu_root_nested_expect_visits() - Check how often L2 was on a PGD
  * @roots: the watched VM
  * @pgd: number of the PGD

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A memslot whose leaves are watched, and the guest that accesses it.
+ */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "mmu_roots.h"
+#include "mmu_roots_leaf.h"
+#include "mmu_roots_nested.h"
+#include "mmu_roots_paths.h"
+
+#define SMM_AS_ID		1
+
+/* Most accesses that the guest makes between two exits. */
+#define MAX_OPS			64
+
+/* Of a page: its content, and code that returns. */
+#define CONTENT_OFFSET		0
+#define CODE_OFFSET		64
+#define RET_INSN		0xc3
+
+/* What userspace answers for a device. */
+#define MMIO_CONTENT		0x6d6d696f6d6d696ful
+
+/* No two writes of a process leave the same in a page. */
+#define FIRST_CONTENT		0x10000000ul
+
+/* What the guest is told to do, and what it found; written by both sides. */
+static struct {
+	uint64_t nr;
+	struct {
+		uint64_t gva;
+		uint64_t access;
+		uint64_t content;
+	} op[MAX_OPS];
+} todo;
+
+static uint64_t next_content = FIRST_CONTENT;
+
+static void guest_do_all(void)
+{
+	uint64_t i;
+
+	for (i = 0; i < todo.nr; i++) {
+		uint64_t *page = (uint64_t *)todo.op[i].gva;
+
+		if (todo.op[i].access == LEAF_WRITE)
+			WRITE_ONCE(page[CONTENT_OFFSET], todo.op[i].content);
+		else if (todo.op[i].access == LEAF_READ)
+			todo.op[i].content = READ_ONCE(page[CONTENT_OFFSET]);
+		else
+			((void (*)(void))(todo.op[i].gva + CODE_OFFSET))();
+	}
+}
+
+static void guest_look(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	for (;;) {
+		guest_do_all();
+		GUEST_SYNC(0);
+	}
+}
+
+static void l2_look(void)
+{
+	for (;;) {
+		guest_do_all();
+		guest_l2_call();
+	}
+}
+
+static void l1_run_l2(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_look, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		guest_l2_run_to_call(0, 0);
+		GUEST_SYNC(0);
+	}
+}
+
+static bool is_nested(enum mmu_root_leaf_viewer viewer)
+{
+	return viewer == LEAF_L2 || viewer == LEAF_L2_NPT;
+}
+
+/**
+ * mmu_root_leaf_require() - Skip the test if nobody can look from there
+ * @viewer: from where
+ */
+void mmu_root_leaf_require(enum mmu_root_leaf_viewer viewer)
+{
+	if (viewer == LEAF_SMM)
+		mmu_root_path_require(PATH_SMM);
+	if (is_nested(viewer))
+		mmu_root_nested_require(viewer == LEAF_L2_NPT);
+	__TEST_REQUIRE(thp_configured(), "no transparent huge pages: CONFIG_TRANSPARENT_HUGEPAGE");
+}
+
+/* Huge pages if @huge, and none otherwise, whatever the host prefers. */
+static void *map_memory(bool huge)
+{
+	size_t size = MMU_ROOT_LEAF_SIZE + MMU_ROOT_HUGE_SIZE;
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *hva = (void *)(((uintptr_t)mem + MMU_ROOT_HUGE_SIZE - 1) & -MMU_ROOT_HUGE_SIZE);
+	uint64_t i;
+
+	TEST_ASSERT(mem != MAP_FAILED, "mmap() %zu bytes", size);
+	TEST_ASSERT(!madvise(mem, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE), "madvise()");
+	for (i = 0; i < MMU_ROOT_LEAF_PAGES; i++) {
+		uint8_t *page = hva + i * PAGE_SIZE;
+
+		*(uint64_t *)page = next_content++;
+		page[CODE_OFFSET] = RET_INSN;
+	}
+	return hva;
+}
+
+/* All that the guest runs on is the same memory in SMM. */
+static void share_with_smm(struct kvm_vm *vm)
+{
+	struct userspace_mem_region *region;
+	int bucket;
+
+	hash_for_each(vm->regions.slot_hash, bucket, region, slot_node)
+		vm_set_user_memory_region(vm, SMM_AS_ID << 16 | region->region.slot, 0,
+					  region->region.guest_phys_addr,
+					  region->region.memory_size,
+					  (void *)region->region.userspace_addr);
+}
+
+/**
+ * mmu_root_leaf_create() - Create a VM and a memslot to watch
+ * @leaf: caller-allocated; initialized
+ * @name: what is being tested
+ * @viewer: from where the guest looks
+ * @huge: whether the memory is huge pages
+ *
+ * The guest has run, and has seen nothing of the memslot.  Its own page tables, and L1's
+ * nested ones, map the memslot by huge pages.  The calling thread stays on its CPU, see
+ * mmu_roots_pin().
+ */
+void mmu_root_leaf_create(struct mmu_root_leaf *leaf, const char *name,
+			  enum mmu_root_leaf_viewer viewer, bool huge)
+{
+	struct kvm_vm *vm;
+
+	memset(leaf, 0, sizeof(*leaf));
+	mmu_root_leaf_require(viewer);
+	mmu_roots_pin();
+	leaf->viewer = viewer;
+	leaf->slot = (viewer == LEAF_SMM ? SMM_AS_ID << 16 : 0) | MMU_ROOT_LEAF_SLOT;
+	leaf->hva = map_memory(huge);
+	leaf->gpa = MMU_ROOT_LEAF_GPA;
+	leaf->nr_pages = MMU_ROOT_LEAF_PAGES;
+
+	vm = mmu_root_path_vm_create(&leaf->vcpu, is_nested(viewer) ? l1_run_l2 : guest_look);
+	virt_map_level(vm, MMU_ROOT_LEAF_GPA, MMU_ROOT_LEAF_GPA, MMU_ROOT_LEAF_WINDOW,
+		       PG_LEVEL_2M);
+	if (is_nested(viewer))
+		mmu_root_nested_create(leaf->vcpu, viewer == LEAF_L2_NPT, 1);
+	if (viewer == LEAF_SMM)
+		share_with_smm(vm);
+	mmu_root_leaf_set_slot(leaf, 0);
+
+	if (is_nested(viewer))
+		mmu_root_nested_open(&leaf->roots, vm, name, NR_L1_L2_ROOTS);
+	else
+		mmu_roots_open(&leaf->roots, vm, name);
+	mmu_root_path_sync(leaf->vcpu);
+	if (viewer == LEAF_SMM)
+		mmu_root_path_flip_smm(leaf->vcpu);
+	mmu_root_path_sync(leaf->vcpu);
+}
+
+/**
+ * mmu_root_leaf_free() - Destroy the VM and give the verdict
+ * @leaf: done with afterwards
+ */
+void mmu_root_leaf_free(struct mmu_root_leaf *leaf)
+{
+	mmu_roots_vm_free(&leaf->roots);
+	munmap(leaf->hva, MMU_ROOT_LEAF_SIZE);
+}
+
+/**
+ * mmu_root_leaf_set_slot() - Create the memslot, move it, or change its flags
+ * @leaf: what is watched; where the memslot is to be
+ * @flags: KVM_MEM_*
+ */
+void mmu_root_leaf_set_slot(struct mmu_root_leaf *leaf, uint32_t flags)
+{
+	vm_set_user_memory_region(leaf->vcpu->vm, leaf->slot, flags, leaf->gpa,
+				  leaf->nr_pages * PAGE_SIZE, leaf->hva + leaf->offset);
+}
+
+/**
+ * mmu_root_leaf_delete_slot() - Delete the memslot
+ * @leaf: what is watched
+ */
+void mmu_root_leaf_delete_slot(struct mmu_root_leaf *leaf)
+{
+	vm_set_user_memory_region(leaf->vcpu->vm, leaf->slot, 0, 0, 0, NULL);
+}
+
+/**
+ * mmu_root_leaf_hva() - A page of the memslot as the host sees it
+ * @leaf: what is watched
+ * @page: number of the page in the memslot
+ *
+ * Return: the page.
+ */
+void *mmu_root_leaf_hva(struct mmu_root_leaf *leaf, uint64_t page)
+{
+	return leaf->hva + leaf->offset + page * PAGE_SIZE;
+}
+
+static void set_todo(struct mmu_root_leaf *leaf, enum mmu_root_leaf_access access,
+		     const uint64_t *pages, int nr)
+{
+	int i;
+
+	TEST_ASSERT(nr <= MAX_OPS, "at most %d accesses", MAX_OPS);
+	todo.nr = nr;
+	for (i = 0; i < nr; i++) {
+		todo.op[i].gva = leaf->gpa + pages[i] * PAGE_SIZE;
+		todo.op[i].access = access;
+		todo.op[i].content = access == LEAF_WRITE ? next_content++ : 0;
+	}
+	sync_global_to_guest(leaf->vcpu->vm, todo);
+}
+
+/* Run the guest until it has done all, and answer for devices that it meets. */
+static void run(struct mmu_root_leaf *leaf)
+{
+	struct kvm_run *run = leaf->vcpu->run;
+	uint64_t content = MMIO_CONTENT;
+	struct ucall uc;
+
+	leaf->nr_mmio = 0;
+	for (;;) {
+		int ret = __vcpu_run(leaf->vcpu);
+
+		if (ret || run->exit_reason != KVM_EXIT_MMIO)
+			break;
+		leaf->nr_mmio++;
+		if (!run->mmio.is_write)
+			memcpy(run->mmio.data, &content, run->mmio.len);
+	}
+	if (get_ucall(leaf->vcpu, &uc) != UCALL_SYNC) {
+		printf("#! the guest left with %s%s%s\n",
+		       exit_reason_str(run->exit_reason),
+		       uc.cmd == UCALL_ABORT ? ": " : "", uc.cmd == UCALL_ABORT ? uc.buffer : "");
+		exit(KSFT_FAIL);
+	}
+	sync_global_from_guest(leaf->vcpu->vm, todo);
+}
+
+/**
+ * mmu_root_leaf_access() - Have the guest access pages of the memslot, and check it
+ * @leaf: what is watched
+ * @access: how
+ * @pages: numbers of the pages in the memslot
+ * @nr: how many
+ *
+ * What it reads has to be what the host sees there, and what it writes has to arrive.
+ */
+void mmu_root_leaf_access(struct mmu_root_leaf *leaf, enum mmu_root_leaf_access access,
+			  const uint64_t *pages, int nr)
+{
+	uint64_t host;
+	int i;
+
+	set_todo(leaf, access, pages, nr);
+	run(leaf);
+	mmu_roots_check(&leaf->roots, !leaf->nr_mmio, "%lu accesses to the memslot were MMIO",
+			leaf->nr_mmio);
+	for (i = 0; i < nr && access != LEAF_EXEC; i++) {
+		host = *(uint64_t *)mmu_root_leaf_hva(leaf, pages[i]);
+		mmu_roots_check(&leaf->roots, todo.op[i].content == host,
+				"the guest %s %#lx %s page %lu of the memslot, the host has %#lx",
+				access == LEAF_WRITE ? "wrote" : "read", todo.op[i].content,
+				access == LEAF_WRITE ? "to" : "from", pages[i], host);
+	}
+}
+
+/**
+ * mmu_root_leaf_expect_mmio() - Have the guest access what is no memory for that
+ * @leaf: what is watched
+ * @access: how
+ * @pages: numbers of the pages, from the beginning of the memslot on
+ * @nr: how many
+ *
+ * Each access has to be MMIO, by which no memory changes.
+ */
+void mmu_root_leaf_expect_mmio(struct mmu_root_leaf *leaf, enum mmu_root_leaf_access access,
+			       const uint64_t *pages, int nr)
+{
+	uint64_t host;
+	int i;
+
+	set_todo(leaf, access, pages, nr);
+	run(leaf);
+	mmu_roots_check(&leaf->roots, leaf->nr_mmio == nr, "%lu of %d accesses were MMIO",
+			leaf->nr_mmio, nr);
+	for (i = 0; i < nr && access == LEAF_READ; i++)
+		mmu_roots_check(&leaf->roots, todo.op[i].content == MMIO_CONTENT,
+				"MMIO of page %lu was read as %#lx, expected %#lx", pages[i],
+				todo.op[i].content, MMIO_CONTENT);
+	for (i = 0; i < nr && access == LEAF_WRITE; i++) {
+		if (pages[i] >= leaf->nr_pages)
+			continue;
+		host = *(uint64_t *)mmu_root_leaf_hva(leaf, pages[i]);
+		mmu_roots_check(&leaf->roots, host != todo.op[i].content,
+				"MMIO wrote to page %lu of the memslot", pages[i]);
+	}
+}
