@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Dirty logs against the leaves: each page that a guest writes is logged, each time after
+ * its log was cleared, and none that it does not write.
+ *
+ * Whoever writes, normal mode, SMM, or L2; whatever the page size is when the log begins;
+ * however the log is cleared.  TLB flushes are exact, and huge pages are back afterwards.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "mmu_roots.h"
+#include "mmu_roots_leaf.h"
+#include "mmu_roots_nested.h"
+#include "mmu_roots_paths.h"
+
+/* So many that the last word of the log is not full, for memslots without huge pages. */
+#define NR_SMALL_PAGES		(MMU_ROOT_LEAF_PAGES - 3)
+
+#define LOG_WORDS		(MMU_ROOT_LEAF_PAGES / BITS_PER_LONG)
+
+/* How often each page is written, and logged. */
+#define NR_ROUNDS		2
+
+/* The memslot that has the page tables of the library, L1's nested ones among them. */
+#define TABLES_SLOT		0
+
+/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: how a log begins, and how it is cleared. */
+static const uint64_t log_kinds[] = {
+	/* By reading it. */
+	0,
+	/* By KVM_CLEAR_DIRTY_LOG. */
+	KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE,
+	/* The same, and all pages are dirty at first. */
+	KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET,
+};
+
+/* At the edges of words of the log and of huge pages; the last is the memslot's last. */
+static uint64_t written[] = { 0, 1, 63, 64, 511, 512, 0 };
+
+/* Mapped, and not written. */
+static const uint64_t only_read[] = { 2, 65, 510, 513 };
+
+#define LAST_WRITTEN		written[ARRAY_SIZE(written) - 1]
+
+/* Only beside the TDP MMU KVM splits pages at once, see kvm_mmu_slot_try_split_huge_pages(). */
+static bool is_lazy(bool lazy)
+{
+	return lazy || mmu_root_mmu() != MMU_ROOT_TDP_MMU;
+}
+
+static void set_kind(struct kvm_vm *vm, uint64_t kind)
+{
+	vm_enable_cap(vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, kind);
+}
+
+static void bits_of(uint64_t *bits, const uint64_t *pages, int nr)
+{
+	int i;
+
+	memset(bits, 0, LOG_WORDS * sizeof(*bits));
+	for (i = 0; i < nr; i++)
+		bits[pages[i] / BITS_PER_LONG] |= BIT_ULL(pages[i] % BITS_PER_LONG);
+}
+
+/* Reading it clears it, unless it is cleared by hand. */
+static void expect_log(struct mmu_root_leaf *leaf, const uint64_t *expected, const char *when)
+{
+	uint64_t log[LOG_WORDS] = {};
+	int i;
+
+	kvm_vm_get_dirty_log(leaf->vcpu->vm, leaf->slot, log);
+	for (i = 0; i < LOG_WORDS; i++)
+		mmu_roots_check(&leaf->roots, log[i] == expected[i],
+				"%s: word %d of the dirty log is %#lx, expected %#lx",
+				when, i, log[i], expected[i]);
+}
+
+/* Clear what is set in @bits, in the pages from @first on. */
+static void clear_log(struct mmu_root_leaf *leaf, uint64_t *bits, uint64_t first, uint64_t nr)
+{
+	kvm_vm_clear_dirty_log(leaf->vcpu->vm, leaf->slot, bits + first / BITS_PER_LONG,
+			       first, nr);
+}
+
+/* So many flushes since @before, which is brought up to date. */
+static void expect_flushes(struct mmu_root_leaf *leaf, struct mmu_roots_snapshot *before,
+			   uint64_t nr, const char *when)
+{
+	uint64_t old = before->stat[TLB_FLUSH_REQUESTS], new;
+
+	mmu_roots_read(&leaf->roots, before);
+	new = before->stat[TLB_FLUSH_REQUESTS];
+	mmu_roots_check(&leaf->roots, new - old == nr,
+			"%s: remote_tlb_flush_requests: before %lu, after %lu, grew by %lu, expected %lu",
+			when, old, new, new - old, nr);
+}
+
+/* What is put back is flushed each time that KVM yields, see tdp_mmu_iter_cond_resched(). */
+static void expect_flushes_at_end(struct mmu_root_leaf *leaf, struct mmu_roots_snapshot *before,
+				  bool put_back)
+{
+	uint64_t old = before->stat[TLB_FLUSH_REQUESTS], new;
+
+	if (!put_back) {
+		expect_flushes(leaf, before, 0, "ended");
+		return;
+	}
+	mmu_roots_read(&leaf->roots, before);
+	new = before->stat[TLB_FLUSH_REQUESTS];
+	mmu_roots_check(&leaf->roots, new > old,
+			"ended: huge pages are put back, and remote_tlb_flush_requests stays %lu",
+			old);
+}
+
+FIXTURE(log) {
+	struct mmu_root_leaf leaf;
+};
+
+/*
+ * @viewer: who writes
+ * @huge: the memory is huge pages
+ * @lazy: which KVM splits only when they are written
+ */
+FIXTURE_VARIANT(log) {
+	enum mmu_root_leaf_viewer viewer;
+	bool huge;
+	bool lazy;
+};
+
+FIXTURE_VARIANT_ADD(log, small) { LEAF_NORMAL, false, false };
+FIXTURE_VARIANT_ADD(log, huge) { LEAF_NORMAL, true, false };
+FIXTURE_VARIANT_ADD(log, huge_lazy) { LEAF_NORMAL, true, true };
+FIXTURE_VARIANT_ADD(log, smm_small) { LEAF_SMM, false, false };
+FIXTURE_VARIANT_ADD(log, smm_huge) { LEAF_SMM, true, false };
+FIXTURE_VARIANT_ADD(log, l2_small) { LEAF_L2, false, false };
+FIXTURE_VARIANT_ADD(log, l2_huge) { LEAF_L2, true, false };
+FIXTURE_VARIANT_ADD(log, l2_npt_small) { LEAF_L2_NPT, false, false };
+FIXTURE_VARIANT_ADD(log, l2_npt_huge) { LEAF_L2_NPT, true, false };
+FIXTURE_VARIANT_ADD(log, l2_npt_huge_lazy) { LEAF_L2_NPT, true, true };
+
+FIXTURE_SETUP(log)
+{
+	printf("#@ path=dirty-log\n");
+	mmu_root_param_set("eager_page_split", variant->lazy ? "N" : "Y");
+	mmu_root_leaf_create(&self->leaf, "dirty-log", variant->viewer, variant->huge);
+	if (!variant->huge) {
+		mmu_root_leaf_delete_slot(&self->leaf);
+		self->leaf.nr_pages = NR_SMALL_PAGES;
+		mmu_root_leaf_set_slot(&self->leaf, 0);
+	}
+	LAST_WRITTEN = self->leaf.nr_pages - 1;
+}
+
+FIXTURE_TEARDOWN(log)
+{
+	mmu_root_params_restore();
+	mmu_root_leaf_free(&self->leaf);
+}
+
+/*
+ * All pages that the test is about.  With shadow paging, those of a huge page that the guest
+ * has not written to yet are mapped once more when it has, see FNAME(fetch)().
+ */
+static void map_pages(struct mmu_root_leaf *leaf)
+{
+	mmu_root_leaf_access(leaf, LEAF_WRITE, written, ARRAY_SIZE(written));
+	mmu_root_leaf_access(leaf, LEAF_READ, only_read, ARRAY_SIZE(only_read));
+}
+
+/* Begin to log, with all pages clean; of huge ones all are split, unless KVM is lazy. */
+static void begin_log(struct mmu_root_leaf *leaf, uint64_t kind, uint64_t nr_split)
+{
+	struct mmu_roots_snapshot before, after;
+	uint64_t all[LOG_WORDS], none[LOG_WORDS] = {};
+	bool is_set = kind & KVM_DIRTY_LOG_INITIALLY_SET;
+	uint64_t i;
+
+	memset(all, 0, sizeof(all));
+	for (i = 0; i < leaf->nr_pages; i++)
+		all[i / BITS_PER_LONG] |= BIT_ULL(i % BITS_PER_LONG);
+
+	set_kind(leaf->vcpu->vm, kind);
+	mmu_roots_read(&leaf->roots, &before);
+	after = before;
+	mmu_root_leaf_set_slot(leaf, KVM_MEM_LOG_DIRTY_PAGES);
+	expect_flushes(leaf, &after, is_set ? 0 : 1, "begun");
+	expect_log(leaf, is_set ? all : none, "begun");
+	expect_flushes(leaf, &after, 0, "read at first");
+	if (is_set) {
+		clear_log(leaf, all, 0, leaf->nr_pages);
+		expect_flushes(leaf, &after, 1, "cleared at first");
+		expect_log(leaf, none, "cleared at first");
+	}
+	mmu_roots_expect_growth(&leaf->roots, &before, &after, PAGES_2M, -nr_split);
+	mmu_roots_expect_growth(&leaf->roots, &before, &after, PAGES_4K,
+				nr_split * MMU_ROOT_HUGE_PAGES);
+}
+
+/* In two parts, the first of which is the first word. */
+static void clear_by_hand(struct mmu_root_leaf *leaf, uint64_t *bits,
+			  struct mmu_roots_snapshot *snap)
+{
+	uint64_t rest[LOG_WORDS], none[LOG_WORDS] = {};
+
+	expect_flushes(leaf, snap, 0, "read");
+	expect_log(leaf, bits, "read again");
+	clear_log(leaf, bits, 0, BITS_PER_LONG);
+	expect_flushes(leaf, snap, 1, "cleared in part");
+	memcpy(rest, bits, sizeof(rest));
+	rest[0] = 0;
+	expect_log(leaf, rest, "cleared in part");
+	clear_log(leaf, bits, BITS_PER_LONG, leaf->nr_pages - BITS_PER_LONG);
+	expect_flushes(leaf, snap, 1, "cleared");
+	expect_log(leaf, none, "cleared");
+	clear_log(leaf, bits, 0, leaf->nr_pages);
+	expect_flushes(leaf, snap, 0, "cleared though clean");
+}
+
+static void log_one_round(struct mmu_root_leaf *leaf, uint64_t kind, bool lazy)
+{
+	uint64_t bits[LOG_WORDS], none[LOG_WORDS] = {};
+	struct mmu_roots_snapshot snap;
+
+	bits_of(bits, written, ARRAY_SIZE(written));
+	mmu_root_leaf_access(leaf, LEAF_WRITE, written, ARRAY_SIZE(written));
+	/*
+	 * A page that is mapped when it is read is mapped writable, and is dirty, see
+	 * make_spte(): one of a huge page that was dropped to be split.
+	 */
+	if (!lazy)
+		mmu_root_leaf_access(leaf, LEAF_READ, only_read, ARRAY_SIZE(only_read));
+	mmu_roots_read(&leaf->roots, &snap);
+	expect_log(leaf, bits, "written");
+	if (kind) {
+		clear_by_hand(leaf, bits, &snap);
+		return;
+	}
+	expect_flushes(leaf, &snap, 1, "read");
+	expect_log(leaf, none, "read again");
+	expect_flushes(leaf, &snap, 0, "read again");
+}
+
+TEST_F(log, has_what_was_written)
+{
+	uint64_t nr_huge = variant->huge ? MMU_ROOT_LEAF_HUGE : 0;
+	bool lazy = variant->huge && is_lazy(variant->lazy);
+	struct mmu_roots_snapshot mapped, before, after;
+	struct mmu_root_leaf *leaf = &self->leaf;
+	int i, round;
+
+	for (i = 0; i < ARRAY_SIZE(log_kinds); i++) {
+		map_pages(leaf);
+		mmu_roots_read(&leaf->roots, &mapped);
+		begin_log(leaf, log_kinds[i], lazy ? 0 : nr_huge);
+		for (round = 0; round < NR_ROUNDS; round++)
+			log_one_round(leaf, log_kinds[i], lazy);
+
+		mmu_roots_read(&leaf->roots, &before);
+		mmu_roots_expect_growth(&leaf->roots, &mapped, &before, PAGES_2M, -nr_huge);
+		mmu_root_leaf_set_slot(leaf, 0);
+		expect_flushes_at_end(leaf, &before, variant->huge);
+		map_pages(leaf);
+		mmu_roots_read(&leaf->roots, &after);
+		mmu_roots_expect_growth(&leaf->roots, &mapped, &after, PAGES_2M, 0);
+		mmu_roots_expect_growth(&leaf->roots, &mapped, &after, PAGES_4K, 0);
+		mmu_roots_expect_growth(&leaf->roots, &mapped, &after, MMU_ROOT_INVALIDATE, 0);
+	}
+}
+
+/*
+ * A CPU may have a translation that is writable whatever KVM's own entries are, e.g. as
+ * these were aged without a flush: to begin a log is to flush (before b64d740ea7dd only if
+ * an entry was made read-only for it).
+ */
+TEST_F(log, flushes_whatever_is_mapped)
+{
+	struct mmu_root_leaf *leaf = &self->leaf;
+	struct mmu_roots_snapshot snap;
+	int i;
+
+	set_kind(leaf->vcpu->vm, 0);
+	for (i = 0; i < 3; i++) {
+		/* Nothing is mapped, then all is, and then all small pages are read-only. */
+		if (i)
+			mmu_root_leaf_access(leaf, i == 1 ? LEAF_WRITE : LEAF_READ, written,
+					     ARRAY_SIZE(written));
+		mmu_roots_read(&leaf->roots, &snap);
+		mmu_root_leaf_set_slot(leaf, KVM_MEM_LOG_DIRTY_PAGES);
+		expect_flushes(leaf, &snap, 1, "begun");
+		mmu_root_leaf_set_slot(leaf, 0);
+		expect_flushes_at_end(leaf, &snap, i && variant->huge && !is_lazy(variant->lazy));
+	}
+}
+
+/*
+ * Pages that are assumed to be dirty at first are not protected before their log is cleared,
+ * and huge pages only as far as what is cleared reaches: kvm_arch_mmu_enable_log_dirty_pt_masked().
+ * A memslot may begin where no word of the log is aligned to a huge page.
+ */
+#define SHIFT_PAGES		(BITS_PER_LONG / 2)
+#define FIRST_OF_HUGE		(MMU_ROOT_HUGE_PAGES - SHIFT_PAGES)
+
+static const struct {
+	int nr;
+	uint64_t pages[3];
+} cleared[] = {
+	{ 1, { FIRST_OF_HUGE - 1 } },
+	{ 1, { FIRST_OF_HUGE } },
+	{ 2, { FIRST_OF_HUGE - 1, FIRST_OF_HUGE } },
+	{ 2, { FIRST_OF_HUGE - SHIFT_PAGES, FIRST_OF_HUGE } },
+	{ 2, { FIRST_OF_HUGE - 1, FIRST_OF_HUGE + 1 } },
+	{ 3, { FIRST_OF_HUGE - 1, FIRST_OF_HUGE, FIRST_OF_HUGE + 1 } },
+	{ 2, { FIRST_OF_HUGE, FIRST_OF_HUGE + SHIFT_PAGES - 1 } },
+};
+
+FIXTURE(crossing) {
+	struct mmu_root_leaf leaf;
+};
+
+FIXTURE_VARIANT(crossing) {
+	enum mmu_root_leaf_viewer viewer;
+	bool lazy;
+};
+
+FIXTURE_VARIANT_ADD(crossing, normal) { LEAF_NORMAL, false };
+FIXTURE_VARIANT_ADD(crossing, normal_lazy) { LEAF_NORMAL, true };
+FIXTURE_VARIANT_ADD(crossing, l2_npt) { LEAF_L2_NPT, false };
+
+FIXTURE_SETUP(crossing)
+{
+	struct mmu_root_leaf *leaf = &self->leaf;
+
+	printf("#@ path=dirty-log\n");
+	mmu_root_param_set("eager_page_split", variant->lazy ? "N" : "Y");
+	mmu_root_leaf_create(leaf, "dirty-log", variant->viewer, true);
+	mmu_root_leaf_delete_slot(leaf);
+	leaf->gpa += SHIFT_PAGES * PAGE_SIZE;
+	leaf->offset = SHIFT_PAGES * PAGE_SIZE;
+	leaf->nr_pages -= SHIFT_PAGES;
+	mmu_root_leaf_set_slot(leaf, 0);
+}
+
+FIXTURE_TEARDOWN(crossing)
+{
+	mmu_root_params_restore();
+	mmu_root_leaf_free(&self->leaf);
+}
+
+TEST_F(crossing, huge_pages_are_logged_from_when_it_is_cleared)
+{
+	struct mmu_root_leaf *leaf = &self->leaf;
+	uint64_t bits[LOG_WORDS], rest[LOG_WORDS];
+	int i, j;
+
+	set_kind(leaf->vcpu->vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+				 KVM_DIRTY_LOG_INITIALLY_SET);
+	for (i = 0; i < ARRAY_SIZE(cleared); i++) {
+		mmu_root_leaf_access(leaf, LEAF_WRITE, cleared[i].pages, cleared[i].nr);
+		mmu_root_leaf_set_slot(leaf, KVM_MEM_LOG_DIRTY_PAGES);
+		bits_of(bits, cleared[i].pages, cleared[i].nr);
+		memset(rest, 0xff, sizeof(rest));
+		rest[LOG_WORDS - 1] >>= BITS_PER_LONG - SHIFT_PAGES;
+		expect_log(leaf, rest, "begun");
+
+		for (j = 0; j < LOG_WORDS; j++)
+			rest[j] &= ~bits[j];
+		clear_log(leaf, bits, 0, leaf->nr_pages);
+		expect_log(leaf, rest, "cleared");
+		mmu_root_leaf_access(leaf, LEAF_WRITE, cleared[i].pages, cleared[i].nr);
+		for (j = 0; j < LOG_WORDS; j++)
+			rest[j] |= bits[j];
+		expect_log(leaf, rest, "written");
+		mmu_root_leaf_set_slot(leaf, 0);
+	}
+}
+
+/*
+ * L1 writes to page tables of L2 that are logged: KVM, which protects them to see that, may
+ * find them protected already, by the log (before 7c8a4742c4ab it left it at that, and gave
+ * the page back to L1 with its next write).
+ */
+#define NR_PGDS			2
+#define WRITTEN_PGD		1
+#define NR_TABLE_WRITES		4
+
+/* Intel SDM, "INVEPT". */
+#define INVEPT_GLOBAL		2
+
+/* What L1 is to have in its tables, and L2 to see there; written by the host. */
+static uint64_t page_of_l2;
+
+static void l2_visit(void)
+{
+	for (;;) {
+		guest_l2_visit(page_of_l2);
+		guest_l2_call();
+	}
+}
+
+/* All that the CPU may have of L2's memory; with NPT, and without either, VM-Entry flushes. */
+static bool l1_has_ept;
+
+static void l1_flush_l2(void)
+{
+	if (l1_has_ept)
+		GUEST_ASSERT(!guest_l2_invept(INVEPT_GLOBAL, 0));
+}
+
+static void l1_write_tables(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		guest_map_own_page(WRITTEN_PGD, page_of_l2);
+		GUEST_SYNC(0);
+		l1_flush_l2();
+		guest_l2_run_to_call(0, WRITTEN_PGD);
+		GUEST_SYNC(0);
+	}
+}
+
+FIXTURE(tables) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+};
+
+FIXTURE_VARIANT(tables) {
+	bool nested_paging;
+	uint64_t kind;
+};
+
+FIXTURE_VARIANT_ADD(tables, of_cr3) { false, 0 };
+FIXTURE_VARIANT_ADD(tables, of_npt_or_ept) { true, 0 };
+FIXTURE_VARIANT_ADD(tables, of_npt_or_ept_by_hand) { true, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE };
+
+FIXTURE_SETUP(tables)
+{
+	printf("#@ path=dirty-log\n");
+	mmu_root_nested_require(variant->nested_paging);
+	mmu_root_path_vm_create(&self->vcpu, l1_write_tables);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PGDS);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, "dirty-log", 1 + NR_PGDS);
+}
+
+FIXTURE_TEARDOWN(tables)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* Whether the page of L1's table is in the log, which is cleared. */
+static bool is_logged(struct kvm_vm *vm, uint64_t gpa, uint64_t kind)
+{
+	struct userspace_mem_region *region = memslot2region(vm, TABLES_SLOT);
+	uint64_t nr_pages = region->region.memory_size / PAGE_SIZE, page;
+	unsigned long *log = calloc(DIV_ROUND_UP(nr_pages, BITS_PER_LONG), sizeof(*log));
+	bool logged;
+
+	page = (gpa - region->region.guest_phys_addr) / PAGE_SIZE;
+	kvm_vm_get_dirty_log(vm, TABLES_SLOT, log);
+	logged = log[page / BITS_PER_LONG] & BIT_ULL(page % BITS_PER_LONG);
+	if (kind)
+		kvm_vm_clear_dirty_log(vm, TABLES_SLOT, log, 0, nr_pages);
+	free(log);
+	return logged;
+}
+
+TEST_F(tables, are_seen_and_logged_when_they_are_written)
+{
+	uint64_t table = mmu_root_nested_own_table(self->vcpu->vm, WRITTEN_PGD);
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots *roots = &self->roots;
+	struct kvm_vm *vm = self->vcpu->vm;
+	int i;
+
+	l1_has_ept = variant->nested_paging && host_cpu_is_intel;
+	sync_global_to_guest(vm, l1_has_ept);
+	set_kind(vm, variant->kind);
+	/* L1 has the table mapped when the log begins. */
+	mmu_root_path_sync(self->vcpu);
+	vm_mem_region_set_flags(vm, TABLES_SLOT, KVM_MEM_LOG_DIRTY_PAGES);
+	mmu_roots_read(roots, &before);
+	mmu_root_path_sync(self->vcpu);
+	for (i = 1; i <= NR_TABLE_WRITES; i++) {
+		page_of_l2 = i % NR_PGDS;
+		sync_global_to_guest(vm, page_of_l2);
+		mmu_root_path_sync(self->vcpu);
+		mmu_roots_check(roots, is_logged(vm, table, variant->kind),
+				"write %d to a table of L2 is not logged", i);
+		mmu_roots_check(roots, !is_logged(vm, table, variant->kind),
+				"write %d to a table of L2 is logged twice", i);
+		/* It is for KVM to protect what is protected. */
+		mmu_root_path_sync(self->vcpu);
+	}
+	vm_mem_region_set_flags(vm, TABLES_SLOT, 0);
+	mmu_roots_read(roots, &after);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_INVALIDATE, 0);
+}
+
+TEST_HARNESS_MAIN
