@@ -59,6 +59,7 @@ enum mmu_root_leaf_access {
  * @gpa: where the memslot is
  * @offset: in bytes, from @hva to the first page of the memslot
  * @nr_pages: its size
+ * @l2_stays: L2 is not left when it has looked, from the second time on; to be set
  * @nr_mmio: exits for MMIO of the last accesses
  */
 struct mmu_root_leaf {
@@ -70,6 +71,7 @@ struct mmu_root_leaf {
 	uint64_t gpa;
 	uint64_t offset;
 	uint64_t nr_pages;
+	bool l2_stays;
 	uint64_t nr_mmio;
 };
 

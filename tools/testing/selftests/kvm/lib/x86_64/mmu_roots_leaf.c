@@ -32,6 +32,7 @@
 /* What the guest is told to do, and what it found; written by both sides. */
 static struct {
 	uint64_t nr;
+	bool l2_stays;
 	struct {
 		uint64_t gva;
 		uint64_t access;
@@ -70,7 +71,10 @@ static void l2_look(void)
 {
 	for (;;) {
 		guest_do_all();
-		guest_l2_call();
+		if (todo.l2_stays)
+			GUEST_SYNC(0);
+		else
+			guest_l2_call();
 	}
 }
 
@@ -227,6 +231,7 @@ static void set_todo(struct mmu_root_leaf *leaf, enum mmu_root_leaf_access acces
 
 	TEST_ASSERT(nr <= MAX_OPS, "at most %d accesses", MAX_OPS);
 	todo.nr = nr;
+	todo.l2_stays = leaf->l2_stays;
 	for (i = 0; i < nr; i++) {
 		todo.op[i].gva = leaf->gpa + pages[i] * PAGE_SIZE;
 		todo.op[i].access = access;
