@@ -336,6 +336,14 @@ static const struct {
 	{ 2, { FIRST_OF_HUGE, FIRST_OF_HUGE + SHIFT_PAGES - 1 } },
 };
 
+static uint64_t last_page(int i)
+{
+	return cleared[i].pages[cleared[i].nr - 1];
+}
+
+/* For the huge page to be mapped whatever is cleared. */
+static const uint64_t in_huge = FIRST_OF_HUGE + BITS_PER_LONG;
+
 FIXTURE(crossing) {
 	struct mmu_root_leaf leaf;
 };
@@ -371,14 +379,17 @@ FIXTURE_TEARDOWN(crossing)
 
 TEST_F(crossing, huge_pages_are_logged_from_when_it_is_cleared)
 {
+	struct mmu_roots_snapshot before, after;
 	struct mmu_root_leaf *leaf = &self->leaf;
 	uint64_t bits[LOG_WORDS], rest[LOG_WORDS];
+	bool is_split;
 	int i, j;
 
 	set_kind(leaf->vcpu->vm, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
 				 KVM_DIRTY_LOG_INITIALLY_SET);
 	for (i = 0; i < ARRAY_SIZE(cleared); i++) {
 		mmu_root_leaf_access(leaf, LEAF_WRITE, cleared[i].pages, cleared[i].nr);
+		mmu_root_leaf_access(leaf, LEAF_WRITE, &in_huge, 1);
 		mmu_root_leaf_set_slot(leaf, KVM_MEM_LOG_DIRTY_PAGES);
 		bits_of(bits, cleared[i].pages, cleared[i].nr);
 		memset(rest, 0xff, sizeof(rest));
@@ -387,7 +398,12 @@ TEST_F(crossing, huge_pages_are_logged_from_when_it_is_cleared)
 
 		for (j = 0; j < LOG_WORDS; j++)
 			rest[j] &= ~bits[j];
+		mmu_roots_read(&leaf->roots, &before);
 		clear_log(leaf, bits, 0, leaf->nr_pages);
+		mmu_roots_read(&leaf->roots, &after);
+		/* Of the huge page before it, the memslot has only a part. */
+		is_split = !is_lazy(variant->lazy) && last_page(i) >= FIRST_OF_HUGE;
+		mmu_roots_expect_growth(&leaf->roots, &before, &after, PAGES_2M, -is_split);
 		expect_log(leaf, rest, "cleared");
 		mmu_root_leaf_access(leaf, LEAF_WRITE, cleared[i].pages, cleared[i].nr);
 		for (j = 0; j < LOG_WORDS; j++)

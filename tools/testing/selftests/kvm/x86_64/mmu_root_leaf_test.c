@@ -246,16 +246,29 @@ static uint64_t splits(struct mmu_roots *roots)
 	return val;
 }
 
-/* Have KVM give back what it has split for code, once, and see that it is done. */
-static void recover(struct mmu_root_leaf *leaf)
+/*
+ * Have KVM give back what it has split for code, once, and see that it is done: what is
+ * unmapped for it has to go from the TLBs, too (it did not before 048f49809c52).
+ */
+static void recover(struct mmu_root_leaf *leaf, bool is_unmapped)
 {
+	struct mmu_roots_snapshot before, after;
 	int tries = RECOVERY_TRIES;
+	bool flushed;
+
+	mmu_roots_read(&leaf->roots, &before);
 
 	mmu_root_param_set("nx_huge_pages_recovery_period_ms", RECOVERY_PERIOD_MS);
 	mmu_root_param_set("nx_huge_pages_recovery_ratio", "1");
 	while (splits(&leaf->roots) && --tries)
 		usleep(RECOVERY_STEP_US);
 	mmu_roots_check(&leaf->roots, tries, "huge pages are not given back");
+	/* A page is not counted anymore before KVM has done with it. */
+	usleep(RECOVERY_STEP_US);
+	mmu_roots_read(&leaf->roots, &after);
+	flushed = after.stat[TLB_FLUSH_REQUESTS] != before.stat[TLB_FLUSH_REQUESTS];
+	mmu_roots_check(&leaf->roots, flushed == is_unmapped,
+			"recovered, and TLBs %s flushed", flushed ? "are" : "are not");
 	mmu_root_param_set("nx_huge_pages_recovery_ratio", "0");
 }
 
@@ -278,7 +291,7 @@ TEST_F(leaf, has_code)
 	mmu_root_leaf_access(leaf, LEAF_WRITE, data, ARRAY_SIZE(data));
 	mmu_roots_check(&leaf->roots, splits(&leaf->roots) > 0, "code does not split huge pages");
 	expect_huge(leaf, self->nr_huge_before + 1, "code");
-	recover(leaf);
+	recover(leaf, true);
 	use(leaf, self->nr_huge_before + 2, "recovered");
 
 	mmu_root_leaf_access(leaf, LEAF_EXEC, &code, 1);
@@ -287,7 +300,7 @@ TEST_F(leaf, has_code)
 	mmu_root_leaf_set_slot(leaf, KVM_MEM_LOG_DIRTY_PAGES);
 	mmu_root_leaf_access(leaf, LEAF_WRITE, data, ARRAY_SIZE(data));
 	mmu_roots_read(&leaf->roots, &before);
-	recover(leaf);
+	recover(leaf, false);
 	mmu_root_leaf_access(leaf, LEAF_EXEC, &code, 1);
 	mmu_root_leaf_access(leaf, LEAF_WRITE, data, ARRAY_SIZE(data));
 	mmu_roots_read(&leaf->roots, &after);
