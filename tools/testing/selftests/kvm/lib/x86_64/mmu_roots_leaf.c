@@ -184,12 +184,13 @@ void mmu_root_leaf_create(struct mmu_root_leaf *leaf, const char *name,
 
 /**
  * mmu_root_leaf_free() - Destroy the VM and give the verdict
- * @leaf: done with afterwards
+ * @leaf: done with afterwards; without @leaf->hva if the memory is gone
  */
 void mmu_root_leaf_free(struct mmu_root_leaf *leaf)
 {
 	mmu_roots_vm_free(&leaf->roots);
-	munmap(leaf->hva, MMU_ROOT_LEAF_SIZE);
+	if (leaf->hva)
+		munmap(leaf->hva, MMU_ROOT_LEAF_SIZE);
 }
 
 /**
