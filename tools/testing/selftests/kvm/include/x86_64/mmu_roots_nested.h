@@ -20,6 +20,12 @@
 #define MMU_ROOT_MAX_L2S	2
 
 /*
+ * Each PGD maps a page of its own here.  Beyond all memory, so that the page is
+ * seen through this PGD or not at all; below 4 GiB - 1 GiB, i.e. not MMIO.
+ */
+#define MMU_ROOT_OWN_PAGE	0x80000000ul
+
+/*
  * Why L2 was left, or never entered: the instruction failed, which is so with VMX
  * only, or was an exit of its own.
  */
@@ -81,6 +87,11 @@ void mmu_root_nested_state_set_pgd(struct kvm_nested_state *state, int pgd);
 void mmu_root_nested_state_set_gif(struct kvm_vcpu *vcpu);
 void mmu_root_nested_state_set_asid(struct kvm_nested_state *state, uint32_t asid);
 
+struct svm_test_data;
+
+struct svm_test_data *guest_l2_svm(int l2);
+struct svm_test_data *mmu_root_nested_svm_data(struct kvm_vm *vm, int l2);
+
 void mmu_root_nested_run(struct kvm_vcpu *vcpu, struct mmu_roots *roots,
 			 struct mmu_roots_snapshot *snap);
 void mmu_root_nested_expect_storm(struct mmu_roots *roots,
@@ -90,6 +101,7 @@ void mmu_root_nested_expect_storm(struct mmu_roots *roots,
 				  uint64_t nr_ops);
 uint64_t mmu_root_nested_own_entry(struct kvm_vm *vm, int pgd);
 uint64_t mmu_root_nested_own_table(struct kvm_vm *vm, int pgd);
+uint64_t mmu_root_nested_visits(struct kvm_vm *vm, int pgd);
 void mmu_root_nested_expect_visits(struct mmu_roots *roots, int pgd, uint64_t expected);
 
 void guest_l2_init(void *l2_guest_code, int intercepts);
@@ -107,6 +119,7 @@ void guest_l2_allow_vmfunc(int l2, int nr_pgds);
 void guest_l2_vmfunc(int pgd);
 uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clear);
 void guest_l2_visit(int pgd);
+uint64_t guest_own_page(void);
 uint64_t guest_l2_cr3(int nr);
 void guest_l2_write_cr3(int nr);
 void guest_write_pgd(int pgd);

@@ -18,11 +18,7 @@
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
 
-/*
- * Each PGD maps a page of its own here.  Beyond all memory, so that the page is
- * seen through this PGD or not at all; below 4 GiB - 1 GiB, i.e. not MMIO.
- */
-#define OWN_PAGE		0x80000000ul
+#define OWN_PAGE		MMU_ROOT_OWN_PAGE
 
 /* What the nested page tables map one to one: all memory of the tests. */
 #define NPT_SIZE		OWN_PAGE
@@ -355,6 +351,20 @@ uint64_t mmu_root_nested_own_table(struct kvm_vm *vm, int pgd)
 }
 
 /**
+ * mmu_root_nested_visits() - How often L2 was on a PGD
+ * @vm: a VM of mmu_root_nested_create()
+ * @pgd: number of the PGD
+ *
+ * Return: number of calls of guest_l2_visit() with this PGD.
+ */
+uint64_t mmu_root_nested_visits(struct kvm_vm *vm, int pgd)
+{
+	struct own_page *page = addr_gpa2hva(vm, nested.page[pgd]);
+
+	return page->visits;
+}
+
+/**
  * mmu_root_nested_expect_visits() - Check how often L2 was on a PGD
  * @roots: the watched VM
  * @pgd: number of the PGD
@@ -362,10 +372,10 @@ uint64_t mmu_root_nested_own_table(struct kvm_vm *vm, int pgd)
  */
 void mmu_root_nested_expect_visits(struct mmu_roots *roots, int pgd, uint64_t expected)
 {
-	struct own_page *page = addr_gpa2hva(roots->vm, nested.page[pgd]);
+	uint64_t visits = mmu_root_nested_visits(roots->vm, pgd);
 
-	mmu_roots_check(roots, page->visits == expected,
-			"L2 was %lu times on PGD %d, expected %lu", page->visits, pgd, expected);
+	mmu_roots_check(roots, visits == expected,
+			"L2 was %lu times on PGD %d, expected %lu", visits, pgd, expected);
 }
 
 /**
@@ -492,6 +502,20 @@ void guest_l2_visit(int pgd)
 
 	__GUEST_ASSERT(found == pgd, "L2 sees the page of PGD %lu, expected %u", found, pgd);
 	WRITE_ONCE(page->visits, page->visits + 1);
+}
+
+/**
+ * guest_own_page() - Look who owns the page that each PGD has for itself
+ *
+ * L1 with nested paging has none, and leaves for userspace: see mmu_root_l1_look().
+ *
+ * Return: number of the PGD that maps it.
+ */
+uint64_t guest_own_page(void)
+{
+	struct own_page *page = (void *)OWN_PAGE;
+
+	return READ_ONCE(page->pgd);
 }
 
 /**

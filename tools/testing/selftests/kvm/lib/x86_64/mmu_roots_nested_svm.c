@@ -100,6 +100,29 @@ const struct mmu_root_nested_ops mmu_root_nested_svm = {
 };
 
 /**
+ * guest_l2_svm() - What L1 runs an L2 with
+ * @l2: number of the L2, on SVM
+ *
+ * Return: addresses of its VMCB, and of L1's permission maps; for L1.
+ */
+struct svm_test_data *guest_l2_svm(int l2)
+{
+	return svm.l2[l2];
+}
+
+/**
+ * mmu_root_nested_svm_data() - What L1 runs an L2 with, as the host sees it
+ * @vm: a VM of mmu_root_nested_create(), on a host with SVM
+ * @l2: number of the L2
+ *
+ * Return: the same as guest_l2_svm(), for the host.
+ */
+struct svm_test_data *mmu_root_nested_svm_data(struct kvm_vm *vm, int l2)
+{
+	return addr_gva2hva(vm, (uintptr_t)svm.l2[l2]);
+}
+
+/**
  * mmu_root_nested_state_set_asid() - Change the ASID of a saved L2
  * @state: the state of a vCPU in L2, on a host with SVM
  * @asid: the ASID

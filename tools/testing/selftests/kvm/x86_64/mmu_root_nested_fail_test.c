@@ -1,0 +1,529 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Entries to L2 that fail, and exits that do: VMRUN with each kind of illegal VMCB, and with
+ * pages that cannot be had.
+ *
+ * Whatever KVM had done before it found out, L1 has to go on with its own MMU, roots and
+ * registers, L2 must not have run, and the next entry has to find L2 as it was.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "svm_util.h"
+#include "mmu_roots.h"
+#include "mmu_roots_l1.h"
+#include "mmu_roots_nested.h"
+#include "mmu_roots_paths.h"
+
+/* What L2 runs on; without nested paging, L1 is on the first one. */
+#define L2_PGD			1
+#define NR_PGDS			2
+
+#define PATH_NAME		"VMRUN-fails"
+
+/* Where no memory is, or none that stays. */
+#define HOLE_GPA		0x78000000ul
+#define HOLE_GVA		HOLE_GPA
+#define HOLE_SLOT		3
+
+/* Of VMRUN. */
+#define VMRUN_INSN		"vmrun %%rax"
+#define VMRUN_INSN_SIZE		3
+
+/* Of an EVENTINJ, AMD APM, "Event Injection": a type that is reserved. */
+#define EVTINJ_TYPE_RESERVED	BIT(SVM_EVTINJ_TYPE_SHIFT)
+
+#define CR0_HIGH		BIT_ULL(32)
+#define DR_HIGH			BIT_ULL(32)
+/* Reserved in CR4 and EFER of all CPUs: AMD APM, "Control Registers", "EFER". */
+#define CR4_RESERVED		BIT_ULL(63)
+#define EFER_RESERVED		BIT_ULL(63)
+
+/* A PDPTE of PAE paging with bits that must be zero: AMD APM, "PAE Paging". */
+#define BAD_PDPTE		(PT_PRESENT_MASK | PT_WRITABLE_MASK | PT_USER_MASK)
+#define NR_PDPTES		4
+
+static uint64_t gpa_limit(void)
+{
+	return BIT_ULL(kvm_cpu_property(X86_PROPERTY_MAX_PHY_ADDR));
+}
+
+static void l2_visit(void)
+{
+	for (;;) {
+		guest_l2_visit(L2_PGD);
+		guest_l2_call();
+	}
+}
+
+/* After each VMRUN, GUEST_SYNC() its exit code, and then what L1 sees. */
+static void l1_vmrun(void)
+{
+	struct svm_test_data *svm = guest_l2_svm(0);
+
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	guest_l2_run_to_call(0, L2_PGD);
+	for (;;) {
+		GUEST_SYNC(guest_own_page());
+		stgi();
+		run_guest(svm->vmcb, svm->vmcb_gpa);
+		GUEST_SYNC((uint32_t)svm->vmcb->control.exit_code);
+		GUEST_ASSERT(guest_checksum_data());
+	}
+}
+
+FIXTURE(vmrun) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct svm_test_data *svm;
+	struct kvm_sregs l1;
+	struct vmcb good;
+	uint64_t bad_pdpt;
+	/* What guest_own_page() is in L1. */
+	uint64_t l1_page;
+	uint64_t visits;
+};
+
+FIXTURE_VARIANT(vmrun) {
+	bool nested_paging;
+};
+
+FIXTURE_VARIANT_ADD(vmrun, plain) { false };
+FIXTURE_VARIANT_ADD(vmrun, nested_paging) { true };
+
+static uint64_t bad_pdpt_create(struct kvm_vm *vm)
+{
+	uint64_t gpa = vm_alloc_page_table(vm), *pdpt = addr_gpa2hva(vm, gpa);
+	int i;
+
+	for (i = 0; i < NR_PDPTES; i++)
+		pdpt[i] = BAD_PDPTE;
+	return gpa;
+}
+
+/* L2 has run once, and L1 is about to run it again. */
+FIXTURE_SETUP(vmrun)
+{
+	struct kvm_vm *vm;
+
+	printf("#@ path=" PATH_NAME "%s\n", variant->nested_paging ? "+NPT" : "");
+	mmu_roots_require_applicable(!host_cpu_is_intel, "needs SVM");
+	mmu_root_nested_require(variant->nested_paging);
+	vm = mmu_root_path_vm_create(&self->vcpu, l1_vmrun);
+	self->bad_pdpt = bad_pdpt_create(vm);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PGDS);
+	mmu_root_nested_open(&self->roots, vm, PATH_NAME, NR_L1_L2_ROOTS);
+	self->l1_page = variant->nested_paging ? MMU_ROOT_NOT_MAPPED : 0;
+	mmu_root_l1_look(self->vcpu);
+	vcpu_sregs_get(self->vcpu, &self->l1);
+	self->svm = mmu_root_nested_svm_data(vm, 0);
+	memcpy(&self->good, self->svm->vmcb_hva, sizeof(self->good));
+	self->visits = mmu_root_nested_visits(vm, L2_PGD);
+}
+
+FIXTURE_TEARDOWN(vmrun)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+static void vmrun(FIXTURE_DATA(vmrun) * self, struct mmu_roots_snapshot *after,
+		  uint64_t expected, const char *what)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct ucall uc;
+	uint64_t seen;
+
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_roots_read(roots, after);
+	mmu_roots_check(roots, uc.args[1] == expected, "%s: VMRUN ends with %#lx, expected %#lx",
+			what, uc.args[1], expected);
+	mmu_root_l1_expect_regs(roots, self->vcpu, &self->l1, what);
+	mmu_roots_check(roots, !(mmu_root_nested_state_get(self->vcpu)->flags &
+				 KVM_STATE_NESTED_GIF_SET),
+			"%s: L1 has GIF set after #VMEXIT", what);
+	seen = mmu_root_l1_look(self->vcpu);
+	mmu_roots_check(roots, seen == self->l1_page, "%s: L1 sees the page of PGD %ld",
+			what, seen);
+	mmu_roots_check(roots, mmu_root_nested_visits(roots->vm, L2_PGD) == self->visits,
+			"%s: L2 was run %lu times", what,
+			mmu_root_nested_visits(roots->vm, L2_PGD) - self->visits);
+	self->visits = mmu_root_nested_visits(roots->vm, L2_PGD);
+}
+
+/* As if nothing had been: both roots are current, or in prev_roots[]. */
+static void enter_again(FIXTURE_DATA(vmrun) * self, const char *what)
+{
+	const struct mmu_root_counts c = { .hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 4 };
+	struct mmu_roots_snapshot before, after;
+
+	memcpy(self->svm->vmcb_hva, &self->good, sizeof(self->good));
+	self->visits++;
+	mmu_roots_read(&self->roots, &before);
+	vmrun(self, &after, SVM_EXIT_VMMCALL, what);
+	mmu_roots_expect_storm(&self->roots, &before, &after, &c, 1);
+}
+
+/**
+ * struct bad_vmcb - What makes VMRUN fail
+ * @what: for messages
+ * @spoil: makes a VMCB so
+ * @npt_only: it is about nested paging
+ * @by_cpu: KVM may leave it to the CPU to find out, as 6.12 does
+ */
+struct bad_vmcb {
+	const char *what;
+	void (*spoil)(struct vmcb *vmcb);
+	bool npt_only;
+	bool by_cpu;
+};
+
+static void no_asid(struct vmcb *vmcb)
+{
+	vmcb->control.asid = 0;
+}
+
+static void vmrun_not_intercepted(struct vmcb *vmcb)
+{
+	vmcb->control.intercept &= ~BIT_ULL(INTERCEPT_VMRUN);
+}
+
+static void nested_cr3_beyond(struct vmcb *vmcb)
+{
+	vmcb->control.nested_cr3 |= gpa_limit();
+}
+
+static void msr_map_beyond(struct vmcb *vmcb)
+{
+	vmcb->control.msrpm_base_pa |= gpa_limit();
+}
+
+static void io_map_beyond(struct vmcb *vmcb)
+{
+	vmcb->control.iopm_base_pa |= gpa_limit();
+}
+
+static void event_of_no_type(struct vmcb *vmcb)
+{
+	vmcb->control.event_inj = SVM_EVTINJ_VALID | EVTINJ_TYPE_RESERVED;
+}
+
+static void event_of_no_exception(struct vmcb *vmcb)
+{
+	vmcb->control.event_inj = SVM_EVTINJ_VALID | SVM_EVTINJ_TYPE_EXEPT | NMI_VECTOR;
+}
+
+static void no_svme(struct vmcb *vmcb)
+{
+	vmcb->save.efer &= ~EFER_SVME;
+}
+
+static void efer_reserved(struct vmcb *vmcb)
+{
+	vmcb->save.efer |= EFER_RESERVED;
+}
+
+static void nw_without_cd(struct vmcb *vmcb)
+{
+	vmcb->save.cr0 = (vmcb->save.cr0 & ~X86_CR0_CD) | X86_CR0_NW;
+}
+
+static void cr0_high(struct vmcb *vmcb)
+{
+	vmcb->save.cr0 |= CR0_HIGH;
+}
+
+static void pg_without_pe(struct vmcb *vmcb)
+{
+	vmcb->save.cr0 &= ~X86_CR0_PE;
+}
+
+static void lme_without_pae(struct vmcb *vmcb)
+{
+	vmcb->save.cr4 &= ~X86_CR4_PAE;
+}
+
+static void cr4_reserved(struct vmcb *vmcb)
+{
+	vmcb->save.cr4 |= CR4_RESERVED;
+}
+
+static void cr3_beyond(struct vmcb *vmcb)
+{
+	vmcb->save.cr3 |= gpa_limit();
+}
+
+static void dr6_high(struct vmcb *vmcb)
+{
+	vmcb->save.dr6 |= DR_HIGH;
+}
+
+static void dr7_high(struct vmcb *vmcb)
+{
+	vmcb->save.dr7 |= DR_HIGH;
+}
+
+static void cs_long_and_default(struct vmcb *vmcb)
+{
+	vmcb->save.cs.attrib |= SVM_SELECTOR_L_MASK | SVM_SELECTOR_DB_MASK;
+}
+
+/* AMD APM, "Canonicalization and Consistency Checks" of VMRUN. */
+static const struct bad_vmcb bad_vmcbs[] = {
+	{ "ASID 0", no_asid },
+	{ "VMRUN that is not intercepted", vmrun_not_intercepted },
+	{ "a nested CR3 beyond MAXPHYADDR", nested_cr3_beyond, true },
+	{ "an MSR map beyond MAXPHYADDR", msr_map_beyond },
+	{ "an I/O map beyond MAXPHYADDR", io_map_beyond },
+	{ "an event of a reserved type", event_of_no_type, .by_cpu = true },
+	{ "an exception that is none", event_of_no_exception, .by_cpu = true },
+	{ "EFER without SVME", no_svme },
+	{ "a reserved bit of EFER", efer_reserved },
+	{ "CR0.NW without CD", nw_without_cd },
+	{ "a high bit of CR0", cr0_high },
+	{ "CR0.PG without PE", pg_without_pe },
+	{ "EFER.LME without CR4.PAE", lme_without_pae },
+	{ "a reserved bit of CR4", cr4_reserved },
+	{ "a CR3 beyond MAXPHYADDR", cr3_beyond },
+	{ "a high bit of DR6", dr6_high },
+	{ "a high bit of DR7", dr7_high },
+	{ "CS.L and CS.D", cs_long_and_default },
+};
+
+/* KVM looks at the VMCB before it leaves L1: nested_svm_check_cached_vmcb12(). */
+TEST_F(vmrun, of_an_illegal_vmcb)
+{
+	const struct mmu_root_counts nothing = { .roots = NR_L1_L2_ROOTS };
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot before, after;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad_vmcbs); i++) {
+		if (bad_vmcbs[i].npt_only && !variant->nested_paging)
+			continue;
+		memcpy(self->svm->vmcb_hva, &self->good, sizeof(self->good));
+		bad_vmcbs[i].spoil(self->svm->vmcb_hva);
+		mmu_roots_read(roots, &before);
+		vmrun(self, &after, (uint32_t)SVM_EXIT_ERR, bad_vmcbs[i].what);
+		if (!bad_vmcbs[i].by_cpu)
+			mmu_roots_expect_storm(roots, &before, &after, &nothing, 1);
+	}
+	enter_again(self, "a legal VMCB after them");
+}
+
+/* An L2 outside IA-32e mode has a CR3 that KVM looks at as it loads it only. */
+static void outside_long_mode(struct vmcb *vmcb)
+{
+	vmcb->save.efer &= ~(EFER_LME | EFER_LMA);
+	vmcb->save.cs.attrib &= ~SVM_SELECTOR_L_MASK;
+}
+
+/* KVM is in L2 already, and gets back to L1 by an exit, with a flush for each of both ways. */
+static void expect_late_failure(FIXTURE_DATA(vmrun) * self, uint64_t nr_switches,
+				const char *what)
+{
+	const struct mmu_root_counts c = {
+		.hits = nr_switches, .roots = NR_L1_L2_ROOTS, .flushes = 2,
+	};
+	struct mmu_roots_snapshot before, after;
+
+	mmu_roots_read(&self->roots, &before);
+	vmrun(self, &after, (uint32_t)SVM_EXIT_ERR, what);
+	mmu_roots_expect_storm(&self->roots, &before, &after, &c, 1);
+	enter_again(self, what);
+}
+
+/* With nested paging it is the nested CR3 that L2 is on, before KVM looks at CR3. */
+TEST_F(vmrun, with_an_illegal_cr3_of_pae)
+{
+	struct vmcb *vmcb = self->svm->vmcb_hva;
+
+	outside_long_mode(vmcb);
+	vmcb->save.cr3 |= gpa_limit();
+	expect_late_failure(self, variant->nested_paging ? 2 : 1, "an illegal CR3 of PAE");
+}
+
+/* With nested paging PDPTRs are read when they are used: AMD APM, "Nested Paging". */
+TEST_F(vmrun, with_illegal_pdptrs)
+{
+	struct vmcb *vmcb = self->svm->vmcb_hva;
+
+	mmu_roots_require_applicable(!variant->nested_paging,
+				     "with nested paging VMRUN loads no PDPTRs");
+	outside_long_mode(vmcb);
+	vmcb->save.cr3 = self->bad_pdpt;
+	expect_late_failure(self, 1, "illegal PDPTRs");
+}
+
+TEST_F(vmrun, with_an_msr_map_in_a_hole)
+{
+	struct vmcb *vmcb = self->svm->vmcb_hva;
+
+	vmcb->control.intercept |= BIT_ULL(INTERCEPT_MSR_PROT);
+	vmcb->control.msrpm_base_pa = HOLE_GPA;
+	expect_late_failure(self, 2, "an MSR map in a hole");
+}
+
+/* Whether the VMCB of the next VMRUN is in a hole; written by the host. */
+static bool vmcb_in_hole;
+
+static void l2_sync(void)
+{
+	for (;;) {
+		guest_l2_visit(L2_PGD);
+		GUEST_SYNC(guest_checksum_data());
+		guest_l2_call();
+	}
+}
+
+static void l1_vmcb_comes_and_goes(void)
+{
+	struct svm_test_data *svm = guest_l2_svm(0);
+	uint8_t vector;
+
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_sync, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		if (READ_ONCE(vmcb_in_hole)) {
+			vector = kvm_asm_safe(VMRUN_INSN, "a" (svm->vmcb_gpa));
+			GUEST_SYNC(vector);
+		} else {
+			guest_l2_run(0, L2_PGD);
+		}
+		GUEST_SYNC(guest_own_page());
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+FIXTURE(vmcb_page) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_sregs l1;
+	void *memory;
+	uint64_t l1_page;
+};
+
+FIXTURE_VARIANT(vmcb_page) {
+	bool nested_paging;
+};
+
+FIXTURE_VARIANT_ADD(vmcb_page, plain) { false };
+FIXTURE_VARIANT_ADD(vmcb_page, nested_paging) { true };
+
+static void set_hole(FIXTURE_DATA(vmcb_page) * self, bool hole)
+{
+	vm_set_user_memory_region(self->vcpu->vm, HOLE_SLOT, 0, HOLE_GPA,
+				  hole ? 0 : PAGE_SIZE, self->memory);
+}
+
+/* The first L2 has its VMCB in a memslot of its own, and L1 is about to run it. */
+FIXTURE_SETUP(vmcb_page)
+{
+	struct svm_test_data *svm;
+	struct kvm_vm *vm;
+
+	printf("#@ path=" PATH_NAME "%s\n", variant->nested_paging ? "+NPT" : "");
+	mmu_roots_require_applicable(!host_cpu_is_intel, "needs SVM");
+	mmu_root_nested_require(variant->nested_paging);
+	vm = mmu_root_path_vm_create(&self->vcpu, l1_vmcb_comes_and_goes);
+	self->memory = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	TEST_ASSERT(self->memory != MAP_FAILED, "mmap() a page");
+	set_hole(self, false);
+	virt_map(vm, HOLE_GVA, HOLE_GPA, 1);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PGDS);
+	svm = mmu_root_nested_svm_data(vm, 0);
+	svm->vmcb = (void *)HOLE_GVA;
+	svm->vmcb_gpa = HOLE_GPA;
+	mmu_root_nested_open(&self->roots, vm, PATH_NAME, NR_L1_L2_ROOTS);
+	self->l1_page = variant->nested_paging ? MMU_ROOT_NOT_MAPPED : 0;
+	vcpu_sregs_get(self->vcpu, &self->l1);
+	/* VMRUN wants it. */
+	self->l1.efer |= EFER_SVME;
+}
+
+FIXTURE_TEARDOWN(vmcb_page)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* L1 is about to look at its memory. */
+static void expect_l1(FIXTURE_DATA(vmcb_page) * self, const char *when)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot snap;
+	uint64_t seen;
+
+	seen = mmu_root_l1_look(self->vcpu);
+	mmu_roots_check(roots, seen == self->l1_page, "%s: L1 sees the page of PGD %ld",
+			when, seen);
+	mmu_root_l1_expect_regs(roots, self->vcpu, &self->l1, when);
+	mmu_root_nested_run(self->vcpu, roots, &snap);
+}
+
+/*
+ * KVM has nowhere to tell L1 of the exit, so it is a shutdown, of L1: nested_svm_vmexit().
+ * The page comes back here, for L1 to tell what it is on.
+ */
+TEST_F(vmcb_page, that_is_gone_at_the_exit)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot snap;
+
+	mmu_root_nested_run(self->vcpu, roots, &snap);
+	mmu_roots_check(roots, mmu_root_is_in_l2(self->vcpu), "the vCPU is not in L2");
+	set_hole(self, true);
+	mmu_root_expect_exit(roots, self->vcpu, KVM_EXIT_SHUTDOWN, "an exit without a VMCB");
+	mmu_root_l1_expect_regs(roots, self->vcpu, &self->l1, "an exit without a VMCB");
+	set_hole(self, false);
+	if (self->vcpu->run->exit_reason == KVM_EXIT_SHUTDOWN)
+		expect_l1(self, "an exit without a VMCB");
+	mmu_root_nested_expect_visits(roots, L2_PGD, 1);
+}
+
+/*
+ * VMRUN has nothing to read.  What KVM makes of that is nothing that any CPU does: #GP, or
+ * an error for userspace, which skips VMRUN here.
+ */
+TEST_F(vmcb_page, that_is_not_there_at_the_entry)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct kvm_vcpu *vcpu = self->vcpu;
+	struct mmu_roots_snapshot snap;
+	struct kvm_regs regs;
+	struct ucall uc;
+
+	/* An L2 that is current, as before. */
+	mmu_root_nested_run(vcpu, roots, &snap);
+	expect_l1(self, "an exit");
+	vmcb_in_hole = true;
+	sync_global_to_guest(vcpu->vm, vmcb_in_hole);
+	set_hole(self, true);
+	vcpu_run(vcpu);
+	if (vcpu->run->exit_reason == KVM_EXIT_INTERNAL_ERROR) {
+		mmu_roots_check(roots, !mmu_root_is_in_l2(vcpu), "the vCPU is in L2");
+		vcpu_regs_get(vcpu, &regs);
+		regs.rip += VMRUN_INSN_SIZE;
+		vcpu_regs_set(vcpu, &regs);
+		vcpu_run(vcpu);
+	} else {
+		get_ucall(vcpu, &uc);
+		mmu_roots_check(roots, uc.cmd == UCALL_SYNC && uc.args[1] == GP_VECTOR,
+				"VMRUN of a hole: vector %lu, expected #GP", uc.args[1]);
+	}
+	expect_l1(self, "VMRUN of a hole");
+
+	set_hole(self, false);
+	vmcb_in_hole = false;
+	sync_global_to_guest(vcpu->vm, vmcb_in_hole);
+	mmu_root_nested_run(vcpu, roots, &snap);
+	mmu_root_nested_expect_visits(roots, L2_PGD, 2);
+}
+
+TEST_HARNESS_MAIN
