@@ -67,6 +67,7 @@ enum mmu_root_mode {
  * @MODE_OP_PGE: flip bits of a PDPTE, and CR4.PGE
  * @MODE_OP_PTE: flip bits of the PTE that maps what is read next, and load CR3, see
  *	mmu_root_mode_start_pte()
+ * @MODE_OP_VMRUN: run an L2, whose VMCB is in EAX, until it exits
  */
 enum mmu_root_mode_op {
 	MODE_OP_READ,
@@ -76,6 +77,7 @@ enum mmu_root_mode_op {
 	MODE_OP_PDPTE,
 	MODE_OP_PGE,
 	MODE_OP_PTE,
+	MODE_OP_VMRUN,
 	NR_MODE_OPS,
 };
 
@@ -99,7 +101,7 @@ uint64_t mmu_root_mode_pdpte(bool mirrored);
 extern const uint8_t mmu_roots_mode_start[], mmu_roots_mode_end[], mmu_roots_mode_prefix[];
 extern const uint8_t mmu_roots_mode_read[], mmu_roots_mode_cr0[], mmu_roots_mode_cr4[];
 extern const uint8_t mmu_roots_mode_efer[], mmu_roots_mode_pdpte[];
-extern const uint8_t mmu_roots_mode_pge[], mmu_roots_mode_pte[];
+extern const uint8_t mmu_roots_mode_pge[], mmu_roots_mode_pte[], mmu_roots_mode_vmrun[];
 
 #endif /* __ASSEMBLER__ */
 

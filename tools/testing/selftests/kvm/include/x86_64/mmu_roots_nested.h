@@ -32,6 +32,7 @@
 enum mmu_root_l2_exit {
 	L2_EXIT_CALL,
 	L2_EXIT_INIT,
+	L2_EXIT_SHUTDOWN,
 	L2_EXIT_OTHER,
 	L2_ENTRY_FAILED,
 	L2_ENTRY_EXITED,
@@ -43,6 +44,7 @@ enum mmu_root_l2_exit {
 /* What L1 intercepts beyond what it has to. */
 #define L1_INTERCEPTS_NOTHING	0
 #define L1_INTERCEPTS_INIT	1
+#define L1_INTERCEPTS_SHUTDOWN	2
 
 /**
  * struct mmu_root_nested_ops - What SVM and VMX do differently

@@ -2,9 +2,12 @@
 /*
  * What L1 has to have back, whichever way L2 has ended, or was never entered.
  */
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "kselftest.h"
 #include "test_util.h"
@@ -61,18 +64,32 @@ void mmu_root_l1_expect_regs(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
 			l1->cr0, l1->cr3, l1->cr4, l1->efer);
 }
 
+/* A guest that has lost its way may run forever. */
+#define DEADLINE_SECONDS	5
+
+static void on_deadline(int sig)
+{
+}
+
 /**
  * mmu_root_expect_exit() - Run a vCPU, and check what it leaves for userspace with
  * @roots: the watched VM
  * @vcpu: the vCPU
  * @exit_reason: KVM_EXIT_*
  * @when: what was done to it, for the message
+ *
+ * Fails a check if it does not leave at all.
  */
 void mmu_root_expect_exit(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
 			  uint32_t exit_reason, const char *when)
 {
-	int ret = __vcpu_run(vcpu);
+	const struct itimerval deadline = { .it_value.tv_sec = DEADLINE_SECONDS }, none = {};
+	int ret;
 
+	signal(SIGALRM, on_deadline);
+	setitimer(ITIMER_REAL, &deadline, NULL);
+	ret = __vcpu_run(vcpu);
+	setitimer(ITIMER_REAL, &none, NULL);
 	mmu_roots_check(roots, !ret && vcpu->run->exit_reason == exit_reason,
 			"%s: KVM_RUN: %s, expected %s", when,
 			ret ? strerror(errno) : exit_reason_str(vcpu->run->exit_reason),
@@ -103,10 +120,12 @@ uint64_t mmu_root_l1_look(struct kvm_vcpu *vcpu)
 		memcpy(run->mmio.data, &not_mapped, sizeof(not_mapped));
 		ret = __vcpu_run(vcpu);
 	}
+	uc.cmd = UCALL_NONE;
 	if (!ret && get_ucall(vcpu, &uc) == UCALL_SYNC)
 		return uc.args[1];
 
-	printf("#! L1 left with %s instead of telling what it sees\n",
-	       ret ? strerror(errno) : exit_reason_str(run->exit_reason));
+	printf("#! L1 left with %s instead of telling what it sees: %s\n",
+	       ret ? strerror(errno) : exit_reason_str(run->exit_reason),
+	       uc.cmd == UCALL_ABORT ? uc.buffer : "");
 	exit(KSFT_FAIL);
 }

@@ -268,6 +268,7 @@ void mmu_root_mode_start(struct kvm_vcpu *vcpu, enum mmu_root_mode_op op, uint32
 		[MODE_OP_PDPTE]	= mmu_roots_mode_pdpte,
 		[MODE_OP_PGE]	= mmu_roots_mode_pge,
 		[MODE_OP_PTE]	= mmu_roots_mode_pte,
+		[MODE_OP_VMRUN]	= mmu_roots_mode_vmrun,
 	};
 	uint64_t entry = MMU_ROOT_MODE_GPA + (entries[op] - mmu_roots_mode_start);
 	struct kvm_regs regs = {

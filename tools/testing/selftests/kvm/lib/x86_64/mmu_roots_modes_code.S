@@ -20,7 +20,7 @@
 	.globl mmu_roots_mode_start, mmu_roots_mode_end, mmu_roots_mode_prefix
 	.globl mmu_roots_mode_read, mmu_roots_mode_cr0, mmu_roots_mode_cr4
 	.globl mmu_roots_mode_efer, mmu_roots_mode_pdpte, mmu_roots_mode_pge
-	.globl mmu_roots_mode_pte
+	.globl mmu_roots_mode_pte, mmu_roots_mode_vmrun
 
 	.macro clear_accessed
 	andl	$~PTE_ACCESSED, MMU_ROOT_MODE_PDPTE(0)
@@ -89,6 +89,12 @@ mmu_roots_mode_pte:
 	xorl	%ebx, (%eax, %edx)
 	movl	MMU_ROOT_MODE_CR3, %eax
 	movl	%eax, %cr3
+	jmp	mmu_roots_mode_read
+
+	/* EAX is the VMCB.  KVM takes accessed bits for illegal when it loads PDPTRs. */
+mmu_roots_mode_vmrun:
+	clear_accessed
+	vmrun	%eax
 	jmp	mmu_roots_mode_read
 mmu_roots_mode_end:
 

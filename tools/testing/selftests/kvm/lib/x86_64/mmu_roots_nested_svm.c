@@ -62,6 +62,8 @@ static void svm_init(int l2, void *l2_guest_code, void *stack, int intercepts)
 		data->vmcb->control.misc_ctl |= SVM_MISC_ENABLE_NP;
 	if (intercepts & L1_INTERCEPTS_INIT)
 		data->vmcb->control.intercept |= BIT_ULL(INTERCEPT_INIT);
+	if (intercepts & L1_INTERCEPTS_SHUTDOWN)
+		data->vmcb->control.intercept |= BIT_ULL(INTERCEPT_SHUTDOWN);
 }
 
 static enum mmu_root_l2_exit svm_run(int l2, uint64_t pgd)
@@ -80,6 +82,8 @@ static enum mmu_root_l2_exit svm_run(int l2, uint64_t pgd)
 		return L2_EXIT_CALL;
 	case SVM_EXIT_INIT:
 		return L2_EXIT_INIT;
+	case SVM_EXIT_SHUTDOWN:
+		return L2_EXIT_SHUTDOWN;
 	case SVM_EXIT_ERR:
 		return L2_ENTRY_EXITED;
 	default:

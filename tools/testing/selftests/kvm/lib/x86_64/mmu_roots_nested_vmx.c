@@ -80,7 +80,7 @@ static void vmx_state_set_pgd(struct kvm_nested_state *state, uint64_t pgd)
 	*(uint64_t *)(state->data.vmx->vmcs12 + VMCS12_EPT_POINTER) = pgd | EPTP_FLAGS;
 }
 
-/* Exits are those that L1 cannot do without; INIT is one of them. */
+/* Exits are those that L1 cannot do without; INIT and triple faults are among them. */
 static void vmx_init(int l2, void *l2_guest_code, void *stack, int intercepts)
 {
 	struct vmx_pages *pages = vmx.l2[l2];
@@ -143,6 +143,8 @@ static enum mmu_root_l2_exit vmx_run(int l2, uint64_t pgd)
 		return L2_EXIT_CALL;
 	case EXIT_REASON_INIT_SIGNAL:
 		return L2_EXIT_INIT;
+	case EXIT_REASON_TRIPLE_FAULT:
+		return L2_EXIT_SHUTDOWN;
 	default:
 		return L2_EXIT_OTHER;
 	}

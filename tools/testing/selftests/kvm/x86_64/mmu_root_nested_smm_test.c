@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SMIs that hit L2, and what RSM goes back to if the state of L2 was changed meanwhile.
+ *
+ * The SMI handler may change L2's VMCB and the state that SMRAM has, and userspace may restore
+ * another nested state.  RSM has to look at it as VM-Entry does: what it cannot enter is a
+ * shutdown, and the vCPU is neither in SMM nor in L2 then, on the MMU of L1.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm_test_harness.h"
+#include "test_util.h"
+#include "kvm_util.h"
+#include "processor.h"
+#include "svm_util.h"
+#include "mmu_roots.h"
+#include "mmu_roots_l1.h"
+#include "mmu_roots_nested.h"
+#include "mmu_roots_paths.h"
+
+#define PATH_NAME		"RSM-to-L2"
+
+/* What L2 runs on; without nested paging, L1 is on the first one. */
+#define L2_PGD			1
+#define NR_PGDS			2
+
+/*
+ * L1, L2 and SMM, whose real mode has four roots if KVM shadows it.  L1 has one more then, with
+ * the CR0.WP that it has after an SMI in L2: see mmu_root_nested_test.c.
+ */
+#define NR_ROOTS		7
+
+#define HOLE_GPA		0x78000000ul
+
+/* Leave for userspace, and return: inb; rsm. */
+static const uint8_t smi_handler[] = { 0xe4, MMU_ROOT_EXIT_PORT, 0x0f, 0xaa };
+
+/* Of the state that KVM saves at SMBASE: struct kvm_smram_state_64 in arch/x86/kvm/smm.h. */
+#define SMRAM_EFER		0xfed0
+#define SMRAM_VMCB_GPA		0xfee0
+#define SMRAM_CR4		0xff48
+#define SMRAM_CR0		0xff58
+
+/* Of struct vmcs12 in arch/x86/kvm/vmx/vmcs12.h, which is ABI. */
+#define VMCS12_EPT_POINTER	120
+#define VMCS12_GUEST_CR0	424
+#define VMCS12_GUEST_CR3	432
+
+/* Reserved, in CR4 and in an EPTP of all CPUs: Intel SDM, "Extended-Page-Table Pointer". */
+#define CR4_RESERVED		BIT_ULL(63)
+#define EPTP_RESERVED		BIT_ULL(11)
+
+static uint64_t gpa_limit(void)
+{
+	return BIT_ULL(kvm_cpu_property(X86_PROPERTY_MAX_PHY_ADDR));
+}
+
+static void l2_exit_and_call(void)
+{
+	for (;;) {
+		guest_l2_visit(L2_PGD);
+		guest_exit();
+		guest_l2_call();
+	}
+}
+
+/*
+ * Leaves where its registers are saved, and where the nested state is.  The former is no call:
+ * when L1 gets these registers again, its stack has changed.
+ */
+static void l1_enter(void)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_exit_and_call, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		asm volatile("inb %0, %%al" : : "i" (MMU_ROOT_EXIT_PORT) : "rax", "memory");
+		GUEST_SYNC(guest_own_page());
+		guest_exit();
+		guest_l2_run_to_call(0, L2_PGD);
+	}
+}
+
+FIXTURE(rsm) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	/* Of L1 at its first exit. */
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	/* And at its second one. */
+	struct kvm_nested_state *state;
+	struct vmcb vmcb;
+	uint64_t l1_page;
+};
+
+FIXTURE_VARIANT(rsm) {
+	bool nested_paging;
+};
+
+FIXTURE_VARIANT_ADD(rsm, plain) { false };
+FIXTURE_VARIANT_ADD(rsm, nested_paging) { true };
+
+/* A vCPU that has left for userspace is done with the instruction. */
+static void run_to_exit(struct kvm_vcpu *vcpu)
+{
+	mmu_root_path_run_for_good(vcpu);
+	vcpu_run_complete_io(vcpu);
+}
+
+static void *vmcb_of(FIXTURE_DATA(rsm) * self)
+{
+	return mmu_root_nested_svm_data(self->roots.vm, 0)->vmcb_hva;
+}
+
+FIXTURE_SETUP(rsm)
+{
+	struct kvm_nested_state *state;
+	struct kvm_vm *vm;
+
+	printf("#@ path=" PATH_NAME "%s\n", variant->nested_paging ? "+NPT" : "");
+	mmu_root_nested_require(variant->nested_paging);
+	mmu_root_path_require(PATH_SMM);
+	vm = mmu_root_path_vm_create(&self->vcpu, l1_enter);
+	mmu_root_path_set_smi_handler(smi_handler, sizeof(smi_handler));
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PGDS);
+	mmu_root_nested_open(&self->roots, vm, PATH_NAME, NR_ROOTS);
+	self->l1_page = variant->nested_paging ? MMU_ROOT_NOT_MAPPED : 0;
+
+	run_to_exit(self->vcpu);
+	vcpu_regs_get(self->vcpu, &self->regs);
+	vcpu_sregs_get(self->vcpu, &self->sregs);
+	mmu_root_l1_look(self->vcpu);
+	run_to_exit(self->vcpu);
+	state = mmu_root_nested_state_get(self->vcpu);
+	self->state = malloc(state->size);
+	TEST_ASSERT(self->state, "malloc() nested state");
+	memcpy(self->state, state, state->size);
+	if (!host_cpu_is_intel)
+		memcpy(&self->vmcb, vmcb_of(self), sizeof(self->vmcb));
+}
+
+FIXTURE_TEARDOWN(rsm)
+{
+	free(self->state);
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* L1 is about to enter L2. */
+static void run_to_smm(FIXTURE_DATA(rsm) * self, const char *what)
+{
+	struct mmu_roots *roots = &self->roots;
+
+	run_to_exit(self->vcpu);
+	mmu_roots_check(roots, mmu_root_is_in_l2(self->vcpu), "%s: the vCPU is not in L2", what);
+	vcpu_ioctl(self->vcpu, KVM_SMI, NULL);
+	run_to_exit(self->vcpu);
+	mmu_roots_check(roots, mmu_root_is_in_smm(self->vcpu) && !mmu_root_is_in_l2(self->vcpu),
+			"%s: the vCPU is not in SMM, or still in L2", what);
+}
+
+/* L2 goes on after its exit to userspace, and L1 gets to its own. */
+static void expect_l2(FIXTURE_DATA(rsm) * self, const char *what)
+{
+	struct mmu_roots_snapshot snap;
+
+	run_to_exit(self->vcpu);
+	mmu_roots_check(&self->roots, !mmu_root_is_in_smm(self->vcpu), "%s: the vCPU is in SMM",
+			what);
+	mmu_roots_read(&self->roots, &snap);
+}
+
+/* Userspace has L1 go on from where it had saved it, on what MMU it is. */
+static void recover_l1(FIXTURE_DATA(rsm) * self, const char *what)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot snap;
+	uint64_t seen;
+
+	vcpu_sregs_set(self->vcpu, &self->sregs);
+	vcpu_regs_set(self->vcpu, &self->regs);
+	seen = mmu_root_l1_look(self->vcpu);
+	mmu_roots_check(roots, seen == self->l1_page, "%s: L1 sees the page of PGD %ld", what,
+			seen);
+	mmu_root_l1_expect_regs(roots, self->vcpu, &self->sregs, what);
+	run_to_exit(self->vcpu);
+	vcpu_nested_state_set(self->vcpu, self->state);
+	if (!host_cpu_is_intel)
+		memcpy(vmcb_of(self), &self->vmcb, sizeof(self->vmcb));
+	mmu_roots_read(roots, &snap);
+}
+
+static void expect_shutdown(FIXTURE_DATA(rsm) * self, const char *what)
+{
+	struct mmu_roots *roots = &self->roots;
+
+	mmu_root_expect_exit(roots, self->vcpu, KVM_EXIT_SHUTDOWN, what);
+	mmu_roots_check(roots, !mmu_root_is_in_smm(self->vcpu), "%s: the vCPU is in SMM", what);
+	mmu_roots_check(roots, !mmu_root_is_in_l2(self->vcpu), "%s: the vCPU is in L2", what);
+}
+
+static void no_asid(struct vmcb *vmcb, void *smram)
+{
+	vmcb->control.asid = 0;
+}
+
+static void vmrun_not_intercepted(struct vmcb *vmcb, void *smram)
+{
+	vmcb->control.intercept &= ~BIT_ULL(INTERCEPT_VMRUN);
+}
+
+static void nested_cr3_beyond(struct vmcb *vmcb, void *smram)
+{
+	vmcb->control.nested_cr3 |= gpa_limit();
+}
+
+static void no_svme(struct vmcb *vmcb, void *smram)
+{
+	vmcb->save.efer &= ~EFER_SVME;
+}
+
+static void smram_vmcb_in_hole(struct vmcb *vmcb, void *smram)
+{
+	*(uint64_t *)(smram + SMRAM_VMCB_GPA) = HOLE_GPA;
+}
+
+static void smram_no_svme(struct vmcb *vmcb, void *smram)
+{
+	*(uint64_t *)(smram + SMRAM_EFER) &= ~EFER_SVME;
+}
+
+static void smram_cr4_reserved(struct vmcb *vmcb, void *smram)
+{
+	*(uint64_t *)(smram + SMRAM_CR4) |= CR4_RESERVED;
+}
+
+static void smram_nw_without_cd(struct vmcb *vmcb, void *smram)
+{
+	uint64_t *cr0 = smram + SMRAM_CR0;
+
+	*cr0 = (*cr0 & ~X86_CR0_CD) | X86_CR0_NW;
+}
+
+/* What is in SMRAM is loaded last, when KVM is in L2 already. */
+static const struct {
+	const char *what;
+	void (*spoil)(struct vmcb *vmcb, void *smram);
+	bool npt_only;
+} changes[] = {
+	{ "ASID 0", no_asid },
+	{ "VMRUN that is not intercepted", vmrun_not_intercepted },
+	{ "a nested CR3 beyond MAXPHYADDR", nested_cr3_beyond, true },
+	{ "EFER without SVME", no_svme },
+	{ "SMRAM with a VMCB in a hole", smram_vmcb_in_hole },
+	{ "SMRAM with EFER without SVME", smram_no_svme },
+	{ "SMRAM with a reserved bit of CR4", smram_cr4_reserved },
+	{ "SMRAM with CR0.NW without CD", smram_nw_without_cd },
+};
+
+TEST_F(rsm, to_what_smm_has_made_illegal)
+{
+	uint64_t nr_visits = 0;
+	unsigned int i;
+
+	mmu_roots_require_applicable(!host_cpu_is_intel,
+				     "VMX has the VMCS that is current in KVM, not in memory");
+	for (i = 0; i < ARRAY_SIZE(changes); i++) {
+		if (changes[i].npt_only && !variant->nested_paging)
+			continue;
+		run_to_smm(self, changes[i].what);
+changes[i].spoil(vmcb_of(self), mmu_root_path_smram(true));
+		expect_shutdown(self, changes[i].what);
+		recover_l1(self, changes[i].what);
+		nr_visits++;
+	}
+	run_to_smm(self, "what is legal again");
+	expect_l2(self, "what is legal again");
+	mmu_root_nested_expect_visits(&self->roots, L2_PGD, nr_visits + 1);
+}
+
+/* An EPTP that is illegal, and what KVM sees only when it loads it. */
+static const struct {
+	const char *what;
+	unsigned int vmcs12_offset;
+	uint64_t set;
+	uint64_t clear;
+	bool ept_only;
+	bool cr3;
+} restores[] = {
+	{ "a reserved bit of EPTP", VMCS12_EPT_POINTER, EPTP_RESERVED, 0, true },
+	{ "CR0.PG without PE", VMCS12_GUEST_CR0, 0, X86_CR0_PE, false },
+	{ "a CR3 beyond MAXPHYADDR", VMCS12_GUEST_CR3, 0, 0, false, true },
+};
+
+static void restore_changed(FIXTURE_DATA(rsm) * self, unsigned int i)
+{
+	struct kvm_nested_state *state = mmu_root_nested_state_get(self->vcpu);
+	uint64_t *field = (void *)state->data.vmx->vmcs12 + restores[i].vmcs12_offset;
+	int ret;
+
+	*field = (*field & ~restores[i].clear) | restores[i].set;
+	if (restores[i].cr3)
+		*field |= gpa_limit();
+	ret = __vcpu_ioctl(self->vcpu, KVM_SET_NESTED_STATE, state);
+	mmu_roots_check(&self->roots, !ret, "%s: KVM_SET_NESTED_STATE in SMM: %s",
+			restores[i].what, strerror(errno));
+}
+
+/* KVM does not look at what a vCPU is to enter after SMM when that is restored. */
+TEST_F(rsm, to_what_userspace_has_made_illegal)
+{
+	uint64_t nr_visits = 0;
+	unsigned int i;
+
+	mmu_roots_require_applicable(host_cpu_is_intel, "SVM has what RSM enters in memory");
+	for (i = 0; i < ARRAY_SIZE(restores); i++) {
+		if (restores[i].ept_only && !variant->nested_paging)
+			continue;
+		run_to_smm(self, restores[i].what);
+		restore_changed(self, i);
+		expect_shutdown(self, restores[i].what);
+		recover_l1(self, restores[i].what);
+		nr_visits++;
+	}
+	run_to_smm(self, "what is legal again");
+	expect_l2(self, "what is legal again");
+	mmu_root_nested_expect_visits(&self->roots, L2_PGD, nr_visits + 1);
+}
+
+/* A vCPU in SMM that has L2 to go back to has no root of L2, and leaves none. */
+TEST_F(rsm, that_never_comes)
+{
+	run_to_smm(self, "SMI");
+}
+
+TEST_HARNESS_MAIN
