@@ -37,7 +37,7 @@
 #define VMRUN_INSN_SIZE		3
 
 /* Of an EVENTINJ, AMD APM, "Event Injection": a type that is reserved. */
-#define EVTINJ_TYPE_RESERVED	BIT(SVM_EVTINJ_TYPE_SHIFT)
+#define EVTINJ_TYPE_RESERVED	0x100
 
 #define CR0_HIGH		BIT_ULL(32)
 #define DR_HIGH			BIT_ULL(32)

@@ -66,32 +66,15 @@ static void l2_exit_and_call(void)
 	}
 }
 
-/*
- * Leaves where its registers are saved, and where the nested state is.  The former is no call:
- * when L1 gets these registers again, its stack has changed.
- */
 static void l1_enter(void)
 {
-	guest_path_init(PATH_NULL_EXIT);
-	guest_l2_init(l2_exit_and_call, L1_INTERCEPTS_NOTHING);
-	for (;;) {
-		asm volatile("inb %0, %%al" : : "i" (MMU_ROOT_EXIT_PORT) : "rax", "memory");
-		GUEST_SYNC(guest_own_page());
-		guest_exit();
-		guest_l2_run_to_call(0, L2_PGD);
-	}
+	guest_l1_run_l2(l2_exit_and_call, L2_PGD);
 }
 
 FIXTURE(rsm) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
-	/* Of L1 at its first exit. */
-	struct kvm_regs regs;
-	struct kvm_sregs sregs;
-	/* And at its second one. */
-	struct kvm_nested_state *state;
-	struct vmcb vmcb;
-	uint64_t l1_page;
+	struct mmu_root_l1 l1;
 };
 
 FIXTURE_VARIANT(rsm) {
@@ -101,13 +84,6 @@ FIXTURE_VARIANT(rsm) {
 FIXTURE_VARIANT_ADD(rsm, plain) { false };
 FIXTURE_VARIANT_ADD(rsm, nested_paging) { true };
 
-/* A vCPU that has left for userspace is done with the instruction. */
-static void run_to_exit(struct kvm_vcpu *vcpu)
-{
-	mmu_root_path_run_for_good(vcpu);
-	vcpu_run_complete_io(vcpu);
-}
-
 static void *vmcb_of(FIXTURE_DATA(rsm) * self)
 {
 	return mmu_root_nested_svm_data(self->roots.vm, 0)->vmcb_hva;
@@ -115,7 +91,6 @@ static void *vmcb_of(FIXTURE_DATA(rsm) * self)
 
 FIXTURE_SETUP(rsm)
 {
-	struct kvm_nested_state *state;
 	struct kvm_vm *vm;
 
 	printf("#@ path=" PATH_NAME "%s\n", variant->nested_paging ? "+NPT" : "");
@@ -125,24 +100,12 @@ FIXTURE_SETUP(rsm)
 	mmu_root_path_set_smi_handler(smi_handler, sizeof(smi_handler));
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PGDS);
 	mmu_root_nested_open(&self->roots, vm, PATH_NAME, NR_ROOTS);
-	self->l1_page = variant->nested_paging ? MMU_ROOT_NOT_MAPPED : 0;
-
-	run_to_exit(self->vcpu);
-	vcpu_regs_get(self->vcpu, &self->regs);
-	vcpu_sregs_get(self->vcpu, &self->sregs);
-	mmu_root_l1_look(self->vcpu);
-	run_to_exit(self->vcpu);
-	state = mmu_root_nested_state_get(self->vcpu);
-	self->state = malloc(state->size);
-	TEST_ASSERT(self->state, "malloc() nested state");
-	memcpy(self->state, state, state->size);
-	if (!host_cpu_is_intel)
-		memcpy(&self->vmcb, vmcb_of(self), sizeof(self->vmcb));
+	mmu_root_l1_save(&self->l1, &self->roots, self->vcpu, variant->nested_paging);
 }
 
 FIXTURE_TEARDOWN(rsm)
 {
-	free(self->state);
+	mmu_root_l1_free(&self->l1);
 	mmu_roots_vm_free(&self->roots);
 }
 
@@ -151,10 +114,10 @@ static void run_to_smm(FIXTURE_DATA(rsm) * self, const char *what)
 {
 	struct mmu_roots *roots = &self->roots;
 
-	run_to_exit(self->vcpu);
+	mmu_root_l1_run_to_exit(self->vcpu);
 	mmu_roots_check(roots, mmu_root_is_in_l2(self->vcpu), "%s: the vCPU is not in L2", what);
 	vcpu_ioctl(self->vcpu, KVM_SMI, NULL);
-	run_to_exit(self->vcpu);
+	mmu_root_l1_run_to_exit(self->vcpu);
 	mmu_roots_check(roots, mmu_root_is_in_smm(self->vcpu) && !mmu_root_is_in_l2(self->vcpu),
 			"%s: the vCPU is not in SMM, or still in L2", what);
 }
@@ -164,30 +127,10 @@ static void expect_l2(FIXTURE_DATA(rsm) * self, const char *what)
 {
 	struct mmu_roots_snapshot snap;
 
-	run_to_exit(self->vcpu);
+	mmu_root_l1_run_to_exit(self->vcpu);
 	mmu_roots_check(&self->roots, !mmu_root_is_in_smm(self->vcpu), "%s: the vCPU is in SMM",
 			what);
 	mmu_roots_read(&self->roots, &snap);
-}
-
-/* Userspace has L1 go on from where it had saved it, on what MMU it is. */
-static void recover_l1(FIXTURE_DATA(rsm) * self, const char *what)
-{
-	struct mmu_roots *roots = &self->roots;
-	struct mmu_roots_snapshot snap;
-	uint64_t seen;
-
-	vcpu_sregs_set(self->vcpu, &self->sregs);
-	vcpu_regs_set(self->vcpu, &self->regs);
-	seen = mmu_root_l1_look(self->vcpu);
-	mmu_roots_check(roots, seen == self->l1_page, "%s: L1 sees the page of PGD %ld", what,
-			seen);
-	mmu_root_l1_expect_regs(roots, self->vcpu, &self->sregs, what);
-	run_to_exit(self->vcpu);
-	vcpu_nested_state_set(self->vcpu, self->state);
-	if (!host_cpu_is_intel)
-		memcpy(vmcb_of(self), &self->vmcb, sizeof(self->vmcb));
-	mmu_roots_read(roots, &snap);
 }
 
 static void expect_shutdown(FIXTURE_DATA(rsm) * self, const char *what)
@@ -270,7 +213,7 @@ TEST_F(rsm, to_what_smm_has_made_illegal)
 		run_to_smm(self, changes[i].what);
 changes[i].spoil(vmcb_of(self), mmu_root_path_smram(true));
 		expect_shutdown(self, changes[i].what);
-		recover_l1(self, changes[i].what);
+		mmu_root_l1_recover(&self->l1, changes[i].what);
 		nr_visits++;
 	}
 	run_to_smm(self, "what is legal again");
@@ -319,7 +262,7 @@ TEST_F(rsm, to_what_userspace_has_made_illegal)
 		run_to_smm(self, restores[i].what);
 		restore_changed(self, i);
 		expect_shutdown(self, restores[i].what);
-		recover_l1(self, restores[i].what);
+		mmu_root_l1_recover(&self->l1, restores[i].what);
 		nr_visits++;
 	}
 	run_to_smm(self, "what is legal again");

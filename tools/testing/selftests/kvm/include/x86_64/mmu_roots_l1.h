@@ -15,6 +15,33 @@
 /* Of memory that L2 has and L1 has not. */
 #define MMU_ROOT_NOT_MAPPED	(~0ull)
 
+/**
+ * struct mmu_root_l1 - An L1 that userspace can have go on from where it was
+ * @roots: the watched VM
+ * @vcpu: its vCPU
+ * @regs: registers, and @sregs, where guest_l1_run_l2() leaves first
+ * @sregs: the others
+ * @state: nested state where it leaves then, about to enter L2
+ * @vmcb: and with SVM, L2's VMCB in memory
+ * @own_page: what guest_own_page() is in L1
+ */
+struct mmu_root_l1 {
+	struct mmu_roots *roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	struct kvm_nested_state *state;
+	void *vmcb;
+	uint64_t own_page;
+};
+
+void mmu_root_l1_save(struct mmu_root_l1 *l1, struct mmu_roots *roots, struct kvm_vcpu *vcpu,
+		      bool nested_paging);
+void mmu_root_l1_free(struct mmu_root_l1 *l1);
+void mmu_root_l1_recover(struct mmu_root_l1 *l1, const char *when);
+void mmu_root_l1_run_to_exit(struct kvm_vcpu *vcpu);
+void guest_l1_run_l2(void *l2_code, int pgd);
+
 bool mmu_root_is_in_l2(struct kvm_vcpu *vcpu);
 bool mmu_root_is_in_smm(struct kvm_vcpu *vcpu);
 void mmu_root_l1_expect_regs(struct mmu_roots *roots, struct kvm_vcpu *vcpu,

@@ -13,6 +13,7 @@
 #include "test_util.h"
 #include "kvm_util.h"
 #include "processor.h"
+#include "svm_util.h"
 #include "mmu_roots.h"
 #include "mmu_roots_l1.h"
 #include "mmu_roots_nested.h"
@@ -128,4 +129,109 @@ uint64_t mmu_root_l1_look(struct kvm_vcpu *vcpu)
 	       ret ? strerror(errno) : exit_reason_str(run->exit_reason),
 	       uc.cmd == UCALL_ABORT ? uc.buffer : "");
 	exit(KSFT_FAIL);
+}
+
+/**
+ * guest_l1_run_l2() - Have L1 run an L2 again and again
+ * @l2_code: where L2 starts
+ * @pgd: number of the PGD that it runs on
+ *
+ * Each time, L1 leaves for userspace where its registers are to be saved, tells by GUEST_SYNC()
+ * what it sees, leaves where the nested state is to be saved, and runs L2 until guest_l2_call().
+ * The first of these is no call: when L1 gets these registers again, its stack has changed.
+ */
+void guest_l1_run_l2(void *l2_code, int pgd)
+{
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_code, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		asm volatile("inb %0, %%al" : : "i" (MMU_ROOT_EXIT_PORT) : "rax", "memory");
+		GUEST_SYNC(guest_own_page());
+		guest_exit();
+		guest_l2_run_to_call(0, pgd);
+	}
+}
+
+/**
+ * mmu_root_l1_run_to_exit() - Run a vCPU until guest_exit(), and have it done with that
+ * @vcpu: the vCPU
+ */
+void mmu_root_l1_run_to_exit(struct kvm_vcpu *vcpu)
+{
+	mmu_root_path_run_for_good(vcpu);
+	vcpu_run_complete_io(vcpu);
+}
+
+static void *vmcb_in_memory(struct mmu_root_l1 *l1)
+{
+	return mmu_root_nested_svm_data(l1->roots->vm, 0)->vmcb_hva;
+}
+
+/**
+ * mmu_root_l1_save() - Run L1 to its first entry to L2, and save it
+ * @l1: caller-allocated; initialized
+ * @roots: the watched VM, of mmu_root_nested_create()
+ * @vcpu: its vCPU, which is to run guest_l1_run_l2() and has not run yet
+ * @nested_paging: whether L1 uses nested paging
+ */
+void mmu_root_l1_save(struct mmu_root_l1 *l1, struct mmu_roots *roots, struct kvm_vcpu *vcpu,
+		      bool nested_paging)
+{
+	struct kvm_nested_state *state;
+
+	l1->roots = roots;
+	l1->vcpu = vcpu;
+	l1->own_page = nested_paging ? MMU_ROOT_NOT_MAPPED : 0;
+	l1->vmcb = NULL;
+	mmu_root_l1_run_to_exit(vcpu);
+	vcpu_regs_get(vcpu, &l1->regs);
+	vcpu_sregs_get(vcpu, &l1->sregs);
+	mmu_root_l1_look(vcpu);
+	mmu_root_l1_run_to_exit(vcpu);
+
+	state = mmu_root_nested_state_get(vcpu);
+	l1->state = malloc(state->size);
+	TEST_ASSERT(l1->state, "malloc() nested state");
+	memcpy(l1->state, state, state->size);
+	if (host_cpu_is_intel)
+		return;
+	l1->vmcb = malloc(sizeof(struct vmcb));
+	TEST_ASSERT(l1->vmcb, "malloc() a VMCB");
+	memcpy(l1->vmcb, vmcb_in_memory(l1), sizeof(struct vmcb));
+}
+
+/**
+ * mmu_root_l1_free() - Forget what was saved
+ * @l1: what mmu_root_l1_save() has saved
+ */
+void mmu_root_l1_free(struct mmu_root_l1 *l1)
+{
+	free(l1->vmcb);
+	free(l1->state);
+}
+
+/**
+ * mmu_root_l1_recover() - Have L1 go on from where it was, on whatever MMU it is
+ * @l1: what mmu_root_l1_save() has saved
+ * @when: what was done to it, for messages
+ *
+ * Checks that it is on its own MMU, with its own memory and registers, before its nested state
+ * is restored.  L1 is about to enter L2, anew, then.
+ */
+void mmu_root_l1_recover(struct mmu_root_l1 *l1, const char *when)
+{
+	struct mmu_roots_snapshot snap;
+	uint64_t seen;
+
+	vcpu_sregs_set(l1->vcpu, &l1->sregs);
+	vcpu_regs_set(l1->vcpu, &l1->regs);
+	seen = mmu_root_l1_look(l1->vcpu);
+	mmu_roots_check(l1->roots, seen == l1->own_page, "%s: L1 sees the page of PGD %ld", when,
+			seen);
+	mmu_root_l1_expect_regs(l1->roots, l1->vcpu, &l1->sregs, when);
+	mmu_root_l1_run_to_exit(l1->vcpu);
+	vcpu_nested_state_set(l1->vcpu, l1->state);
+	if (l1->vmcb)
+		memcpy(vmcb_in_memory(l1), l1->vmcb, sizeof(struct vmcb));
+	mmu_roots_read(l1->roots, &snap);
 }
