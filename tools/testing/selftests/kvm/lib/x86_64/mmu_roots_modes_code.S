@@ -47,14 +47,16 @@ mmu_roots_mode_prefix:
 	inb	$MMU_ROOT_EXIT_PORT, %al
 2:	jmp	*%edi
 
+	/* The read may be an exit, after which the CPU walks the page tables again. */
 mmu_roots_mode_cr0:
-	clear_accessed
 	movl	%cr0, %eax
 	xorl	%ebx, %eax
+	clear_accessed
 	movl	%eax, %cr0
 	jmp	mmu_roots_mode_read
 
 mmu_roots_mode_cr4:
+	clear_accessed
 	xorl	%ebx, MMU_ROOT_MODE_CR4
 	movl	MMU_ROOT_MODE_CR4, %eax
 	movl	%eax, %cr4
