@@ -367,19 +367,22 @@ TEST_F(event, init_leaves_the_mode)
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot before, after;
 	struct kvm_sregs sregs;
-	bool paged;
+	uint64_t cr0;
 
 	mmu_root_mode_expect_data(roots, self->vcpu, false);
 	vcpu_sregs_get(self->vcpu, &sregs);
-	paged = sregs.cr0 & X86_CR0_PG;
+	cr0 = sregs.cr0;
 	mmu_roots_read(roots, &before);
 	mmu_root_path_init(self->vcpu);
 	mmu_roots_read(roots, &after);
 
-	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, paged);
+	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, !!(cr0 & X86_CR0_PG));
 	vcpu_sregs_get(self->vcpu, &sregs);
-	mmu_roots_check(roots, !(sregs.cr0 & (X86_CR0_PG | X86_CR0_PE)) && !sregs.cr4,
-			"after INIT CR0 is %llx, and CR4 is %llx", sregs.cr0, sregs.cr4);
+	/* Intel SDM, "Processor State After Reset": CD and NW are kept. */
+	cr0 = X86_CR0_ET | (cr0 & (X86_CR0_CD | X86_CR0_NW));
+	mmu_roots_check(roots, sregs.cr0 == cr0 && !sregs.cr4,
+			"after INIT CR0 is %llx, expected %lx, and CR4 is %llx",
+			sregs.cr0, cr0, sregs.cr4);
 }
 
 TEST_HARNESS_MAIN
