@@ -23,11 +23,7 @@ KERNEL=$KERNEL_DEFAULT
 capture tree "$top/scripts/tree.sh"
 run "$top/scripts/tests.sh" "$tree" >/dev/null
 case ${TESTS:-race} in
-*race*)
-	race_kernel=$KERNEL
-	[ -n "$ALL" ] || race_kernel=$(kernel_names | head -n 1)
-	run env KERNEL="$race_kernel" "$top/scripts/tree.sh" race >/dev/null
-	;;
+*race*) run "$top/scripts/tree.sh" race >/dev/null ;;
 esac
 "$top/scripts/tools.sh"
 

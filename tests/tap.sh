@@ -23,13 +23,6 @@ other_kernels()
 	sh -c 'top=$PWD; . scripts/lib.sh; kernel_names' | grep -vx "$(default_kernel)"
 }
 
-# proven_kernel: the one on which mutants and races are tested where there is an hour only: the oldest, whose
-# mutants have all been seen killed; with FULL=1 others follow
-proven_kernel()
-{
-	sh -c 'top=$PWD; . scripts/lib.sh; kernel_names' | head -n 1
-}
-
 # mutant NAME: its patch for the default kernel
 mutant()
 {
