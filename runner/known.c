@@ -2,8 +2,8 @@
 /*
  * Bugs that a kernel is known to have: which cases see them, and by what.
  *
- * A line a bug, its parts with a tab in between: what fixed it, a pattern for "TEST CASE",
- * and an extended regular expression for the reason of the failure.
+ * A line a bug, its parts with a tab in between: what fixed it, patterns for the MMU that it shows
+ * with and for "TEST CASE", and an extended regular expression for the reason of the failure.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,7 +19,8 @@
 
 static struct known {
 	const char *fix;
-	const char *pattern;
+	const char *mmu;
+	const char *name;
 	regex_t reason;
 } known[MAX_KNOWN];
 
@@ -36,10 +37,11 @@ static const char *add_line(char *line)
 	if (nr_known == MAX_KNOWN)
 		return "too many lines";
 	bug->fix = strtok_r(strdup(line), "\t", &save);
-	bug->pattern = strtok_r(NULL, "\t", &save);
+	bug->mmu = strtok_r(NULL, "\t", &save);
+	bug->name = strtok_r(NULL, "\t", &save);
 	reason = strtok_r(NULL, "\t", &save);
-	if (!bug->pattern || !reason)
-		return "a line is not FIX, TEST CASE and REASON, with a tab in between";
+	if (!reason)
+		return "a line is not FIX, MMU, TEST CASE and REASON, with a tab in between";
 	if (regcomp(&bug->reason, reason, REG_EXTENDED | REG_NOSUB))
 		return "a reason is no extended regular expression";
 	nr_known++;
@@ -70,25 +72,27 @@ const char *known_read(const char *path)
 
 /**
  * known_judge() - Tell a bug that the kernel is known to have from one that is news
+ * @mmu: which one KVM uses, see kernel_mmu(); NULL without KVM
  * @full: the case, as "TEST CASE"
  * @v: its verdict
  *
  * A case that should see such a bug and passes has failed: either the kernel is mended, or the
  * case does not look.
  */
-void known_judge(const char *full, struct verdict *v)
+void known_judge(const char *mmu, const char *full, struct verdict *v)
 {
 	char reason[sizeof(v->reason)];
 	const struct known *bug;
 
 	for (bug = known; bug < known + nr_known; bug++)
-		if (!fnmatch(bug->pattern, full, FNM_EXTMATCH))
+		if (!fnmatch(bug->mmu, mmu ?: "", FNM_EXTMATCH) &&
+		    !fnmatch(bug->name, full, FNM_EXTMATCH))
 			break;
 	if (bug == known + nr_known)
 		return;
-	if (!strcmp(v->status, "pass"))
+	if (!strcmp(v->status, "pass")) {
 		verdict_fail(v, "passes, but this kernel is known to have what %s fixed", bug->fix);
-	else if (!strcmp(v->status, "fail") && !regexec(&bug->reason, v->reason, 0, NULL, 0)) {
+	} else if (!strcmp(v->status, "fail") && !regexec(&bug->reason, v->reason, 0, NULL, 0)) {
 		memcpy(reason, v->reason, sizeof(reason));
 		v->status = "known";
 		snprintf(v->reason, sizeof(v->reason), "until %s: %.900s", bug->fix, reason);

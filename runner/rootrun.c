@@ -367,7 +367,7 @@ static void run_case(struct test *t, const char *name)
 	if (opt.no_skip)
 		judge_missing(&v);
 	snprintf(full, sizeof(full), "%s %s", t->name, name);
-	known_judge(full, &v);
+	known_judge(kernel_mmu(params), full, &v);
 	count(v.status);
 	fprintf(stderr, "[%u/%u] %s: %s%s%s\n",
 		total.passed + total.failed + total.skipped + total.known, total.planned,
@@ -399,8 +399,8 @@ static void print_help(FILE *f)
 		"  -f, --filter GLOB   only cases whose 'TEST CASE' matches GLOB\n"
 		"  -n, --no-skip       a skipped case is a failed case, unless it is skipped as\n"
 		"                      \"" NOT_APPLICABLE "...\"\n"
-		"  -K, --known FILE    bugs that this kernel has: lines of FIX, TEST CASE and REASON,\n"
-		"                      with a tab in between; a case that fails so is no failure\n"
+		"  -K, --known FILE    bugs that this kernel has: lines of FIX, MMU, TEST CASE\n"
+		"                      and REASON, with tabs in between; to fail so is no failure\n"
 		"  -L, --list          only print 'TEST CASE' of each case that would be run\n"
 		"  -w, --whole         do not ask tests for their cases: each is one\n"
 		"  -b, --bed NAME      where this runs, for the record (default: %s)\n"

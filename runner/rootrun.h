@@ -108,7 +108,7 @@ const char *place_on_cpus(const char *arg);
 
 /* known.c */
 const char *known_read(const char *path);
-void known_judge(const char *full, struct verdict *v);
+void known_judge(const char *mmu, const char *full, struct verdict *v);
 
 /* hold.c */
 void hold_tracepoints(const char *pattern);

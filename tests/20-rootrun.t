@@ -313,23 +313,25 @@ known()
 
 test_known_bugs()
 {
-	known 'a1b2c3d4e5f6 (mend it)\tfail_with_* ma?n\t^CR4\.SMEP: one counter'
+	known 'a1b2c3d4e5f6 (mend it)\t*\tfail_with_* ma?n\t^CR4\.SMEP: one counter'
 	judged "a known bug" main known 'until a1b2c3d4e5f6 \(mend it\): CR4\.SMEP: one counter is wrong; and another'
 	[ "$status" -eq 0 ] && grep -q '"failed":0,"skipped":0,"known":1' "$tmp/results"
 	result $? "a known bug is no failure, and counted"
-	known 'a1b2c3d4e5f6\tfail_with_* main\tCR4\.SMAP'
+	known 'a1b2c3d4e5f6\t*\tfail_with_* main\tCR4\.SMAP'
 	judged "a known bug that fails for another reason" main fail "CR4.SMEP: one counter is wrong; and another"
 	[ "$status" -eq 1 ]
 	result $? "is a failure"
-	known 'a1b2c3d4e5f6\tanother_test main\tCR4'
+	known 'a1b2c3d4e5f6\t*\tanother_test main\tCR4'
 	judged "a bug that another case sees" main fail "CR4.SMEP: one counter is wrong; and another"
+	known 'a1b2c3d4e5f6\tnpt=0\tfail_with_* main\tCR4'
+	judged "a bug that shows with another MMU" main fail "CR4.SMEP: one counter is wrong; and another"
 	ln -f "$tmp/pathology" "$tmp/good"
-	printf 'a1b2c3d4e5f6\tgood main\tCR4\n' >"$tmp/known"
+	printf 'a1b2c3d4e5f6\t*\tgood main\tCR4\n' >"$tmp/known"
 	attempt "$tmp/rootrun" -k /dev/null -K "$tmp/known" -o "$tmp/results" "$tmp/good"
 	judged "a known bug that nobody sees" main fail "passes, but this kernel is known to have what a1b2c3d4e5f6 fixed"
 	known 'a1b2c3d4e5f6 main'
-	one_line "a line that lacks something" 2 'a line is not FIX, TEST CASE and REASON, with a tab in between'
-	known 'a1b2c3d4e5f6\tx y\t('
+	one_line "a line that lacks something" 2 'a line is not FIX, MMU, TEST CASE and REASON, with a tab in between'
+	known 'a1b2c3d4e5f6\t*\tx y\t('
 	one_line "a reason that is no expression" 2 'a reason is no extended regular expression'
 	rm "$tmp/known"
 	attempt "$tmp/rootrun" -k /dev/null -K "$tmp/known" -o "$tmp/results" "$tmp/good"
