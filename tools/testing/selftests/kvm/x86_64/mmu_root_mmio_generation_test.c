@@ -32,7 +32,10 @@
 /* A memslot whose flags change, in the address space that the guest looks at. */
 #define OTHER_GPA		0x60000000ul
 
-static const uint64_t page;
+/* Two, as each vCPU remembers its last MMIO, whatever the page tables have. */
+#define NR_PAGES		2
+
+static const uint64_t pages[NR_PAGES] = { 0, 1 };
 
 FIXTURE(generation) {
 	struct mmu_root_leaf leaf;
@@ -83,14 +86,14 @@ static void update(struct mmu_root_leaf *leaf, void *other, bool *is_logged)
 	*is_logged = !*is_logged;
 }
 
-/* Have the guest access a hole, which KVM learns @nr_new times. */
+/* Have the guest access a hole, of which KVM learns @nr_new pages. */
 static void expect_mmio(struct mmu_root_leaf *leaf, uint64_t nr_new,
 			struct mmu_roots_snapshot *after)
 {
 	struct mmu_roots_snapshot before;
 
 	mmu_roots_read(&leaf->roots, &before);
-	mmu_root_leaf_expect_mmio(leaf, LEAF_READ, &page, 1);
+	mmu_root_leaf_expect_mmio(leaf, LEAF_READ, pages, NR_PAGES);
 	mmu_roots_read(&leaf->roots, after);
 	mmu_roots_expect_growth(&leaf->roots, &before, after, PF_MMIO_SPTE_CREATED, nr_new);
 }
@@ -107,7 +110,7 @@ TEST_F(generation, is_that_of_the_memslots)
 		mmu_roots_read(&leaf->roots, &after);
 		/* All that has a generation goes when it wraps. */
 		nr_wraps += after.stat[MMU_ROOT_INVALIDATE] != before.stat[MMU_ROOT_INVALIDATE];
-		expect_mmio(leaf, 1, &after);
+		expect_mmio(leaf, NR_PAGES, &after);
 		expect_mmio(leaf, 0, &after);
 	}
 	mmu_roots_check(&leaf->roots, nr_wraps == 1 || nr_wraps == 2,
@@ -124,11 +127,11 @@ TEST_F(generation, is_not_that_of_the_last_time)
 
 	update(leaf, self->other, &self->is_logged);
 	for (times = 0; times < 2; times++) {
-		expect_mmio(leaf, 1, &after);
+		expect_mmio(leaf, NR_PAGES, &after);
 		for (i = 0; i < NR_UPDATES - 1; i++)
 			update(leaf, self->other, &self->is_logged);
 		mmu_root_leaf_set_slot(leaf, 0);
-		mmu_root_leaf_access(leaf, LEAF_READ, &page, 1);
+		mmu_root_leaf_access(leaf, LEAF_READ, pages, NR_PAGES);
 		mmu_root_leaf_delete_slot(leaf);
 	}
 }
