@@ -458,17 +458,21 @@ static void op_host_write(struct walk *w, uint32_t *seed)
 	w->blind = true;
 }
 
+static void unmap(struct walk *w, enum mmu_tables_part_id part, int as)
+{
+	size_t size = w->t.part[part].nr_pages * PAGE_SIZE;
+	void *hva = w->t.part[part].hva[as];
+
+	TEST_ASSERT(!hva || (!mprotect(hva, size, PROT_NONE) &&
+			     !mprotect(hva, size, PROT_READ | PROT_WRITE)),
+		    "mprotect() of %lu bytes", size);
+}
+
 static void op_unmap(struct walk *w, uint32_t *seed)
 {
-	struct mmu_tables_part *part = &w->t.part[draw(seed, NR_PARTS)];
-	int as = draw(seed, MMU_TABLES_NR_AS);
-	size_t size = part->nr_pages * PAGE_SIZE;
+	unsigned int part = draw(seed, NR_PARTS);
 
-	if (!part->hva[as])
-		return;
-	TEST_ASSERT(!mprotect(part->hva[as], size, PROT_NONE) &&
-		    !mprotect(part->hva[as], size, PROT_READ | PROT_WRITE),
-		    "mprotect() of %lu bytes", size);
+	unmap(w, part, draw(seed, MMU_TABLES_NR_AS));
 }
 
 static void op_recycle(struct walk *w)
@@ -505,10 +509,17 @@ static void op_slot(struct walk *w)
 	set_slot(w, PART_MOVING, !w->t.part[PART_MOVING].present, false);
 }
 
+/* What the guest can write to in the one mode KVM does not protect in the other, see -k. */
 static void op_smm(struct walk *w)
 {
+	unsigned int part;
+
 	mmu_root_path_flip_smm(w->t.vcpu);
 	w->t.smm ^= 1;
+	for (part = 0; part < NR_PARTS && !known_bugs; part++) {
+		unmap(w, part, MMU_TABLES_NORMAL);
+		unmap(w, part, MMU_TABLES_SMM);
+	}
 }
 
 static void perform(struct walk *w, struct tables_step step, uint32_t *seed)
