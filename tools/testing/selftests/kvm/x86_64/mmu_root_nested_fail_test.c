@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Entries to L2 that fail, and exits that do: VMRUN with each kind of illegal VMCB, and with
- * pages that cannot be had.
+ * pages that cannot be had; and VM-Entries with illegal registers, or MSRs that cannot be loaded.
  *
  * Whatever KVM had done before it found out, L1 has to go on with its own MMU, roots and
  * registers, L2 must not have run, and the next entry has to find L2 as it was.
@@ -16,6 +16,7 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "svm_util.h"
+#include "vmx.h"
 #include "mmu_roots.h"
 #include "mmu_roots_l1.h"
 #include "mmu_roots_nested.h"
@@ -524,6 +525,119 @@ TEST_F(vmcb_page, that_is_not_there_at_the_entry)
 	sync_global_to_guest(vcpu->vm, vmcb_in_hole);
 	mmu_root_nested_run(vcpu, roots, &snap);
 	mmu_root_nested_expect_visits(roots, L2_PGD, 2);
+}
+
+/**
+ * struct bad_guest - What makes a VM-Entry exit at once
+ * @what: for messages
+ * @field: of the VMCS
+ * @set: bits to set in it
+ * @clear: bits to clear
+ */
+struct bad_guest {
+	const char *what;
+	uint64_t field;
+	uint64_t set;
+	uint64_t clear;
+};
+
+/* KVM sees the last two in L2 only.  The list is what is at address 0, i.e. of MSR 0. */
+static const struct bad_guest bad_guests[] = {
+	{ "CR0.PG without PE", GUEST_CR0, 0, X86_CR0_PE },
+	{ "IA-32e mode without CR4.PAE", GUEST_CR4, 0, X86_CR4_PAE },
+	{ "IA-32e mode without CR0.PG", GUEST_CR0, 0, X86_CR0_PG },
+	{ "CR4 without VMXE", GUEST_CR4, 0, X86_CR4_VMXE },
+	{ "a reserved bit of CR4", GUEST_CR4, CR4_RESERVED, 0 },
+	{ "a CR3 beyond any MAXPHYADDR", GUEST_CR3, BIT_ULL(62), 0 },
+	{ "an MSR that cannot be loaded", VM_ENTRY_MSR_LOAD_COUNT, 1, 0 },
+};
+
+/* After each VM-Entry, GUEST_SYNC() what became of it, and then what L1 sees. */
+static void l1_vmentry(bool nested_paging)
+{
+	const struct bad_guest *bad = bad_guests;
+	enum mmu_root_l2_exit exit;
+	uint64_t old;
+
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	guest_l2_run_to_call(0, L2_PGD);
+	GUEST_SYNC(guest_own_page());
+	for (; bad < bad_guests + ARRAY_SIZE(bad_guests); bad++) {
+		/* Without nested paging CR3 is what L2 is run on. */
+		if (bad->field == GUEST_CR3 && !nested_paging)
+			continue;
+		old = guest_l2_vmcs_write(0, bad->field, bad->set, bad->clear);
+		exit = guest_l2_run(0, L2_PGD);
+		guest_l2_vmcs_write(0, bad->field, old, ~0ul);
+		GUEST_SYNC(exit);
+		GUEST_SYNC(guest_own_page());
+		guest_l2_run_to_call(0, L2_PGD);
+	}
+}
+
+FIXTURE(vmentry) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_sregs l1;
+	uint64_t l1_page;
+};
+
+FIXTURE_VARIANT(vmentry) {
+	bool nested_paging;
+};
+
+FIXTURE_VARIANT_ADD(vmentry, plain) { false };
+FIXTURE_VARIANT_ADD(vmentry, nested_paging) { true };
+
+FIXTURE_SETUP(vmentry)
+{
+	struct kvm_vm *vm;
+
+	printf("#@ path=VM-Entry-fails%s\n", variant->nested_paging ? "+EPT" : "");
+	mmu_roots_require_applicable(host_cpu_is_intel, "needs VMX");
+	mmu_root_nested_require(variant->nested_paging);
+	vm = mmu_root_path_vm_create(&self->vcpu, l1_vmentry);
+	vcpu_args_set(self->vcpu, 1, variant->nested_paging);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PGDS);
+	mmu_root_nested_open(&self->roots, vm, "VM-Entry-fails", NR_L1_L2_ROOTS);
+	self->l1_page = variant->nested_paging ? MMU_ROOT_NOT_MAPPED : 0;
+	mmu_root_l1_look(self->vcpu);
+	vcpu_sregs_get(self->vcpu, &self->l1);
+}
+
+FIXTURE_TEARDOWN(vmentry)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* L2 runs before and after, and not in between; no reset, and no root is looked for. */
+TEST_F(vmentry, of_illegal_guest_state)
+{
+	struct mmu_roots_snapshot before, after;
+	struct mmu_roots *roots = &self->roots;
+	uint64_t seen, visits = 1;
+	struct ucall uc;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad_guests); i++) {
+		if (bad_guests[i].field == GUEST_CR3 && !variant->nested_paging)
+			continue;
+		mmu_roots_read(roots, &before);
+		mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+		mmu_roots_read(roots, &after);
+		mmu_roots_check(roots, uc.args[1] == L2_ENTRY_EXITED,
+				"%s: the entry ends with %lu, expected %u", bad_guests[i].what,
+				uc.args[1], L2_ENTRY_EXITED);
+		mmu_root_l1_expect_regs(roots, self->vcpu, &self->l1, bad_guests[i].what);
+		mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 0);
+		mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_LOAD, 0);
+		seen = mmu_root_l1_look(self->vcpu);
+		mmu_roots_check(roots, seen == self->l1_page, "%s: L1 sees the page of PGD %ld",
+				bad_guests[i].what, seen);
+		/* L2 has run once more since the last time that one was refused. */
+		mmu_root_nested_expect_visits(roots, L2_PGD, visits++);
+	}
 }
 
 TEST_HARNESS_MAIN

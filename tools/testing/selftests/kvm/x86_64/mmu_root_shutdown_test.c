@@ -11,6 +11,7 @@
 #include "test_util.h"
 #include "kvm_util.h"
 #include "processor.h"
+#include "vmx.h"
 #include "mmu_roots.h"
 #include "mmu_roots_l1.h"
 #include "mmu_roots_nested.h"
@@ -171,10 +172,14 @@ static void l2_smi(void)
 static void l1_enter(void *l2_code)
 {
 	enum mmu_root_l2_exit exit;
+	bool again = false;
 
 	guest_path_init(PATH_NULL_EXIT);
-	for (;;) {
+	for (;; again = true) {
 		leave();
+		/* L2 starts anew. */
+		if (again && host_cpu_is_intel)
+			vmxoff();
 		guest_l2_init_one(0, l2_code, READ_ONCE(intercepted) ? L1_INTERCEPTS_SHUTDOWN :
 							    L1_INTERCEPTS_NOTHING);
 		GUEST_SYNC(guest_own_page());
