@@ -184,34 +184,45 @@ static void smram_nw_without_cd(struct vmcb *vmcb, void *smram)
 	*cr0 = (*cr0 & ~X86_CR0_CD) | X86_CR0_NW;
 }
 
-/* What is in SMRAM is loaded last, when KVM is in L2 already. */
-static const struct {
+/**
+ * struct change - What the handler of an SMI does
+ * @what: for messages
+ * @spoil: makes what RSM goes back to illegal
+ * @npt_only: it is about nested paging
+ */
+struct change {
 	const char *what;
 	void (*spoil)(struct vmcb *vmcb, void *smram);
 	bool npt_only;
-} changes[] = {
+};
+
+/* KVM sees it before it is in L2. */
+static const struct change early_changes[] = {
 	{ "ASID 0", no_asid },
 	{ "VMRUN that is not intercepted", vmrun_not_intercepted },
 	{ "a nested CR3 beyond MAXPHYADDR", nested_cr3_beyond, true },
 	{ "EFER without SVME", no_svme },
 	{ "SMRAM with a VMCB in a hole", smram_vmcb_in_hole },
 	{ "SMRAM with EFER without SVME", smram_no_svme },
+};
+
+/* What is in SMRAM is loaded last, when KVM is in L2 already. */
+static const struct change late_changes[] = {
 	{ "SMRAM with a reserved bit of CR4", smram_cr4_reserved },
 	{ "SMRAM with CR0.NW without CD", smram_nw_without_cd },
 };
 
-TEST_F(rsm, to_what_smm_has_made_illegal)
+static void expect_shutdowns(FIXTURE_DATA(rsm) * self, bool nested_paging,
+			     const struct change *changes, unsigned int nr_changes)
 {
 	uint64_t nr_visits = 0;
 	unsigned int i;
 
-	mmu_roots_require_applicable(!host_cpu_is_intel,
-				     "VMX has the VMCS that is current in KVM, not in memory");
-	for (i = 0; i < ARRAY_SIZE(changes); i++) {
-		if (changes[i].npt_only && !variant->nested_paging)
+	for (i = 0; i < nr_changes; i++) {
+		if (changes[i].npt_only && !nested_paging)
 			continue;
 		run_to_smm(self, changes[i].what);
-changes[i].spoil(vmcb_of(self), mmu_root_path_smram(true));
+		changes[i].spoil(vmcb_of(self), mmu_root_path_smram(true));
 		expect_shutdown(self, changes[i].what);
 		mmu_root_l1_recover(&self->l1, changes[i].what);
 		nr_visits++;
@@ -219,6 +230,20 @@ changes[i].spoil(vmcb_of(self), mmu_root_path_smram(true));
 	run_to_smm(self, "what is legal again");
 	expect_l2(self, "what is legal again");
 	mmu_root_nested_expect_visits(&self->roots, L2_PGD, nr_visits + 1);
+}
+
+TEST_F(rsm, to_what_smm_has_made_illegal)
+{
+	mmu_roots_require_applicable(!host_cpu_is_intel,
+				     "VMX has the VMCS that is current in KVM, not in memory");
+	expect_shutdowns(self, variant->nested_paging, early_changes, ARRAY_SIZE(early_changes));
+}
+
+TEST_F(rsm, to_registers_that_are_illegal)
+{
+	mmu_roots_require_applicable(!host_cpu_is_intel,
+				     "with VMX it was not tried");
+	expect_shutdowns(self, variant->nested_paging, late_changes, ARRAY_SIZE(late_changes));
 }
 
 /* An EPTP that is illegal, and what KVM sees only when it loads it. */
