@@ -99,41 +99,6 @@ FIXTURE_VARIANT(vmrun) {
 FIXTURE_VARIANT_ADD(vmrun, plain) { false };
 FIXTURE_VARIANT_ADD(vmrun, nested_paging) { true };
 
-static uint64_t bad_pdpt_create(struct kvm_vm *vm)
-{
-	uint64_t gpa = vm_alloc_page_table(vm), *pdpt = addr_gpa2hva(vm, gpa);
-	int i;
-
-	for (i = 0; i < NR_PDPTES; i++)
-		pdpt[i] = BAD_PDPTE;
-	return gpa;
-}
-
-/* L2 has run once, and L1 is about to run it again. */
-FIXTURE_SETUP(vmrun)
-{
-	struct kvm_vm *vm;
-
-	printf("#@ path=" PATH_NAME "%s\n", variant->nested_paging ? "+NPT" : "");
-	mmu_roots_require_applicable(!host_cpu_is_intel, "needs SVM");
-	mmu_root_nested_require(variant->nested_paging);
-	vm = mmu_root_path_vm_create(&self->vcpu, l1_vmrun);
-	self->bad_pdpt = bad_pdpt_create(vm);
-	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PGDS);
-	mmu_root_nested_open(&self->roots, vm, PATH_NAME, NR_L1_L2_ROOTS);
-	self->l1_page = variant->nested_paging ? MMU_ROOT_NOT_MAPPED : 0;
-	mmu_root_l1_look(self->vcpu);
-	vcpu_sregs_get(self->vcpu, &self->l1);
-	self->svm = mmu_root_nested_svm_data(vm, 0);
-	memcpy(&self->good, self->svm->vmcb_hva, sizeof(self->good));
-	self->visits = mmu_root_nested_visits(vm, L2_PGD);
-}
-
-FIXTURE_TEARDOWN(vmrun)
-{
-	mmu_roots_vm_free(&self->roots);
-}
-
 static void vmrun(FIXTURE_DATA(vmrun) * self, struct mmu_roots_snapshot *after,
 		  uint64_t expected, const char *what)
 {
@@ -156,6 +121,45 @@ static void vmrun(FIXTURE_DATA(vmrun) * self, struct mmu_roots_snapshot *after,
 			"%s: L2 was run %lu times", what,
 			mmu_root_nested_visits(roots->vm, L2_PGD) - self->visits);
 	self->visits = mmu_root_nested_visits(roots->vm, L2_PGD);
+}
+
+static uint64_t bad_pdpt_create(struct kvm_vm *vm)
+{
+	uint64_t gpa = vm_alloc_page_table(vm), *pdpt = addr_gpa2hva(vm, gpa);
+	int i;
+
+	for (i = 0; i < NR_PDPTES; i++)
+		pdpt[i] = BAD_PDPTE;
+	return gpa;
+}
+
+/* L2 has run once, and L1 is about to run it again. */
+FIXTURE_SETUP(vmrun)
+{
+	struct mmu_roots_snapshot snap;
+	struct kvm_vm *vm;
+
+	printf("#@ path=" PATH_NAME "%s\n", variant->nested_paging ? "+NPT" : "");
+	mmu_roots_require_applicable(!host_cpu_is_intel, "needs SVM");
+	mmu_root_nested_require(variant->nested_paging);
+	vm = mmu_root_path_vm_create(&self->vcpu, l1_vmrun);
+	self->bad_pdpt = bad_pdpt_create(vm);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PGDS);
+	mmu_root_nested_open(&self->roots, vm, PATH_NAME, NR_L1_L2_ROOTS);
+	self->l1_page = variant->nested_paging ? MMU_ROOT_NOT_MAPPED : 0;
+	mmu_root_l1_look(self->vcpu);
+	vcpu_sregs_get(self->vcpu, &self->l1);
+	self->svm = mmu_root_nested_svm_data(vm, 0);
+	memcpy(&self->good, self->svm->vmcb_hva, sizeof(self->good));
+	/* For all that follows VMRUN to be mapped. */
+	self->visits = mmu_root_nested_visits(vm, L2_PGD) + 1;
+	vmrun(self, &snap, SVM_EXIT_VMMCALL, "a legal VMCB");
+	memcpy(self->svm->vmcb_hva, &self->good, sizeof(self->good));
+}
+
+FIXTURE_TEARDOWN(vmrun)
+{
+	mmu_roots_vm_free(&self->roots);
 }
 
 /* As if nothing had been: both roots are current, or in prev_roots[]. */
