@@ -132,6 +132,8 @@ FIXTURE_TEARDOWN(flush)
 
 TEST_F(flush, is_of_those_named)
 {
+	/* Of what is no address there is nothing to flush. */
+	uint64_t least = variant->entry != NO_ADDRESS;
 	uint64_t most = max(variant->nr_entries, 1u);
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot before, after;
@@ -151,9 +153,9 @@ TEST_F(flush, is_of_those_named)
 
 		flushes = mmu_roots_vcpu_stat(&after, i, TLB_FLUSH) -
 			  mmu_roots_vcpu_stat(&before, i, TLB_FLUSH);
-		mmu_roots_check(roots, named ? flushes && flushes <= most : !flushes,
-				"vCPU %u was flushed %lu times, expected %u to %lu times",
-				i, flushes, named, named ? most : 0);
+		mmu_roots_check(roots, named ? flushes >= least && flushes <= most : !flushes,
+				"vCPU %u was flushed %lu times, expected %lu to %lu times",
+				i, flushes, named ? least : 0, named ? most : 0);
 	}
 	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 0);
 	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_LOAD, 0);
