@@ -78,6 +78,10 @@ FIXTURE_SETUP(pdptrs)
 	mmu_roots_require_applicable(variant->op != MODE_OP_PDPTE || host_cpu_is_intel ||
 				     !kvm_is_tdp_enabled(),
 				     "SVM has no PDPTRs with nested paging, and CR3 does not exit");
+	/* Bochs loads them for CR0.WP, too. */
+	mmu_roots_require_applicable(mmu_root_path_exits(variant->path),
+				     "the guest owns %s: it is the CPU that loads or not",
+				     variant->name);
 	mmu_roots_pin();
 	mmu_root_path_vm_create(&self->vcpu, NULL);
 	mmu_root_mode_install(self->vcpu);
