@@ -1075,8 +1075,6 @@ FIXTURE_SETUP(across)
 	printf("#@ path=" NAME "\n");
 	mmu_roots_require();
 	mmu_root_path_require(PATH_SMM);
-	mmu_roots_require_applicable(!variant->mapped || kvm_is_tdp_enabled() || known_bugs,
-				     "a bug of KVM's: account_shadowed() leaves a page writable in the other address space; -k runs it");
 	create_report();
 	setup(&self->w);
 }
