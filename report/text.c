@@ -300,6 +300,7 @@ static void print_full(struct report *rep)
 {
 	const struct results *res;
 
+	print_cases(rep, KNOWN_BUG);
 	putchar('\n');
 	STAILQ_FOREACH(res, &rep->files, next)
 		printf("%s/%s: %s%s%s\n", res->bed, res->lane, res->params,
@@ -328,8 +329,7 @@ void print_text(struct report *rep)
 	if (failed)
 		print_failures(rep);
 	print_cases(rep, SKIP);
-	print_cases(rep, KNOWN_BUG);
-	if (rep->total.cases[SKIP] || rep->total.cases[KNOWN_BUG])
+	if (rep->total.cases[SKIP])
 		putchar('\n');
 	print_machines(rep);
 	print_lanes(rep);

@@ -192,7 +192,7 @@ test_failed()
 		skipped.jsonl
 	verdict "a known bug" 0 \
 		'KNOWN mmu_root_reuse_test path.efer_nx.exact_counts: until a1b2c3d4e5f6 ("mend it"): mmu_reset: grew by 1' \
-		known.jsonl
+		--full known.jsonl
 	verdict "a known bug, summary" 0 \
 		"2 cases: 1 passed, 0 failed, 0 skipped, 1 known bug" known.jsonl
 	verdict "a known bug: TAP" 0 \
