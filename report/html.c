@@ -136,7 +136,8 @@ static void write_lane(struct document *doc, const struct results *res)
 static void write_lanes(struct document *doc, const struct report *rep)
 {
 	static const char * const header[] = {
-		"configuration", "MMU", "cases", "passed", "failed", "skipped", "known", "n/a", "seconds",
+		"configuration", "MMU", "cases", "passed", "failed", "skipped", "known", "n/a",
+		"seconds",
 		"kernel", "parameters", "TSC counts", "CPU", "emulator", "started",
 	};
 	const struct results *res;

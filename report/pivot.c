@@ -285,7 +285,8 @@ static const char **fill_head(const char **cell, const struct pivot *pivot, cons
 static void print_rest(const struct pivot *pivot, const unsigned int *shown)
 {
 	static const char * const words[NR_VERDICTS] = {
-		[PASS] = "ok", [KNOWN_BUG] = "with a known bug", [SKIP] = "skipped", [FAIL] = "failed",
+		[PASS] = "ok", [KNOWN_BUG] = "with a known bug", [SKIP] = "skipped",
+		[FAIL] = "failed",
 		[NOT_APPLICABLE] = "not applicable",
 	};
 	static const enum outcome order[] = { PASS, KNOWN_BUG, SKIP, FAIL, NOT_APPLICABLE };

@@ -185,8 +185,7 @@ const char *format_totals(const struct report *rep)
 	if (cases[NOT_APPLICABLE])
 		rest = format(", %lld not applicable", cases[NOT_APPLICABLE]);
 	if (cases[KNOWN_BUG])
-		rest = format("%s, %lld known bug%s", rest, cases[KNOWN_BUG],
-			      cases[KNOWN_BUG] == 1 ? "" : "s");
+		rest = format("%s, %lld known", rest, cases[KNOWN_BUG]);
 	return format("%u cases: %lld passed, %lld failed, %lld skipped%s",
 		      rep->nr_cases, cases[PASS], cases[FAIL], cases[SKIP], rest);
 }

@@ -25,7 +25,7 @@
  */
 #define LOOK_MS		50
 /* What a test can print meanwhile without having to wait, in bytes. */
-#define PIPE_SIZE	(1 << 20)
+#define PIPE_SIZE	BIT(20)
 
 /* The running test, for the signal handler. */
 static volatile sig_atomic_t current_session;

@@ -194,7 +194,7 @@ test_failed()
 		'KNOWN mmu_root_reuse_test path.efer_nx.exact_counts: until a1b2c3d4e5f6 ("mend it"): mmu_reset: grew by 1' \
 		--full known.jsonl
 	verdict "a known bug, summary" 0 \
-		"2 cases: 1 passed, 0 failed, 0 skipped, 1 known bug" known.jsonl
+		"2 cases: 1 passed, 0 failed, 0 skipped, 1 known" known.jsonl
 	verdict "a known bug: TAP" 0 \
 		'ok 2 - suite mmu_root_reuse_test path.efer_nx.exact_counts # SKIP known bug: until a1b2c3d4e5f6 ("mend it"): mmu_reset: grew by 1' \
 		--tap known.jsonl

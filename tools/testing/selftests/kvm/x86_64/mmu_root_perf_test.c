@@ -224,7 +224,7 @@ TEST(cost_of_a_forced_reset)
 
 	printf("#@ path=forced-1/1\n");
 	__TEST_REQUIRE(mmu_reset_every_supported(),
-		       "no module parameter kvm.mmu_reset_every: apply patches/linux-6.12.y/stress");
+		       "no module parameter kvm.mmu_reset_every: apply kvm-mmu-roots' patches/*/stress");
 	cost = measure(PATH_NULL_EXIT, 1);
 	control = measure(PATH_NULL_EXIT, 0);
 	report("forced-1/1", cost, mmu_root_paths[PATH_NULL_EXIT].name, control);

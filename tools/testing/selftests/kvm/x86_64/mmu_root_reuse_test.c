@@ -439,7 +439,7 @@ FIXTURE_SETUP(forced)
 {
 	printf("#@ path=%s counts=vary\n", variant->name);
 	__TEST_REQUIRE(mmu_reset_every_supported(),
-		       "no module parameter kvm.mmu_reset_every: apply patches/linux-6.12.y/stress");
+		       "no module parameter kvm.mmu_reset_every: apply kvm-mmu-roots' patches/*/stress");
 	mmu_roots_pin();
 	mmu_root_path_vm_create(&self->vcpu, guest_code);
 	vcpu_args_set(self->vcpu, 1, PATH_NULL_EXIT);

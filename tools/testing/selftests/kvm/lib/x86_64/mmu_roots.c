@@ -228,7 +228,7 @@ void mmu_roots_require(void)
 	__TEST_REQUIRE(!access(KVM_DEBUGFS, R_OK | X_OK),
 		       "no " KVM_DEBUGFS ": mount -t debugfs none /sys/kernel/debug, as root");
 	__TEST_REQUIRE(mmu_roots_supported(),
-		       "kernel has no stat mmu_root_alloc: apply patches/linux-6.12.y/stats");
+		       "kernel has no stat mmu_root_alloc: apply kvm-mmu-roots' patches/*/stats");
 }
 
 static int event_open(const char *event, const char *filter, pid_t pid, int cpu)
