@@ -22,8 +22,8 @@ KERNEL=$KERNEL_DEFAULT
 # Once, and where one sees it: tests show nothing until they fail.
 capture tree "$top/scripts/tree.sh"
 run "$top/scripts/tests.sh" "$tree" >/dev/null
-case ${TESTS:-race} in
-*race*) run "$top/scripts/tree.sh" race >/dev/null ;;
+case $ALL:${TESTS:-race} in
+1:*race*) run "$top/scripts/tree.sh" race >/dev/null ;;
 esac
 "$top/scripts/tools.sh"
 
