@@ -44,7 +44,7 @@ test_refusals()
 test_install()
 {
 	attempt install_into SIGNOFF='A Developer <dev@example.org>'
-	says "install-into: a clean tree" 0 "applied to .*linux: 5 patches"
+	says "install-into: a clean tree" 0 "applied to .*linux: $(nr_patches "$(default_kernel)") patches"
 	[ "$(git_src rev-list --count HEAD)" -eq 6 ]
 	result $? "install-into: one commit a patch"
 	[ "$(git_src log -5 --format=%b | grep -c '^Signed-off-by: A Developer <dev@example.org>$')" -eq 5 ]

@@ -23,6 +23,12 @@ other_kernels()
 	sh -c 'top=$PWD; . scripts/lib.sh; kernel_names' | grep -vx "$(default_kernel)"
 }
 
+# nr_patches KERNEL: in its series
+nr_patches()
+{
+	grep -vc -e '^#' -e '^$' "patches/linux-$1/series"
+}
+
 # mutant NAME: its patch for the default kernel
 mutant()
 {
