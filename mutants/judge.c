@@ -52,7 +52,7 @@
 /* Of a case that does not apply, see mmu_roots_require_no_fault(). */
 #define KNOWN_FAULT	"known fault "
 #define MAX_LANES	8
-#define MAX_TESTS	16
+#define MAX_TESTS	64
 #define MAX_REDS	64
 #define EXIT_USAGE	2
 
