@@ -70,7 +70,7 @@ test_shared_boot()
 			[ "$(jq -s 'map(select(.type == "end")) | length' "$file")" -eq 1 ]
 		result $? "two lanes in a boot: ${lane%:*} on its MMU, with its results"
 		# The last sample may be of a VM whose vCPUs have gone.
-		jq -e 'select(.type == "case") | .samples.rows | map(.[1]) | max > 0' "$file" >/dev/null
+		jq -s -e 'map(select(.type == "case"))[0].samples.rows | map(.[1]) | max > 0' "$file" >/dev/null
 		result $? "two lanes in a boot: ${lane%:*} has KVM's counters over time, from its files"
 	done
 	rm "$tmp/shared"/*
