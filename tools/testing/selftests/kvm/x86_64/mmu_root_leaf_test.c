@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Huge pages against memslots: KVM maps as much at a time as the memslot, the host's memory
- * and what is asked of its pages allow, and no more.
+ * KVM must map a memslot by as many huge pages as the memslot, the host's memory and the use of
+ * its pages allow, and by no more.
  *
- * A memslot that is moved, cut, made read-only or executed from: each time the guest sees
- * the memory that the memslot says, and as many huge pages are mapped as can be.
+ * The test moves a memslot, cuts it, makes it read-only, and has the guest execute code there.
+ * Each time the guest must see the memory of the memslot, and KVM must map as many huge pages as
+ * possible.  Without huge pages, a fault must map the neighbours of a page, too.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@
 
 #define HUGE			MMU_ROOT_HUGE_PAGES
 
-/* How often KVM looks for pages to recover, and how long that may take at most. */
+/* How often KVM recovers huge pages, and how long the test waits for that at most. */
 #define RECOVERY_PERIOD_MS	"20"
 #define RECOVERY_TRIES		500
 #define RECOVERY_STEP_US	5000
@@ -62,7 +63,7 @@ FIXTURE_TEARDOWN(leaf)
 	mmu_root_leaf_free(&self->leaf);
 }
 
-/* Where a mapping that is off by some pages, or too large, shows; those that there are. */
+/* Pick the memslot's pages in which a mapping that is too large, or off by some pages, shows. */
 static int some_pages(struct mmu_root_leaf *leaf, uint64_t *pages)
 {
 	static const uint64_t offsets[] = { 0, 1, HUGE / 2 - 1, HUGE / 2, HUGE - 1 };
@@ -90,7 +91,7 @@ static void expect_huge(struct mmu_root_leaf *leaf, uint64_t nr, const char *whe
 			"%s: pages_2m is %lu, expected %lu", when, snap.stat[PAGES_2M], nr);
 }
 
-/* Have the guest read and write all over the memslot, by so many huge pages. */
+/* Have the guest read and write all over the memslot, which takes @nr_huge huge pages. */
 static void use(struct mmu_root_leaf *leaf, uint64_t nr_huge, const char *when)
 {
 	uint64_t pages[32];
@@ -111,7 +112,7 @@ static void expect_nothing_at(struct mmu_root_leaf *leaf, uint64_t gpa, uint64_t
 	leaf->gpa = now;
 }
 
-/* Only its address in the guest changes, i.e. that may be aligned as the host's is, or not. */
+/* Only the memslot's address in the guest changes, and is aligned as the host's address, or not. */
 TEST_F(leaf, moves)
 {
 	static const struct {
@@ -137,7 +138,7 @@ TEST_F(leaf, moves)
 	}
 }
 
-/* Where a memslot has only a part of a huge page, that is no huge page. */
+/* KVM must not map a huge page of which the memslot has only a part. */
 TEST_F(leaf, is_cut)
 {
 	static const struct {
@@ -170,7 +171,7 @@ TEST_F(leaf, is_cut)
 	}
 }
 
-/* The host gives back a page of a huge one, which it cannot map by one entry anymore. */
+/* The host gives back one page of a huge page, and cannot map the rest by one entry anymore. */
 TEST_F(leaf, loses_a_page)
 {
 	static const uint64_t lost = HUGE + 5;
@@ -200,7 +201,7 @@ static void expect_refused(struct mmu_root_leaf *leaf, uint32_t flags, int err)
 			flags, ret, strerror(ret), err);
 }
 
-/* A memslot is read-only from its creation on, or never. */
+/* Userspace can make a memslot read-only only at its creation, and KVM refuses a later change. */
 TEST_F(leaf, is_read_only)
 {
 	struct mmu_roots_snapshot before, after;
@@ -223,7 +224,7 @@ TEST_F(leaf, is_read_only)
 	expect_refused(leaf, 0, EINVAL);
 	mmu_root_leaf_expect_mmio(leaf, LEAF_WRITE, pages, nr);
 
-	/* There is nothing to be logged, and to be protected for it. */
+	/* Read-only memory has nothing to log, so KVM must not protect anything for the log. */
 	mmu_roots_read(&leaf->roots, &before);
 	expect_refused(leaf, KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES, 0);
 	mmu_roots_read(&leaf->roots, &after);
@@ -247,8 +248,8 @@ static uint64_t splits(struct mmu_roots *roots)
 }
 
 /*
- * Have KVM give back what it has split for code, once, and see that it is done: what is
- * unmapped for it has to go from the TLBs, too (it did not before 048f49809c52).
+ * Have KVM recover, once, the huge pages that KVM has split for code.  KVM must flush if KVM unmaps
+ * small pages for that (before 048f49809c52, KVM did not).
  */
 static void recover(struct mmu_root_leaf *leaf, bool is_unmapped)
 {
@@ -263,7 +264,7 @@ static void recover(struct mmu_root_leaf *leaf, bool is_unmapped)
 	while (splits(&leaf->roots) && --tries)
 		usleep(RECOVERY_STEP_US);
 	mmu_roots_check(&leaf->roots, tries, "huge pages are not given back");
-	/* A page is not counted anymore before KVM has done with it. */
+	/* KVM decrements nx_lpage_splits before KVM has finished with the page. */
 	usleep(RECOVERY_STEP_US);
 	mmu_roots_read(&leaf->roots, &after);
 	flushed = after.stat[TLB_FLUSH_REQUESTS] != before.stat[TLB_FLUSH_REQUESTS];
@@ -273,9 +274,10 @@ static void recover(struct mmu_root_leaf *leaf, bool is_unmapped)
 }
 
 /*
- * Code splits a huge page where these are not executable.  KVM gives it back some time
- * later, but not while the memslot is logged, where it would be mapped by small pages again
- * (as it did before eb298605705a): that is for the end of the log.
+ * If huge pages are not executable, KVM splits a huge page for code, and recovers it some time
+ * later.  While the memslot is logged, KVM must not unmap the small pages for that, as the guest
+ * would get small pages again (KVM did before eb298605705a); the huge page is back when the log
+ * has ended.
  */
 TEST_F(leaf, has_code)
 {
@@ -307,6 +309,74 @@ TEST_F(leaf, has_code)
 	mmu_roots_expect_no_refault(&leaf->roots, &before, &after);
 	mmu_root_leaf_set_slot(leaf, 0);
 	use(leaf, self->nr_huge_before + 2, "logged no more");
+}
+
+/* KVM maps so many pages by one fault, aligned: PTE_PREFETCH_NUM. */
+#define NR_NEIGHBOURS		8
+
+FIXTURE(neighbours) {
+	struct mmu_root_leaf leaf;
+};
+
+FIXTURE_VARIANT(neighbours) {
+	enum mmu_root_leaf_viewer viewer;
+};
+
+FIXTURE_VARIANT_ADD(neighbours, normal) { LEAF_NORMAL };
+FIXTURE_VARIANT_ADD(neighbours, smm) { LEAF_SMM };
+FIXTURE_VARIANT_ADD(neighbours, l2) { LEAF_L2 };
+FIXTURE_VARIANT_ADD(neighbours, l2_npt) { LEAF_L2_NPT };
+
+FIXTURE_SETUP(neighbours)
+{
+	printf("#@ path=memslot-leaves\n");
+	mmu_root_leaf_create(&self->leaf, "memslot-leaves", variant->viewer, false);
+}
+
+FIXTURE_TEARDOWN(neighbours)
+{
+	mmu_root_leaf_free(&self->leaf);
+}
+
+/*
+ * The TDP MMU maps one page at a time.  Without it, KVM does so if it cannot tell by accessed bits
+ * which pages the guest has used, see direct_pte_prefetch().  KVM shadows nested page tables
+ * without the TDP MMU, and huge pages in page tables that it shadows by direct shadow pages.  L1's
+ * EPT has no accessed bits.
+ */
+static bool maps_neighbours(enum mmu_root_leaf_viewer viewer)
+{
+	if (viewer == LEAF_L2_NPT)
+		return !host_cpu_is_intel;
+	if (mmu_root_mmu() == MMU_ROOT_SHADOW_MMU)
+		return true;
+	return mmu_root_mmu() == MMU_ROOT_LEGACY_MMU &&
+	       (!host_cpu_is_intel || get_kvm_intel_param_bool("eptad"));
+}
+
+/* The first page to be accessed is at the begin, in the middle, or at the end of its neighbours. */
+TEST_F(neighbours, are_mapped_by_one_fault)
+{
+	static const uint64_t first[] = { 16, 27, 39 }, warm = HUGE - 1;
+	uint64_t nr_faults = maps_neighbours(variant->viewer) ? 1 : NR_NEIGHBOURS;
+	struct mmu_root_leaf *leaf = &self->leaf;
+	struct mmu_roots_snapshot before, after;
+	uint64_t pages[NR_NEIGHBOURS];
+	unsigned int i, j;
+
+	for (i = 0; i < 2; i++)
+		mmu_root_leaf_access(leaf, LEAF_READ, &warm, 1);
+	for (i = 0; i < ARRAY_SIZE(first); i++) {
+		pages[0] = first[i];
+		for (j = 1; j < NR_NEIGHBOURS; j++)
+			pages[j] = first[i] - first[i] % NR_NEIGHBOURS +
+				   (first[i] + j) % NR_NEIGHBOURS;
+		mmu_roots_read(&leaf->roots, &before);
+		mmu_root_leaf_access(leaf, LEAF_READ, pages, NR_NEIGHBOURS);
+		mmu_roots_read(&leaf->roots, &after);
+		mmu_roots_expect_growth(&leaf->roots, &before, &after, PF_TAKEN, nr_faults);
+		mmu_roots_expect_growth(&leaf->roots, &before, &after, PAGES_4K, NR_NEIGHBOURS);
+	}
 }
 
 TEST_HARNESS_MAIN

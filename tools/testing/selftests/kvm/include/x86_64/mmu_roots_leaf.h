@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A memslot whose leaves are watched: which pages the guest has mapped, by what size,
- * and whether it sees and writes the memory that the memslot says it does.
+ * A memslot whose leaf SPTEs are watched: which pages KVM has mapped, with which page size,
+ * and whether the guest reads and writes the memory that the memslot stands for.
  *
- * The host tells the guest page by page what to do, and compares each time.
+ * The host tells the guest which access to make to which page, and checks each result.
  */
 #ifndef SELFTEST_KVM_MMU_ROOTS_LEAF_H
 #define SELFTEST_KVM_MMU_ROOTS_LEAF_H
@@ -14,13 +14,13 @@
 #include "kvm_util.h"
 #include "mmu_roots.h"
 
-/* Where the memslot is at first, beyond all memory of mmu_root_path_vm_create(). */
+/* Initial address of the memslot, beyond all memory of mmu_root_path_vm_create(). */
 #define MMU_ROOT_LEAF_GPA	0x50000000ul
 
-/* What the guest can address from there on: huge pages of its own page tables. */
+/* Bytes from there on that the guest's own page tables map, with huge pages. */
 #define MMU_ROOT_LEAF_WINDOW	(4 * MMU_ROOT_HUGE_SIZE)
 
-/* The memslot, of the address space that is looked at. */
+/* Number of the memslot, in the address space that the viewer accesses. */
 #define MMU_ROOT_LEAF_SLOT	6
 
 /* A huge page of x86 with 64-bit paging, in bytes and in pages. */
@@ -32,10 +32,10 @@
 #define MMU_ROOT_LEAF_SIZE	(MMU_ROOT_LEAF_HUGE * MMU_ROOT_HUGE_SIZE)
 #define MMU_ROOT_LEAF_PAGES	(MMU_ROOT_LEAF_SIZE / PAGE_SIZE)
 
-/* Who looks. */
+/* The mode in which the vCPU accesses the memslot. */
 enum mmu_root_leaf_viewer {
 	LEAF_NORMAL,
-	/* A vCPU in SMM, with the registers that it had before; the slot is SMM's. */
+	/* SMM, with the registers from before; the memslot is in SMM's address space. */
 	LEAF_SMM,
 	/* L2, with L1's nested paging off and on. */
 	LEAF_L2,
@@ -45,22 +45,26 @@ enum mmu_root_leaf_viewer {
 enum mmu_root_leaf_access {
 	LEAF_READ,
 	LEAF_WRITE,
-	/* Call code there that returns at once. */
+	/* The guest calls code in the page, which returns at once. */
 	LEAF_EXEC,
+	/* KVM emulates a write, or a locked instruction: needs mmu_roots_force_emulation(). */
+	LEAF_WRITE_EMULATED,
+	LEAF_EXCHANGE_EMULATED,
 };
 
 /**
  * struct mmu_root_leaf - A VM and its watched memslot
  * @roots: the counters
- * @vcpu: the vCPU that looks
- * @viewer: from where it looks
- * @slot: the memslot's number, with its address space
+ * @vcpu: the vCPU that accesses the memslot
+ * @viewer: the mode in which @vcpu does so
+ * @slot: the memslot's number, with its as_id in the upper half
  * @hva: MMU_ROOT_LEAF_SIZE bytes of memory, aligned to huge pages
- * @gpa: where the memslot is
+ * @gpa: guest physical address of the memslot
  * @offset: in bytes, from @hva to the first page of the memslot
- * @nr_pages: its size
- * @l2_stays: L2 is not left when it has looked, from the second time on; to be set
- * @nr_mmio: exits for MMIO of the last accesses
+ * @nr_pages: size of the memslot
+ * @l2_stays: set by the caller to have L2, instead of L1, report to userspace: from the
+ *	      second time on, the vCPU does not leave L2 between accesses
+ * @nr_mmio: number of MMIO exits during the last accesses
  */
 struct mmu_root_leaf {
 	struct mmu_roots roots;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Guest page tables that are not canonical: memory for them, a guest that accesses what
- * they map, and an oracle that says what each access must do.
+ * Guest page tables that are not canonical: memory for these tables, a guest that accesses
+ * the pages that they map, and an oracle for the result of each access.
  */
 #ifndef SELFTEST_KVM_MMU_ROOTS_TABLES_H
 #define SELFTEST_KVM_MMU_ROOTS_TABLES_H
 
-/* Known to the assembler, too. */
+/* The assembler uses the following constants, too. */
 #define MMU_TABLES_USER			1
 #define MMU_TABLES_AC			2
 
-/* Selectors of the kernel, and of a user. */
+/* Segment selectors of the guest's kernel, and of its user code. */
 #define MMU_TABLES_KERNEL_CS		0x08
 #define MMU_TABLES_KERNEL_DS		0x10
 #define MMU_TABLES_USER_CS		0x2b
@@ -25,44 +25,43 @@
 #include "mmu_roots.h"
 
 /*
- * All memory is in one GiB, so that a page of that size maps nothing else.  Each part has
- * two MiB of it.
+ * All memory is in one GiB, so that a guest page of that size maps nothing else.  Each part
+ * has two MiB of it.
  */
 #define MMU_TABLES_GPA			0x80000000ul
 #define MMU_TABLES_PART_SIZE		0x200000ul
 
 /*
- * Where the guest's kernel maps all of it, to write to its page tables; one window a part.
- * And where its user's code is.
+ * The guest's kernel maps all parts here, one window per part, to write to its page tables.
+ * The user code is at the second address.
  */
 #define MMU_TABLES_WINDOW_GVA		0x60000000ul
 #define MMU_TABLES_USER_GVA		0x70000000ul
 
-/* What a probe reads and executes in each page, and where it writes: no entry in use. */
+/* Offsets in a page at which a probe reads and executes, and writes; no entry in use is there. */
 #define MMU_TABLES_TAG_OFFSET		0x800
 #define MMU_TABLES_WRITE_OFFSET		0x810
 
-/* Entries of each table that are in use: from the first on, as the kernel has entry 0. */
-#define MMU_TABLES_FIRST_INDEX		1
+/* Number of entries of each table that are in use, see mmu_tables_index(). */
 #define MMU_TABLES_NR_INDICES		4
 
 #define MMU_TABLES_MAX_LEVELS		5
 
-/* What a probe tells that it came to its end. */
+/* The vector that a probe reports if it came to its end. */
 #define MMU_TABLES_NO_FAULT		0x100
 
-/* Address spaces of KVM. */
+/* KVM's as_ids. */
 #define MMU_TABLES_NORMAL		0
 #define MMU_TABLES_SMM			1
 #define MMU_TABLES_NR_AS		2
 
 /**
- * enum mmu_tables_part_id - What kind of memory page tables, and pages, are in
- * @PART_COMMON: the same in SMM and outside; the PGDs are here
- * @PART_HUGE: the same, mapped by the host with a huge page
+ * enum mmu_tables_part_id - Kinds of memory for page tables and pages
+ * @PART_COMMON: the same memory in SMM and outside; the PGDs are here
+ * @PART_HUGE: the same, but the host maps it with a huge page
  * @PART_SPLIT: other memory in SMM than outside
  * @PART_HIDDEN: memory in SMM, a hole outside
- * @PART_MOVING: a memslot that comes and goes
+ * @PART_MOVING: a memslot that the test deletes and creates again
  */
 enum mmu_tables_part_id {
 	PART_COMMON,
@@ -76,9 +75,9 @@ enum mmu_tables_part_id {
 /**
  * struct mmu_tables_part - A part of the memory
  * @nr_pages: size of its memslot
- * @hva: what an address space has there; NULL if nothing
+ * @hva: its memory, by as_id; NULL for a hole
  * @present: the memslot exists
- * @log: with a dirty log, outside of SMM
+ * @log: the memslot outside of SMM has a dirty log
  */
 struct mmu_tables_part {
 	unsigned int nr_pages;
@@ -92,8 +91,8 @@ struct mmu_tables_part {
  * @vm: the VM
  * @vcpu: its vCPU
  * @part: the memory
- * @levels: of the guest's page tables
- * @pgd: physical address of the current one
+ * @levels: number of levels of the guest's page tables
+ * @pgd: physical address of the current top-level table
  * @wp: CR0.WP
  * @smep: CR4.SMEP
  * @smap: CR4.SMAP
@@ -101,6 +100,7 @@ struct mmu_tables_part {
  * @smm: the vCPU is in SMM
  * @has_gbpages: the CPU has pages of one GiB
  * @has_smm: KVM emulates SMM
+ * @nested: these are nested page tables, of an L2 that accesses what they map
  * @cr4: CR4 of the guest
  * @efer: EFER of the guest
  */
@@ -117,6 +117,7 @@ struct mmu_tables {
 	bool smm;
 	bool has_gbpages;
 	bool has_smm;
+	bool nested;
 	uint64_t cr4;
 	uint64_t efer;
 };
@@ -131,11 +132,11 @@ enum mmu_tables_kind {
 /**
  * struct mmu_tables_access - An access of the guest
  * @gva: the address
- * @value: what is written
- * @kind: what it does
+ * @value: the value to write
+ * @kind: read, write or execute
  * @flags: MMU_TABLES_*
  * @emulated: KVM emulates the instruction, see mmu_roots_force_emulation()
- * @invlpg: INVLPG of the address comes first
+ * @invlpg: the guest executes INVLPG of @gva first
  */
 struct mmu_tables_access {
 	uint64_t gva;
@@ -147,11 +148,11 @@ struct mmu_tables_access {
 };
 
 /**
- * struct mmu_tables_seen - What became of an access
+ * struct mmu_tables_seen - The result of an access
  * @vector: the exception, or MMU_TABLES_NO_FAULT
  * @error: its error code
- * @address: what CR2 has
- * @value: what was read; of code, the lower half of what it has as its tag
+ * @address: the value of CR2; with nested tables, the physical address that L1 is told
+ * @value: the value that the guest has read; if it executed the page, the number in the tag
  * @mmio: physical address of the MMIO, or 0
  */
 struct mmu_tables_seen {
@@ -163,14 +164,14 @@ struct mmu_tables_seen {
 };
 
 /**
- * struct mmu_tables_walk - How an access is translated
- * @fault: it is a page fault
- * @error: its error code
- * @table_in_hole: as one of the tables is no memory
- * @gpa: the physical address otherwise
- * @hva: its memory, or NULL
- * @nr_entries: number of entries on the way, all present, if it is no fault
- * @entry: the entries, the last one is that of the page
+ * struct mmu_tables_walk - Translation of an access
+ * @fault: the access causes a page fault
+ * @error: error code of the page fault
+ * @table_in_hole: the page fault's reason is that one of the tables is in a hole
+ * @gpa: the physical address, if there is no page fault
+ * @hva: the memory at @gpa; NULL if @gpa is in a hole
+ * @nr_entries: number of entries of the walk, all present, if there is no page fault
+ * @entry: these entries; the last one maps the page
  */
 struct mmu_tables_walk {
 	bool fault;
@@ -182,15 +183,15 @@ struct mmu_tables_walk {
 	uint64_t *entry[MMU_TABLES_MAX_LEVELS];
 };
 
-/* As many accesses as the guest makes before it leaves. */
+/* The guest makes at most this many accesses before it exits to userspace. */
 #define MMU_TABLES_MAX_ACCESSES		8
 
 /**
- * struct mmu_tables_batch - What the guest is to do next, and what it saw
+ * struct mmu_tables_batch - The guest's next actions, and their results
  * @write_cr0: load CR0 with @cr0, and so on
- * @entry: write @value to this address; NULL for none
- * @emulated: KVM emulates that write
- * @invlpg: INVLPG of @entry comes first
+ * @entry: write @value to this address; 0 for no write
+ * @emulated: KVM emulates this write
+ * @invlpg: the guest executes INVLPG of @entry first
  */
 struct mmu_tables_batch {
 	bool write_cr0;
@@ -211,11 +212,14 @@ struct mmu_tables_batch {
 };
 
 void mmu_tables_create(struct mmu_tables *t);
+void mmu_tables_create_nested(struct mmu_tables *t);
+void mmu_tables_set_nested_root(struct mmu_tables *t, uint64_t root, uint64_t upper);
 struct mmu_tables_batch *mmu_tables_batch(struct mmu_tables *t);
 void *mmu_tables_hva(const struct mmu_tables *t, uint64_t gpa);
 uint64_t mmu_tables_gpa(enum mmu_tables_part_id part, unsigned int page);
 uint64_t mmu_tables_tag(const struct mmu_tables *t, uint64_t gpa);
 uint64_t mmu_tables_window(uint64_t gpa);
+unsigned int mmu_tables_index(unsigned int nr);
 uint64_t mmu_tables_gva(const struct mmu_tables *t, const unsigned int *index);
 uint32_t mmu_tables_slot(enum mmu_tables_part_id part);
 void mmu_tables_set_slot(struct mmu_tables *t, enum mmu_tables_part_id part, bool present,
@@ -224,7 +228,7 @@ void mmu_tables_walk(const struct mmu_tables *t, const struct mmu_tables_access 
 		     struct mmu_tables_walk *walk);
 bool mmu_tables_run(struct mmu_tables *t, char *failure, size_t size);
 
-/* Of the guest, mmu_roots_tables_code.S; the library's own. */
+/* Code of the guest, in mmu_roots_tables_code.S; not for tests. */
 uint64_t mmu_tables_probe(uint64_t gva, uint64_t value, const uint8_t *code, uint64_t flags,
 			  const uint8_t *end);
 

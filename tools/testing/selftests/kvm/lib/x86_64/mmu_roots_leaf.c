@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A memslot whose leaves are watched, and the guest that accesses it.
+ * A memslot whose leaf SPTEs are watched, and a guest that accesses the memslot.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -15,21 +15,21 @@
 
 #define SMM_AS_ID		1
 
-/* Most accesses that the guest makes between two exits. */
+/* The guest makes at most this many accesses between two exits to userspace. */
 #define MAX_OPS			64
 
-/* Of a page: its content, and code that returns. */
+/* Offsets in a page, of its content and of code that returns at once. */
 #define CONTENT_OFFSET		0
 #define CODE_OFFSET		64
 #define RET_INSN		0xc3
 
-/* What userspace answers for a device. */
+/* Userspace answers reads of MMIO with this value. */
 #define MMIO_CONTENT		0x6d6d696f6d6d696ful
 
-/* No two writes of a process leave the same in a page. */
+/* Contents of pages count up from here, so that no two writes of a process are the same. */
 #define FIRST_CONTENT		0x10000000ul
 
-/* What the guest is told to do, and what it found; written by both sides. */
+/* Accesses that the host tells the guest to make, and their results; both sides write here. */
 static struct {
 	uint64_t nr;
 	bool l2_stays;
@@ -42,6 +42,21 @@ static struct {
 
 static uint64_t next_content = FIRST_CONTENT;
 
+static void guest_write_emulated(uint64_t *where, uint64_t content)
+{
+	asm volatile(KVM_FEP "mov %[content], (%[where])"
+		     : : [content] "r" (content), [where] "r" (where) : "memory");
+}
+
+static void guest_exchange_emulated(uint64_t *where, uint64_t content)
+{
+	uint64_t old = READ_ONCE(*where);
+
+	asm volatile(KVM_FEP "lock cmpxchgq %[content], (%[where])"
+		     : "+a" (old) : [content] "r" (content), [where] "r" (where)
+		     : "cc", "memory");
+}
+
 static void guest_do_all(void)
 {
 	uint64_t i;
@@ -53,6 +68,10 @@ static void guest_do_all(void)
 			WRITE_ONCE(page[CONTENT_OFFSET], todo.op[i].content);
 		else if (todo.op[i].access == LEAF_READ)
 			todo.op[i].content = READ_ONCE(page[CONTENT_OFFSET]);
+		else if (todo.op[i].access == LEAF_WRITE_EMULATED)
+			guest_write_emulated(&page[CONTENT_OFFSET], todo.op[i].content);
+		else if (todo.op[i].access == LEAF_EXCHANGE_EMULATED)
+			guest_exchange_emulated(&page[CONTENT_OFFSET], todo.op[i].content);
 		else
 			((void (*)(void))(todo.op[i].gva + CODE_OFFSET))();
 	}
@@ -88,14 +107,20 @@ static void l1_run_l2(void)
 	}
 }
 
+static bool is_write(enum mmu_root_leaf_access access)
+{
+	return access == LEAF_WRITE || access == LEAF_WRITE_EMULATED ||
+	       access == LEAF_EXCHANGE_EMULATED;
+}
+
 static bool is_nested(enum mmu_root_leaf_viewer viewer)
 {
 	return viewer == LEAF_L2 || viewer == LEAF_L2_NPT;
 }
 
 /**
- * mmu_root_leaf_require() - Skip the test if nobody can look from there
- * @viewer: from where
+ * mmu_root_leaf_require() - Skip the test if this host cannot run a viewer
+ * @viewer: the viewer
  */
 void mmu_root_leaf_require(enum mmu_root_leaf_viewer viewer)
 {
@@ -106,7 +131,7 @@ void mmu_root_leaf_require(enum mmu_root_leaf_viewer viewer)
 	__TEST_REQUIRE(thp_configured(), "no transparent huge pages: CONFIG_TRANSPARENT_HUGEPAGE");
 }
 
-/* Huge pages if @huge, and none otherwise, whatever the host prefers. */
+/* Map huge pages if @huge, or else none, regardless of the host's preference. */
 static void *map_memory(bool huge)
 {
 	size_t size = MMU_ROOT_LEAF_SIZE + MMU_ROOT_HUGE_SIZE;
@@ -125,7 +150,7 @@ static void *map_memory(bool huge)
 	return hva;
 }
 
-/* All that the guest runs on is the same memory in SMM. */
+/* Give SMM's address space the same memory as the other one. */
 static void share_with_smm(struct kvm_vm *vm)
 {
 	struct userspace_mem_region *region;
@@ -141,13 +166,13 @@ static void share_with_smm(struct kvm_vm *vm)
 /**
  * mmu_root_leaf_create() - Create a VM and a memslot to watch
  * @leaf: caller-allocated; initialized
- * @name: what is being tested
- * @viewer: from where the guest looks
- * @huge: whether the memory is huge pages
+ * @name: name of the test
+ * @viewer: the viewer
+ * @huge: whether the memory consists of huge pages
  *
- * The guest has run, and has seen nothing of the memslot.  Its own page tables, and L1's
- * nested ones, map the memslot by huge pages.  The calling thread stays on its CPU, see
- * mmu_roots_pin().
+ * On return, the guest has run, but has not accessed the memslot.  The guest's own page
+ * tables, and L1's nested ones, map the memslot with huge pages.  The function pins the
+ * calling thread to its CPU, see mmu_roots_pin().
  */
 void mmu_root_leaf_create(struct mmu_root_leaf *leaf, const char *name,
 			  enum mmu_root_leaf_viewer viewer, bool huge)
@@ -183,8 +208,8 @@ void mmu_root_leaf_create(struct mmu_root_leaf *leaf, const char *name,
 }
 
 /**
- * mmu_root_leaf_free() - Destroy the VM and give the verdict
- * @leaf: done with afterwards; without @leaf->hva if the memory is gone
+ * mmu_root_leaf_free() - Destroy the VM, and fail the test if a check has failed
+ * @leaf: no longer usable afterwards; @leaf->hva is NULL if the caller has freed the memory
  */
 void mmu_root_leaf_free(struct mmu_root_leaf *leaf)
 {
@@ -195,7 +220,7 @@ void mmu_root_leaf_free(struct mmu_root_leaf *leaf)
 
 /**
  * mmu_root_leaf_set_slot() - Create the memslot, move it, or change its flags
- * @leaf: what is watched; where the memslot is to be
+ * @leaf: the watched memslot, with the new location and size
  * @flags: KVM_MEM_*
  */
 void mmu_root_leaf_set_slot(struct mmu_root_leaf *leaf, uint32_t flags)
@@ -206,7 +231,7 @@ void mmu_root_leaf_set_slot(struct mmu_root_leaf *leaf, uint32_t flags)
 
 /**
  * mmu_root_leaf_delete_slot() - Delete the memslot
- * @leaf: what is watched
+ * @leaf: the watched memslot
  */
 void mmu_root_leaf_delete_slot(struct mmu_root_leaf *leaf)
 {
@@ -215,7 +240,7 @@ void mmu_root_leaf_delete_slot(struct mmu_root_leaf *leaf)
 
 /**
  * mmu_root_leaf_hva() - A page of the memslot as the host sees it
- * @leaf: what is watched
+ * @leaf: the watched memslot
  * @page: number of the page in the memslot
  *
  * Return: the page.
@@ -236,12 +261,12 @@ static void set_todo(struct mmu_root_leaf *leaf, enum mmu_root_leaf_access acces
 	for (i = 0; i < nr; i++) {
 		todo.op[i].gva = leaf->gpa + pages[i] * PAGE_SIZE;
 		todo.op[i].access = access;
-		todo.op[i].content = access == LEAF_WRITE ? next_content++ : 0;
+		todo.op[i].content = is_write(access) ? next_content++ : 0;
 	}
 	sync_global_to_guest(leaf->vcpu->vm, todo);
 }
 
-/* Run the guest until it has done all, and answer for devices that it meets. */
+/* Run the guest until it has made all accesses, and serve MMIO meanwhile. */
 static void run(struct mmu_root_leaf *leaf)
 {
 	struct kvm_run *run = leaf->vcpu->run;
@@ -268,13 +293,14 @@ static void run(struct mmu_root_leaf *leaf)
 }
 
 /**
- * mmu_root_leaf_access() - Have the guest access pages of the memslot, and check it
- * @leaf: what is watched
- * @access: how
+ * mmu_root_leaf_access() - Have the guest access pages of the memslot, and check the contents
+ * @leaf: the watched memslot
+ * @access: kind of the accesses
  * @pages: numbers of the pages in the memslot
- * @nr: how many
+ * @nr: number of @pages
  *
- * What it reads has to be what the host sees there, and what it writes has to arrive.
+ * The guest must read what the host sees in the same page, and the host must see what the
+ * guest has written.
  */
 void mmu_root_leaf_access(struct mmu_root_leaf *leaf, enum mmu_root_leaf_access access,
 			  const uint64_t *pages, int nr)
@@ -290,19 +316,19 @@ void mmu_root_leaf_access(struct mmu_root_leaf *leaf, enum mmu_root_leaf_access 
 		host = *(uint64_t *)mmu_root_leaf_hva(leaf, pages[i]);
 		mmu_roots_check(&leaf->roots, todo.op[i].content == host,
 				"the guest %s %#lx %s page %lu of the memslot, the host has %#lx",
-				access == LEAF_WRITE ? "wrote" : "read", todo.op[i].content,
-				access == LEAF_WRITE ? "to" : "from", pages[i], host);
+				is_write(access) ? "wrote" : "read", todo.op[i].content,
+				is_write(access) ? "to" : "from", pages[i], host);
 	}
 }
 
 /**
- * mmu_root_leaf_expect_mmio() - Have the guest access what is no memory for that
- * @leaf: what is watched
- * @access: how
- * @pages: numbers of the pages, from the beginning of the memslot on
- * @nr: how many
+ * mmu_root_leaf_expect_mmio() - Have the guest make accesses that KVM must treat as MMIO
+ * @leaf: the watched memslot
+ * @access: kind of the accesses
+ * @pages: numbers of the pages, counted from the beginning of the memslot
+ * @nr: number of @pages
  *
- * Each access has to be MMIO, by which no memory changes.
+ * Each access must exit to userspace as MMIO, and must not change the memslot's memory.
  */
 void mmu_root_leaf_expect_mmio(struct mmu_root_leaf *leaf, enum mmu_root_leaf_access access,
 			       const uint64_t *pages, int nr)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest page tables that are not canonical, what a guest sees through them, and what it
- * must see.
+ * Guest page tables that are not canonical: a guest that accesses pages through them, and an
+ * oracle for the result of each access.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,16 +12,17 @@
 #include "test_util.h"
 #include "kvm_util.h"
 #include "processor.h"
+#include "svm_util.h"
 #include "mmu_roots_paths.h"
 #include "mmu_roots_tables.h"
 
 #define FIRST_SLOT		3
 #define SLOT_OF_AS(as, slot)	((as) << 16 | (slot))
 
-/* Pages of a part that a walk of the entries in use can get to, by whatever page size. */
-#define NR_TAGGED		16
+/* Number of pages of a part that guests can reach through entries in use, with any page size. */
+#define NR_TAGGED		24
 
-/* Small parts are no huge pages, as the memslot ends before. */
+/* KVM cannot map a small part with a huge page, because the memslot is smaller than that. */
 #define NR_PAGES_SMALL		32
 #define NR_PAGES_HUGE		(MMU_TABLES_PART_SIZE / PAGE_SIZE)
 
@@ -32,22 +33,48 @@
 #define ERROR_RESERVED		BIT(3)
 #define ERROR_FETCH		BIT(4)
 
-/* Descriptors of a user: Intel SDM, "Segment Descriptors"; type, S, DPL, P, G, and L or B. */
+/* Descriptors of user code: Intel SDM, "Segment Descriptors"; type, S, DPL, P, G, and L or B. */
 #define USER_CODE_DESC		0x00affb000000ffffull
 #define USER_DATA_DESC		0x00cff3000000ffffull
 /* RSP0 of a 64-bit TSS */
 #define TSS_RSP0		4
 
-/* The guest's stack during a probe. */
+/* The stack pointer of the guest's kernel during a probe. */
 uint64_t mmu_tables_rsp;
 
 static struct mmu_tables_batch guest_batch;
 static struct mmu_tables_seen *guest_seen;
 
-/* What ends a probe: a fault, or that a user has come to its end. */
+/*
+ * L2's page tables map the addresses below one entry of level 4, L2_INDEX, one to one with pages of
+ * one GiB; the nested page tables are random there.  These addresses are below 2^40, which all
+ * CPUs support.  Entry 0 maps the memory that L1 and L2 run in, one to one, too.
+ */
+#define L2_INDEX		1
+#define L2_PAGE_SIZE		BIT_ULL(30)
+#define L2_MEMORY_SIZE		BIT_ULL(31)
+#define NR_ENTRIES		512
+
+#define NPT_FLAGS		(PT_PRESENT_MASK | PT_WRITABLE_MASK | PT_USER_MASK | \
+				 PT_ACCESSED_MASK | PT_DIRTY_MASK)
+
+#define L2_STACK_SIZE		4096
+#define FLUSH_ALL_ASIDS		1
+
+/* For nested tables: the VMCB and nested CR3, L2's next access, and the value that L2 has read. */
+static struct {
+	struct svm_test_data *svm;
+	uint64_t cr3;
+	const struct mmu_tables_access *access;
+	uint64_t value;
+} guest_l2;
+
+static uint8_t l2_stack[L2_STACK_SIZE] __aligned(16);
+
+/* A probe ends with a fault, which user code causes also when it comes to its end. */
 static void guest_end_probe(struct ex_regs *regs)
 {
-	/* What the CPU pushes before struct ex_regs ends: RSP and SS. */
+	/* RSP and SS, which the CPU pushes before the last member of struct ex_regs. */
 	uint64_t *rest = &regs->rflags + 1;
 
 	__GUEST_ASSERT(guest_seen, "vector %lu, error code %lx at %lx", regs->vector,
@@ -72,24 +99,45 @@ static const uint8_t *guest_code_of(const struct mmu_tables_access *access)
 	return access->emulated ? mmu_tables_emulated_write : mmu_tables_write;
 }
 
-/* Where a user has what is the kernel's. */
+/* Address of the user's copy of the kernel's code. */
 static const uint8_t *guest_of_user(const uint8_t *code)
 {
 	return (uint8_t *)MMU_TABLES_USER_GVA + (code - mmu_tables_code_start);
 }
 
-/*
- * An exit between an exception and the next access.  QEMU's CPU clears EVENTINJ.V after an
- * exception of the guest, but not the event's type, and its next exit has that in EXITINTINFO,
- * without V (do_interrupt_all() and do_vmexit()).  svm_check_emulate_instruction() does not
- * ask for V, which makes the others meaningless (AMD APM, "Event Injection"), and gives up on
- * MMIO, as if it were in the middle of an event.
- */
-static void guest_forget_event(void)
+/* L2 exits only by the VMMCALL at its end, or by a fault of the nested page tables. */
+static void guest_l2_code(void)
 {
-	uint32_t eax, ebx, ecx, edx;
+	const struct mmu_tables_access *access = guest_l2.access;
 
-	cpuid(0, &eax, &ebx, &ecx, &edx);
+	guest_l2.value = mmu_tables_probe(access->gva, access->value, guest_code_of(access), 0,
+					  mmu_tables_recover);
+	vmmcall();
+}
+
+/* AMD APM, "Nested versus Guest Page Faults, Fault Ordering" */
+static void guest_probe_in_l2(const struct mmu_tables_access *access,
+			      struct mmu_tables_seen *seen)
+{
+	struct vmcb *vmcb = guest_l2.svm->vmcb;
+
+	guest_l2.access = access;
+	vmcb->save.rip = (uintptr_t)guest_l2_code;
+	/* Align the stack as it is after a call instruction. */
+	vmcb->save.rsp = (uintptr_t)l2_stack + L2_STACK_SIZE - sizeof(uint64_t);
+	vmcb->control.nested_cr3 = guest_l2.cr3;
+	vmcb->control.tlb_ctl = FLUSH_ALL_ASIDS;
+	run_guest(vmcb, guest_l2.svm->vmcb_gpa);
+
+	seen->value = guest_l2.value;
+	seen->vector = MMU_TABLES_NO_FAULT;
+	if (vmcb->control.exit_code == SVM_EXIT_VMMCALL)
+		return;
+	__GUEST_ASSERT(vmcb->control.exit_code == SVM_EXIT_NPF, "L2 exited: %x, at %lx",
+		       (unsigned int)vmcb->control.exit_code, vmcb->save.rip);
+	seen->vector = PF_VECTOR;
+	seen->error = (uint32_t)vmcb->control.exit_info_1;
+	seen->address = vmcb->control.exit_info_2;
 }
 
 static void guest_probe(const struct mmu_tables_access *access, struct mmu_tables_seen *seen)
@@ -103,7 +151,6 @@ static void guest_probe(const struct mmu_tables_access *access, struct mmu_table
 	}
 	if (access->invlpg)
 		asm volatile("invlpg (%0)" : : "r" (access->gva) : "memory");
-	guest_forget_event();
 	guest_seen = seen;
 	value = mmu_tables_probe(access->gva, access->value, code, access->flags, end);
 	guest_seen = NULL;
@@ -121,7 +168,9 @@ static void guest_write_registers(const struct mmu_tables_batch *b)
 		set_cr4(b->cr4);
 	if (b->write_efer)
 		wrmsr(MSR_EFER, b->efer);
-	if (b->write_cr3)
+	if (b->write_cr3 && guest_l2.svm)
+		guest_l2.cr3 = b->cr3;
+	else if (b->write_cr3)
 		set_cr3(b->cr3);
 }
 
@@ -136,27 +185,32 @@ static void guest_write_entry(const struct mmu_tables_batch *b)
 		WRITE_ONCE(*(uint64_t *)b->entry, b->value);
 }
 
-/* An entry is written first, as its flush comes with what is loaded into CR3. */
+/* The guest writes an entry first, because the load of CR3 that follows flushes the old entry. */
 static void guest_code(void)
 {
 	const struct mmu_tables_batch *b = &guest_batch;
 	unsigned int i;
 
+	if (guest_l2.svm) {
+		generic_svm_setup(guest_l2.svm, guest_l2_code);
+		guest_l2.svm->vmcb->control.misc_ctl |= SVM_MISC_ENABLE_NP;
+	}
 	for (;;) {
 		if (b->entry)
 			guest_write_entry(b);
 		guest_write_registers(b);
 		for (i = 0; i < b->nr; i++)
-			guest_probe(&guest_batch.access[i], &guest_batch.seen[i]);
+			(guest_l2.svm ? guest_probe_in_l2 : guest_probe)(&b->access[i],
+									 &guest_batch.seen[i]);
 		guest_exit();
 	}
 }
 
 /**
- * mmu_tables_batch() - What the guest is to do next
+ * mmu_tables_batch() - The guest's next actions
  * @t: the tables
  *
- * Return: the guest's own memory, for the host to fill in.
+ * Return: the batch in the guest's memory, for the host to fill in.
  */
 struct mmu_tables_batch *mmu_tables_batch(struct mmu_tables *t)
 {
@@ -164,7 +218,7 @@ struct mmu_tables_batch *mmu_tables_batch(struct mmu_tables *t)
 }
 
 /**
- * mmu_tables_gpa() - Where a page is
+ * mmu_tables_gpa() - Physical address of a page
  * @part: the part of the memory
  * @page: its number there
  *
@@ -175,7 +229,7 @@ uint64_t mmu_tables_gpa(enum mmu_tables_part_id part, unsigned int page)
 	return MMU_TABLES_GPA + part * MMU_TABLES_PART_SIZE + page * PAGE_SIZE;
 }
 
-/* What an address space has at an address: NULL if that is a hole. */
+/* The memory that an address space has at an address; NULL if the address is in a hole. */
 static void *hva_of(const struct mmu_tables *t, int as, uint64_t gpa)
 {
 	uint64_t nr = (gpa - MMU_TABLES_GPA) / MMU_TABLES_PART_SIZE;
@@ -193,26 +247,26 @@ static void *hva_of(const struct mmu_tables *t, int as, uint64_t gpa)
  * @t: the tables
  * @gpa: the address
  *
- * Return: NULL if it is a hole for a vCPU in this mode.
+ * Return: the memory; NULL if @gpa is in a hole for the vCPU, in SMM or outside as it is now.
  */
 void *mmu_tables_hva(const struct mmu_tables *t, uint64_t gpa)
 {
 	return hva_of(t, t->smm, gpa);
 }
 
-/* Code that tells which page it is in, and no page table entry that is present. */
+/* A tag is code that tells the number of its page, and is no present page table entry. */
 static uint64_t make_tag(uint32_t nr)
 {
-	/* mov $nr, %eax; jmp *%rdx; as few entries, bit 0 of it is clear */
+	/* mov $nr, %eax; jmp *%rdx; bit 0 is clear, which a present entry has set */
 	return 0xb8 | (uint64_t)nr << 8 | 0xe2ffull << 40;
 }
 
 /**
- * mmu_tables_tag() - What there is to read at MMU_TABLES_TAG_OFFSET of a page
+ * mmu_tables_tag() - The tag that the guest must read at MMU_TABLES_TAG_OFFSET of a page
  * @t: the tables
  * @gpa: an address in the page
  *
- * Return: what memory has, or what the host answers for a hole.
+ * Return: the tag in memory or, for a hole, the value with which the host answers MMIO.
  */
 uint64_t mmu_tables_tag(const struct mmu_tables *t, uint64_t gpa)
 {
@@ -224,7 +278,7 @@ uint64_t mmu_tables_tag(const struct mmu_tables *t, uint64_t gpa)
 }
 
 /**
- * mmu_tables_window() - Where the guest's kernel maps memory
+ * mmu_tables_window() - Address at which the guest's kernel maps memory
  * @gpa: an address in the first pages of a part
  *
  * Return: the guest's virtual address.
@@ -235,9 +289,31 @@ uint64_t mmu_tables_window(uint64_t gpa)
 }
 
 /**
- * mmu_tables_gva() - The address that takes a way down the page tables
+ * mmu_tables_index() - Index of an entry that is in use in each table
+ * @nr: which of the entries in use
+ *
+ * Entry 0 is for the guest's kernel.  KVM maps two of the others at once, as it prefetches
+ * (PTE_PREFETCH_NUM), and each of the remaining ones only when it is accessed.
+ *
+ * Return: the index in the table, below NR_TAGGED, so that pages of huge pages have tags, too.
+ */
+unsigned int mmu_tables_index(unsigned int nr)
+{
+	static const unsigned int indices[MMU_TABLES_NR_INDICES] = { 1, 2, 12, 21 };
+
+	return indices[nr];
+}
+
+static uint64_t l2_address(const unsigned int *index)
+{
+	return (((uint64_t)L2_INDEX << 9 | index[2]) << 18 | index[1] << 9 | index[0]) <<
+	       PAGE_SHIFT;
+}
+
+/**
+ * mmu_tables_gva() - The virtual address whose walk takes given entries
  * @t: the tables
- * @index: of the entries, by level
+ * @index: index of the entry at each level, from the last level on
  *
  * Return: the address of the page's start.
  */
@@ -246,6 +322,9 @@ uint64_t mmu_tables_gva(const struct mmu_tables *t, const unsigned int *index)
 	uint64_t gva = 0;
 	int level;
 
+	/* L2's page tables map only the addresses below entry L2_INDEX of level 4. */
+	if (t->nested)
+		return l2_address(index);
 	for (level = t->levels; level > 0; level--)
 		gva = gva << 9 | index[level - 1];
 	return gva << PAGE_SHIFT;
@@ -302,7 +381,7 @@ static void *alloc_memory(unsigned int nr_pages)
 	TEST_ASSERT(hva != MAP_FAILED, "mmap() of %u pages", nr_pages);
 	hva = (void *)(((uintptr_t)hva + MMU_TABLES_PART_SIZE - 1) &
 		       ~(MMU_TABLES_PART_SIZE - 1));
-	/* If the host has none, all is mapped by small pages: fewer ways to fail. */
+	/* If the host has no huge pages, KVM maps all with small pages: fewer ways to fail. */
 	if (size >= MMU_TABLES_PART_SIZE)
 		madvise(hva, size, MADV_HUGEPAGE);
 	return hva;
@@ -333,7 +412,7 @@ static void add_part(struct mmu_tables *t, enum mmu_tables_part_id part)
 		 NR_TAGGED);
 }
 
-/* All that the guest runs on is the same memory in SMM. */
+/* Give SMM's address space the same memory as the other one. */
 static void share_with_smm(struct kvm_vm *vm)
 {
 	struct userspace_mem_region *region;
@@ -346,7 +425,7 @@ static void share_with_smm(struct kvm_vm *vm)
 					  (void *)region->region.userspace_addr);
 }
 
-/* A page that a user may execute, i.e. whose entries allow so at all levels. */
+/* Add a page that user code may execute: the entries of all levels must allow that. */
 static void add_user_code(struct kvm_vm *vm)
 {
 	uint64_t table = mmu_roots_pgd(vm), *entry;
@@ -364,7 +443,7 @@ static void add_user_code(struct kvm_vm *vm)
 	}
 }
 
-/* What it takes to leave for a user, and to come back. */
+/* Add all that the guest needs to enter user code, and to return to its kernel. */
 static void add_user(struct kvm_vm *vm)
 {
 	uint64_t *gdt = addr_gva2hva(vm, vm->arch.gdt);
@@ -380,10 +459,10 @@ static void add_user(struct kvm_vm *vm)
 
 /**
  * mmu_tables_create() - Create a VM with memory for page tables, and a guest
- * @t: initialized
+ * @t: caller-allocated; initialized
  *
- * The memory has no page tables yet.  Entry 0 of each table that is to be loaded into CR3
- * has to be that of the library's PGD.
+ * The memory has no page tables yet.  If the caller makes a table that the guest loads into
+ * CR3, its entry 0 must be that of the library's PGD.
  */
 void mmu_tables_create(struct mmu_tables *t)
 {
@@ -411,6 +490,59 @@ void mmu_tables_create(struct mmu_tables *t)
 	t->nx = sregs.efer & EFER_NX;
 }
 
+/**
+ * mmu_tables_create_nested() - Create a VM with memory for nested page tables, an L1 and an L2
+ * @t: caller-allocated; initialized
+ *
+ * The CPU must have SVM.  The caller must prepare each table that L1 uses as a nested CR3 with
+ * mmu_tables_set_nested_root().
+ */
+void mmu_tables_create_nested(struct mmu_tables *t)
+{
+	uint64_t gpa, entry, *table;
+	gva_t svm;
+
+	mmu_tables_create(t);
+	t->nested = true;
+	vcpu_alloc_svm(t->vm, &svm);
+	guest_l2.svm = (void *)svm;
+	sync_global_to_guest(t->vm, guest_l2);
+
+	/* L2 uses L1's page tables, so these must also map the addresses that L2 accesses. */
+	table = addr_gpa2hva(t->vm, mmu_roots_pgd(t->vm));
+	if (t->levels == MMU_TABLES_MAX_LEVELS)
+		table = addr_gpa2hva(t->vm, PTE_GET_PA(table[0]));
+	gpa = vm_alloc_page_table(t->vm);
+	table[L2_INDEX] = gpa | NPT_FLAGS;
+	table = addr_gpa2hva(t->vm, gpa);
+	for (entry = 0; entry < NR_ENTRIES; entry++)
+		table[entry] = (NR_ENTRIES * L2_INDEX + entry) * L2_PAGE_SIZE |
+			       NPT_FLAGS | PT_PAGE_SIZE_MASK;
+}
+
+/**
+ * mmu_tables_set_nested_root() - Prepare a table for use as a nested CR3
+ * @t: the tables, which mmu_tables_create_nested() initialized
+ * @root: physical address of the table
+ * @upper: physical address of another table; with five levels, entry 0 of @root points to it
+ */
+void mmu_tables_set_nested_root(struct mmu_tables *t, uint64_t root, uint64_t upper)
+{
+	uint64_t memory = vm_alloc_page_table(t->vm), gpa;
+	uint64_t *table = addr_gpa2hva(t->vm, memory);
+
+	for (gpa = 0; gpa < L2_MEMORY_SIZE; gpa += L2_PAGE_SIZE)
+		table[gpa / L2_PAGE_SIZE] = gpa | NPT_FLAGS | PT_PAGE_SIZE_MASK;
+	if (t->levels == MMU_TABLES_MAX_LEVELS) {
+		*(uint64_t *)mmu_tables_hva(t, root) = upper | NPT_FLAGS;
+		root = upper;
+	}
+	table = mmu_tables_hva(t, root);
+	table[0] = memory | NPT_FLAGS;
+	/* All tested accesses of L2 go through this entry, so it must be present and allow them. */
+	table[L2_INDEX] = (table[L2_INDEX] & GENMASK_ULL(39, PAGE_SHIFT)) | NPT_FLAGS;
+}
+
 static bool is_page(const struct mmu_tables *t, uint64_t entry, int level)
 {
 	return level == 1 || (entry & PT_PAGE_SIZE_MASK && level <= 2 + t->has_gbpages);
@@ -434,7 +566,9 @@ static bool is_reserved(const struct mmu_tables *t, uint64_t entry, int level)
 static bool is_allowed(const struct mmu_tables *t, const struct mmu_tables_access *access,
 		       uint64_t rights)
 {
-	bool user = access->flags & MMU_TABLES_USER, page_of_user = rights & PT_USER_MASK;
+	/* Nested page tables treat L2's accesses as user accesses: AMD APM, "Nested Table Walk". */
+	bool user = access->flags & MMU_TABLES_USER || t->nested;
+	bool page_of_user = rights & PT_USER_MASK;
 
 	if (user && !page_of_user)
 		return false;
@@ -452,20 +586,21 @@ static void set_fault(const struct mmu_tables *t, const struct mmu_tables_access
 	walk->error = error;
 	if (access->kind == PROBE_WRITE)
 		walk->error |= ERROR_WRITE;
-	if (access->flags & MMU_TABLES_USER)
+	if (access->flags & MMU_TABLES_USER || t->nested)
 		walk->error |= ERROR_USER;
 	if (access->kind == PROBE_EXEC && (t->nx || t->smep))
 		walk->error |= ERROR_FETCH;
 }
 
 /**
- * mmu_tables_walk() - What an access must do
- * @t: the tables, as they are, without what a CPU may remember of others
+ * mmu_tables_walk() - Predict the translation of an access
+ * @t: the tables in their present state; the prediction ignores entries that a CPU has cached
  * @access: the access
- * @walk: what it does
+ * @walk: the prediction
  *
- * Of the architecture (Intel SDM, "Paging", AMD APM, "Page-Protection Checks"); that a table
- * in a hole has no entry which is present is KVM's choice, see FNAME(walk_addr_generic)().
+ * The rules are those of the architecture (Intel SDM, "Paging", AMD APM, "Page-Protection
+ * Checks"), but for tables in a hole: KVM chooses to treat their entries as not present, see
+ * FNAME(walk_addr_generic)().
  */
 void mmu_tables_walk(const struct mmu_tables *t, const struct mmu_tables_access *access,
 		     struct mmu_tables_walk *walk)
@@ -487,7 +622,7 @@ void mmu_tables_walk(const struct mmu_tables *t, const struct mmu_tables_access 
 		if (is_reserved(t, entry, level))
 			return set_fault(t, access, walk, ERROR_PRESENT | ERROR_RESERVED);
 		walk->entry[walk->nr_entries++] = hva;
-		/* All entries have to allow it, and none may forbid it. */
+		/* W and U must be set in all entries, and NX in none. */
 		rights = (rights & entry) | ((rights | entry) & PT64_NX_MASK);
 		if (is_page(t, entry, level))
 			break;
@@ -501,7 +636,7 @@ void mmu_tables_walk(const struct mmu_tables *t, const struct mmu_tables_access 
 	walk->hva = mmu_tables_hva(t, walk->gpa);
 }
 
-/* The probe that has begun last and has not ended; what the guest writes elsewhere is lost. */
+/* @seen belongs to the current probe.  The host drops values that the guest writes to MMIO. */
 static void serve_mmio(struct mmu_tables *t, struct mmu_tables_seen *seen)
 {
 	struct kvm_run *run = t->vcpu->run;
@@ -524,12 +659,12 @@ static struct mmu_tables_seen *find_seen(struct mmu_tables *t, struct mmu_tables
 }
 
 /**
- * mmu_tables_run() - Have the guest do what is in its batch
+ * mmu_tables_run() - Have the guest execute its batch
  * @t: the tables
- * @failure: what went wrong
- * @size: of @failure, in bytes
+ * @failure: buffer for a message, filled in if this function returns false
+ * @size: size of @failure, in bytes
  *
- * Return: false if the guest did something else.
+ * Return: false if the guest did not complete the batch.
  */
 bool mmu_tables_run(struct mmu_tables *t, char *failure, size_t size)
 {
