@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dirty logs against the leaves: each page that a guest writes is logged, each time after
- * its log was cleared, and none that it does not write.
+ * The dirty log of a memslot must have each page that the guest has written since userspace last
+ * cleared the page's log, and no other page.
  *
- * Whoever writes, normal mode, SMM, or L2; whatever the page size is when the log begins;
- * however the log is cleared.  TLB flushes are exact, and huge pages are back afterwards.
+ * The guest writes in normal mode, in SMM, or in L2, and KVM's emulator writes for it.  The memory
+ * is small or huge pages when the log begins, and userspace clears the log in each way that KVM
+ * offers.  The test also checks the number of TLB flushes, and that KVM maps huge pages again after
+ * the log has ended.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +21,12 @@
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
 
-/* So many that the last word of the log is not full, for memslots without huge pages. */
+/* Size of memslots without huge pages: the last word of their log is not full. */
 #define NR_SMALL_PAGES		(MMU_ROOT_LEAF_PAGES - 3)
 
 #define LOG_WORDS		(MMU_ROOT_LEAF_PAGES / BITS_PER_LONG)
 
-/* How often each page is written, and logged. */
+/* Rounds in which the guest writes each page, and the log must have it. */
 #define NR_ROUNDS		2
 
 /* The memslot that has the page tables of the library, L1's nested ones among them. */
@@ -32,23 +34,23 @@
 
 /* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: how a log begins, and how it is cleared. */
 static const uint64_t log_kinds[] = {
-	/* By reading it. */
+	/* All pages are clean at first, and KVM_GET_DIRTY_LOG clears the log. */
 	0,
-	/* By KVM_CLEAR_DIRTY_LOG. */
+	/* All pages are clean at first, and KVM_CLEAR_DIRTY_LOG clears the log. */
 	KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE,
-	/* The same, and all pages are dirty at first. */
+	/* All pages are dirty at first, and KVM_CLEAR_DIRTY_LOG clears the log. */
 	KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET,
 };
 
-/* At the edges of words of the log and of huge pages; the last is the memslot's last. */
+/* Pages at the edges of words of the log and of huge pages; the setup fills in the last page. */
 static uint64_t written[] = { 0, 1, 63, 64, 511, 512, 0 };
 
-/* Mapped, and not written. */
+/* Pages that the guest reads, but never writes. */
 static const uint64_t only_read[] = { 2, 65, 510, 513 };
 
 #define LAST_WRITTEN		written[ARRAY_SIZE(written) - 1]
 
-/* Only beside the TDP MMU KVM splits pages at once, see kvm_mmu_slot_try_split_huge_pages(). */
+/* KVM splits eagerly only if the TDP MMU is in use, see kvm_mmu_slot_try_split_huge_pages(). */
 static bool is_lazy(bool lazy)
 {
 	return lazy || mmu_root_mmu() != MMU_ROOT_TDP_MMU;
@@ -68,7 +70,7 @@ static void bits_of(uint64_t *bits, const uint64_t *pages, int nr)
 		bits[pages[i] / BITS_PER_LONG] |= BIT_ULL(pages[i] % BITS_PER_LONG);
 }
 
-/* Reading it clears it, unless it is cleared by hand. */
+/* KVM_GET_DIRTY_LOG also clears the log, unless userspace is to use KVM_CLEAR_DIRTY_LOG. */
 static void expect_log(struct mmu_root_leaf *leaf, const uint64_t *expected, const char *when)
 {
 	uint64_t log[LOG_WORDS] = {};
@@ -81,14 +83,14 @@ static void expect_log(struct mmu_root_leaf *leaf, const uint64_t *expected, con
 				when, i, log[i], expected[i]);
 }
 
-/* Clear what is set in @bits, in the pages from @first on. */
+/* Clear the log of the pages that are set in @bits, among @nr pages from @first on. */
 static void clear_log(struct mmu_root_leaf *leaf, uint64_t *bits, uint64_t first, uint64_t nr)
 {
 	kvm_vm_clear_dirty_log(leaf->vcpu->vm, leaf->slot, bits + first / BITS_PER_LONG,
 			       first, nr);
 }
 
-/* From @least to @most flushes since @before, which is brought up to date. */
+/* Expect @least to @most flushes since @before, and update @before. */
 static void expect_flushes_between(struct mmu_root_leaf *leaf, struct mmu_roots_snapshot *before,
 				   uint64_t least, uint64_t most, const char *when)
 {
@@ -108,9 +110,9 @@ static void expect_flushes(struct mmu_root_leaf *leaf, struct mmu_roots_snapshot
 }
 
 /*
- * KVM that protects pages may split huge ones first.  If it is shadow pages that it splits
- * it does not have to flush for each, but kernels do that replace any entry alike, see
- * __link_shadow_page().
+ * KVM may split huge pages before it write-protects them, and flushes once for all.  If KVM splits
+ * huge pages of the shadow MMU, one more flush for each is not necessary, but some kernels flush
+ * whenever they replace an entry, see __link_shadow_page().
  */
 static void expect_flushes_and_splits(struct mmu_root_leaf *leaf,
 				      struct mmu_roots_snapshot *before, uint64_t nr_split,
@@ -122,8 +124,8 @@ static void expect_flushes_and_splits(struct mmu_root_leaf *leaf,
 }
 
 /*
- * What is put back is flushed whenever KVM yields: tdp_mmu_iter_cond_resched() and
- * __walk_slot_rmaps().
+ * KVM puts huge pages back when the log ends.  KVM flushes for them at the end, and each time that
+ * KVM yields meanwhile, see tdp_mmu_iter_cond_resched() and __walk_slot_rmaps().
  */
 static void expect_flushes_at_end(struct mmu_root_leaf *leaf, struct mmu_roots_snapshot *before,
 				  bool put_back)
@@ -139,7 +141,7 @@ FIXTURE(log) {
 /*
  * @viewer: who writes
  * @huge: the memory is huge pages
- * @lazy: which KVM splits only when they are written
+ * @lazy: KVM splits huge pages only when the guest writes to them
  */
 FIXTURE_VARIANT(log) {
 	enum mmu_root_leaf_viewer viewer;
@@ -178,8 +180,8 @@ FIXTURE_TEARDOWN(log)
 }
 
 /*
- * All pages that the test is about.  With shadow paging, those of a huge page that the guest
- * has not written to yet are mapped once more when it has, see FNAME(fetch)().
+ * Map all pages that the test is about; the writes come first.  With shadow paging, KVM maps pages
+ * of a guest's huge page anew when the guest first writes to that huge page, see FNAME(fetch)().
  */
 static void map_pages(struct mmu_root_leaf *leaf)
 {
@@ -187,7 +189,7 @@ static void map_pages(struct mmu_root_leaf *leaf)
 	mmu_root_leaf_access(leaf, LEAF_READ, only_read, ARRAY_SIZE(only_read));
 }
 
-/* Begin to log, with all pages clean; of huge ones all are split, unless KVM is lazy. */
+/* Begin the log, and leave all pages clean; KVM splits @nr_split huge pages, 0 if KVM is lazy. */
 static void begin_log(struct mmu_root_leaf *leaf, uint64_t kind, uint64_t nr_split)
 {
 	struct mmu_roots_snapshot before, after;
@@ -219,7 +221,7 @@ static void begin_log(struct mmu_root_leaf *leaf, uint64_t kind, uint64_t nr_spl
 				nr_split * MMU_ROOT_HUGE_PAGES);
 }
 
-/* In two parts, the first of which is the first word. */
+/* Clear the log in two parts: the first word, and the rest. */
 static void clear_by_hand(struct mmu_root_leaf *leaf, uint64_t *bits,
 			  struct mmu_roots_snapshot *snap)
 {
@@ -247,8 +249,8 @@ static void log_one_round(struct mmu_root_leaf *leaf, uint64_t kind, bool lazy)
 	bits_of(bits, written, ARRAY_SIZE(written));
 	mmu_root_leaf_access(leaf, LEAF_WRITE, written, ARRAY_SIZE(written));
 	/*
-	 * A page that is mapped when it is read is mapped writable, and is dirty, see
-	 * make_spte(): one of a huge page that was dropped to be split.
+	 * To split a huge page lazily, KVM drops it and maps its pages one by one.  A page that KVM
+	 * maps for a read is writable, and KVM logs it as dirty, see make_spte().
 	 */
 	if (!lazy)
 		mmu_root_leaf_access(leaf, LEAF_READ, only_read, ARRAY_SIZE(only_read));
@@ -291,9 +293,9 @@ TEST_F(log, has_what_was_written)
 }
 
 /*
- * A CPU may have a translation that is writable whatever KVM's own entries are, e.g. as
- * these were aged without a flush: to begin a log is to flush (before b64d740ea7dd only if
- * an entry was made read-only for it).
+ * A CPU may have a writable translation whatever KVM's own entries are, e.g. because KVM has aged
+ * its entries without a flush.  So KVM must flush whenever a log begins (before b64d740ea7dd, KVM
+ * flushed only if it made an entry read-only for the log).
  */
 TEST_F(log, flushes_whatever_is_mapped)
 {
@@ -303,7 +305,7 @@ TEST_F(log, flushes_whatever_is_mapped)
 
 	set_kind(leaf->vcpu->vm, 0);
 	for (i = 0; i < 3; i++) {
-		/* Nothing is mapped, then all is, and then all small pages are read-only. */
+		/* In turn, nothing is mapped, all is mapped, and all small pages are read-only. */
 		if (i)
 			mmu_root_leaf_access(leaf, i == 1 ? LEAF_WRITE : LEAF_READ, written,
 					     ARRAY_SIZE(written));
@@ -316,9 +318,67 @@ TEST_F(log, flushes_whatever_is_mapped)
 }
 
 /*
- * Pages that are assumed to be dirty at first are not protected before their log is cleared,
- * and huge pages only as far as what is cleared reaches: kvm_arch_mmu_enable_log_dirty_pt_masked().
- * A memslot may begin where no word of the log is aligned to a huge page.
+ * What KVM writes for the guest does not pass through any page table that KVM write-protects: KVM
+ * must log it by itself.  All pages are mapped when the log begins, as KVM logs those that it maps.
+ */
+static const struct {
+	const char *name;
+	enum mmu_root_leaf_access access;
+} emulated[] = {
+	{ "an emulated write", LEAF_WRITE_EMULATED },
+	{ "an emulated exchange", LEAF_EXCHANGE_EMULATED },
+};
+
+FIXTURE(by_kvm) {
+	struct mmu_root_leaf leaf;
+};
+
+FIXTURE_VARIANT(by_kvm) {
+	enum mmu_root_leaf_viewer viewer;
+};
+
+FIXTURE_VARIANT_ADD(by_kvm, normal) { LEAF_NORMAL };
+FIXTURE_VARIANT_ADD(by_kvm, smm) { LEAF_SMM };
+FIXTURE_VARIANT_ADD(by_kvm, l2) { LEAF_L2 };
+FIXTURE_VARIANT_ADD(by_kvm, l2_npt) { LEAF_L2_NPT };
+
+FIXTURE_SETUP(by_kvm)
+{
+	printf("#@ path=dirty-log\n");
+	mmu_roots_force_emulation();
+	mmu_root_leaf_create(&self->leaf, "dirty-log", variant->viewer, false);
+	LAST_WRITTEN = self->leaf.nr_pages - 1;
+}
+
+FIXTURE_TEARDOWN(by_kvm)
+{
+	mmu_root_params_restore();
+	mmu_root_leaf_free(&self->leaf);
+}
+
+TEST_F(by_kvm, writes_are_logged)
+{
+	struct mmu_root_leaf *leaf = &self->leaf;
+	uint64_t bits[LOG_WORDS], none[LOG_WORDS] = {};
+	unsigned int i;
+
+	bits_of(bits, written, ARRAY_SIZE(written));
+	map_pages(leaf);
+	set_kind(leaf->vcpu->vm, 0);
+	mmu_root_leaf_set_slot(leaf, KVM_MEM_LOG_DIRTY_PAGES);
+	expect_log(leaf, none, "begun");
+	for (i = 0; i < ARRAY_SIZE(emulated); i++) {
+		mmu_root_leaf_access(leaf, emulated[i].access, written, ARRAY_SIZE(written));
+		expect_log(leaf, bits, emulated[i].name);
+		expect_log(leaf, none, "read again");
+	}
+}
+
+/*
+ * If all pages are dirty at first, KVM does not protect a page before userspace clears its log, and
+ * protects a huge page only if the cleared pages reach it, see
+ * kvm_arch_mmu_enable_log_dirty_pt_masked().  A memslot may begin where no word of the log is
+ * aligned to a huge page, i.e. a word may span two huge pages.
  */
 #define SHIFT_PAGES		(BITS_PER_LONG / 2)
 #define FIRST_OF_HUGE		(MMU_ROOT_HUGE_PAGES - SHIFT_PAGES)
@@ -341,7 +401,7 @@ static uint64_t last_page(int i)
 	return cleared[i].pages[cleared[i].nr - 1];
 }
 
-/* For the huge page to be mapped whatever is cleared. */
+/* The guest writes this page, too, for the huge page to be mapped whatever is cleared. */
 static const uint64_t in_huge = FIRST_OF_HUGE + BITS_PER_LONG;
 
 FIXTURE(crossing) {
@@ -401,7 +461,7 @@ TEST_F(crossing, huge_pages_are_logged_from_when_it_is_cleared)
 		mmu_roots_read(&leaf->roots, &before);
 		clear_log(leaf, bits, 0, leaf->nr_pages);
 		mmu_roots_read(&leaf->roots, &after);
-		/* Of the huge page before it, the memslot has only a part. */
+		/* KVM cannot map the first huge page, as the memslot has only a part of it. */
 		is_split = !is_lazy(variant->lazy) && last_page(i) >= FIRST_OF_HUGE;
 		mmu_roots_expect_growth(&leaf->roots, &before, &after, PAGES_2M, -is_split);
 		expect_log(leaf, rest, "cleared");
@@ -414,9 +474,9 @@ TEST_F(crossing, huge_pages_are_logged_from_when_it_is_cleared)
 }
 
 /*
- * L1 writes to page tables of L2 that are logged: KVM, which protects them to see that, may
- * find them protected already, by the log (before 7c8a4742c4ab it left it at that, and gave
- * the page back to L1 with its next write).
+ * L1 writes to page tables of L2 while their memslot is logged.  KVM must write-protect the tables
+ * to see these writes, also a table that the log has write-protected already (before 7c8a4742c4ab,
+ * KVM left such a table as it was, and L1's next write made it writable without KVM seeing it).
  */
 #define NR_PGDS			2
 #define WRITTEN_PGD		1
@@ -425,7 +485,7 @@ TEST_F(crossing, huge_pages_are_logged_from_when_it_is_cleared)
 /* Intel SDM, "INVEPT". */
 #define INVEPT_GLOBAL		2
 
-/* What L1 is to have in its tables, and L2 to see there; written by the host. */
+/* The PGD whose page L1 maps in its table, and L2 must see there; written by the host. */
 static uint64_t page_of_l2;
 
 static void l2_visit(void)
@@ -436,7 +496,10 @@ static void l2_visit(void)
 	}
 }
 
-/* All that the CPU may have of L2's memory; with NPT, and without either, VM-Entry flushes. */
+/*
+ * With EPT, L1 must flush what the CPU has cached of L2's memory; with NPT, and without nested
+ * paging, VM-Entry flushes.
+ */
 static bool l1_has_ept;
 
 static void l1_flush_l2(void)
@@ -486,7 +549,7 @@ FIXTURE_TEARDOWN(tables)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* Whether the page of L1's table is in the log, which is cleared. */
+/* Tell whether the log has the page of L1's table, and clear the log. */
 static bool is_logged(struct kvm_vm *vm, uint64_t gpa, uint64_t kind)
 {
 	struct userspace_mem_region *region = memslot2region(vm, TABLES_SLOT);
@@ -527,7 +590,7 @@ TEST_F(tables, are_seen_and_logged_when_they_are_written)
 				"write %d to a table of L2 is not logged", i);
 		mmu_roots_check(roots, !is_logged(vm, table, variant->kind),
 				"write %d to a table of L2 is logged twice", i);
-		/* It is for KVM to protect what is protected. */
+		/* L2 runs: KVM must write-protect the table, which the log protects already. */
 		mmu_root_path_sync(self->vcpu);
 	}
 	vm_mem_region_set_flags(vm, TABLES_SLOT, 0);

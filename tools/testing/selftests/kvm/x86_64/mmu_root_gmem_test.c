@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memslots of guest_memfd: memory of a file that KVM itself keeps, which the host maps, cuts
- * holes into, and has at one address in the guest after the other.
+ * Memslots of guest_memfd: the guest must see the memory of the file, also after the host has
+ * punched a hole into the file, or has put the file at another address in the guest.
  *
- * KVM is not told of such holes by the MMU notifier, but by the file: what is gone has to be
- * unmapped from the roots of all modes just the same, and nothing else.
+ * KVM itself keeps the memory of such a file, and the host maps it.  The file tells KVM of a hole.
+ * The MMU notifier does so, too, if the host has mapped the file where the memslot is, and does not
+ * if the host has mapped it elsewhere.  KVM must unmap the pages of the hole from the roots of all
+ * modes just the same, and no other pages.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +26,7 @@
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
 
-/* Of Linux 6.18, which is where VMs without private memory have guest_memfd. */
+/* Linux 6.18 has these: the first version with guest_memfd for VMs without private memory. */
 #ifndef GUEST_MEMFD_FLAG_MMAP
 #define KVM_CAP_GUEST_MEMFD_FLAGS	244
 #define GUEST_MEMFD_FLAG_MMAP		BIT_ULL(0)
@@ -33,36 +35,51 @@
 
 #define GMEM_FLAGS	(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
 
-/* The pages of a hole, and what is beside it; each in an aligned group of its own. */
+/*
+ * The hole is one aligned group of eight pages, and each page beside it is in another group: KVM
+ * may prefetch the other pages of a group (PTE_PREFETCH_NUM).
+ */
 static const uint64_t hole[] = { 16, 17, 18, 19, 20, 21, 22, 23 };
 static const uint64_t beside[] = { 15, 24, 511, 512, MMU_ROOT_LEAF_PAGES - 1 };
 
 FIXTURE(gmem) {
 	struct mmu_root_leaf leaf;
+	void *slot_hva;
 	int fd;
 };
 
+/*
+ * @viewer: who accesses the memory
+ * @apart: the host has not mapped the file where the memslot is
+ */
 FIXTURE_VARIANT(gmem) {
 	enum mmu_root_leaf_viewer viewer;
+	bool apart;
 };
 
-FIXTURE_VARIANT_ADD(gmem, normal) { LEAF_NORMAL };
-FIXTURE_VARIANT_ADD(gmem, smm) { LEAF_SMM };
-FIXTURE_VARIANT_ADD(gmem, l2_npt) { LEAF_L2_NPT };
+FIXTURE_VARIANT_ADD(gmem, normal) { LEAF_NORMAL, false };
+FIXTURE_VARIANT_ADD(gmem, smm) { LEAF_SMM, false };
+FIXTURE_VARIANT_ADD(gmem, l2_npt) { LEAF_L2_NPT, false };
+FIXTURE_VARIANT_ADD(gmem, normal_apart) { LEAF_NORMAL, true };
+FIXTURE_VARIANT_ADD(gmem, smm_apart) { LEAF_SMM, true };
+FIXTURE_VARIANT_ADD(gmem, l2_npt_apart) { LEAF_L2_NPT, true };
 
-static int set_slot(struct mmu_root_leaf *leaf, int fd, uint32_t flags)
+static int set_slot(FIXTURE_DATA(gmem) * self, uint32_t flags)
 {
+	struct mmu_root_leaf *leaf = &self->leaf;
+
 	return __vm_set_user_memory_region2(leaf->vcpu->vm, leaf->slot,
 					    KVM_MEM_GUEST_MEMFD | flags, leaf->gpa,
-					    leaf->nr_pages * PAGE_SIZE, leaf->hva + leaf->offset,
-					    fd, leaf->offset) ? errno : 0;
+					    leaf->nr_pages * PAGE_SIZE,
+					    self->slot_hva + leaf->offset, self->fd,
+					    leaf->offset) ? errno : 0;
 }
 
-static void expect_slot(struct mmu_root_leaf *leaf, int fd, uint32_t flags, int err)
+static void expect_slot(FIXTURE_DATA(gmem) * self, uint32_t flags, int err)
 {
-	int ret = set_slot(leaf, fd, flags);
+	int ret = set_slot(self, flags);
 
-	mmu_roots_check(&leaf->roots, ret == err,
+	mmu_roots_check(&self->leaf.roots, ret == err,
 			"a memslot of guest_memfd with flags %#x: error %d (%s), expected %d",
 			flags, ret, strerror(ret), err);
 }
@@ -82,12 +99,17 @@ FIXTURE_SETUP(gmem)
 	leaf->hva = mmap(NULL, MMU_ROOT_LEAF_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd,
 			 0);
 	TEST_ASSERT(leaf->hva != MAP_FAILED, "mmap() a guest_memfd");
-	expect_slot(leaf, self->fd, 0, 0);
+	/* Nothing is there: KVM must take the memory from the file, not from this address. */
+	self->slot_hva = !variant->apart ? leaf->hva :
+			 mmap(NULL, MMU_ROOT_LEAF_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			      -1, 0);
+	TEST_ASSERT(self->slot_hva != MAP_FAILED, "mmap() an address of a memslot");
+	expect_slot(self, 0, 0);
 }
 
 FIXTURE_TEARDOWN(gmem)
 {
-	/* A mapping holds the file, and that the VM. */
+	/* The mapping holds a reference to the file, and the file holds one to the VM. */
 	munmap(self->leaf.hva, MMU_ROOT_LEAF_SIZE);
 	self->leaf.hva = NULL;
 	close(self->fd);
@@ -139,12 +161,15 @@ TEST_F(gmem, is_at_another_offset)
 	mmu_root_leaf_expect_mmio(leaf, LEAF_READ, hole, ARRAY_SIZE(hole));
 	leaf->offset = PAGE_SIZE;
 	leaf->nr_pages--;
-	expect_slot(leaf, self->fd, 0, 0);
+	expect_slot(self, 0, 0);
 	mmu_root_leaf_access(leaf, LEAF_READ, hole, ARRAY_SIZE(hole));
 	use(leaf, hole, ARRAY_SIZE(hole));
 }
 
-/* There is no log of such memory, and nothing of it is private to this kind of VM. */
+/*
+ * KVM must refuse to log such memory, to make it read-only, and to make it private: this kind of VM
+ * has no private memory.
+ */
 TEST_F(gmem, refuses_what_it_cannot_do)
 {
 	struct mmu_root_leaf *leaf = &self->leaf;
@@ -153,17 +178,19 @@ TEST_F(gmem, refuses_what_it_cannot_do)
 		.size = PAGE_SIZE,
 		.attributes = KVM_MEMORY_ATTRIBUTE_PRIVATE,
 	};
+	/* Without CONFIG_KVM_GENERIC_MEMORY_ATTRIBUTES, KVM does not know the ioctl at all. */
+	int refusal = kvm_has_cap(KVM_CAP_MEMORY_ATTRIBUTES) ? EINVAL : ENOTTY;
 	int ret;
 
 	use(leaf, hole, ARRAY_SIZE(hole));
-	expect_slot(leaf, self->fd, KVM_MEM_LOG_DIRTY_PAGES, EINVAL);
-	expect_slot(leaf, self->fd, KVM_MEM_READONLY, EINVAL);
+	expect_slot(self, KVM_MEM_LOG_DIRTY_PAGES, EINVAL);
+	expect_slot(self, KVM_MEM_READONLY, EINVAL);
 	mmu_roots_check(&leaf->roots, !vm_check_cap(leaf->vcpu->vm, KVM_CAP_MEMORY_ATTRIBUTES),
 			"a VM without private memory has memory attributes");
 	ret = __vm_ioctl(leaf->vcpu->vm, KVM_SET_MEMORY_ATTRIBUTES, &attributes);
-	mmu_roots_check(&leaf->roots, ret && errno == EINVAL,
-			"KVM_SET_MEMORY_ATTRIBUTES returns %d (%s), expected EINVAL", ret,
-			strerror(errno));
+	mmu_roots_check(&leaf->roots, ret && errno == refusal,
+			"KVM_SET_MEMORY_ATTRIBUTES returns %d (%s), expected %s", ret,
+			strerror(errno), strerror(refusal));
 	use(leaf, hole, ARRAY_SIZE(hole));
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Resets that userspace causes: it restores the registers of a vCPU, as live
- * migration does, or changes its CPUID.
+ * Resets that userspace causes when it restores the registers of a vCPU, as live migration does,
+ * or sets the CPUID of a vCPU.
  *
- * Each operation is one ioctl on a vCPU that is not running; the root is looked for
- * when the vCPU runs again.  What changes nothing must not reset anything.
+ * Each operation is one ioctl on a vCPU that is not running; KVM looks for the root when the vCPU
+ * runs again.  An ioctl that changes nothing must not reset the MMU.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,9 +19,9 @@
 #include "mmu_roots_modes.h"
 
 /* Even, so that flips leave the guest's registers as they were. */
-#define NR_OPS			100
+#define NR_OPS			40
 
-/* Maps the data by whichever of a path's roots, see guest_path_storm(). */
+/* So many operations map all of the data by each root of a path, see guest_path_storm(). */
 #define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
 
 /* Root page tables of PAE paging, see mmu_roots_modes.c. */
@@ -60,7 +60,7 @@ static void sregs_efer_nx(struct kvm_vcpu *vcpu)
 	mmu_root_sregs_flip(vcpu, 0, 0, 0, EFER_NX);
 }
 
-/* No bit of the root's role, nor of paging. */
+/* EFER.SCE is in no root's role, and has nothing to do with paging. */
 static void sregs_efer_sce(struct kvm_vcpu *vcpu)
 {
 	mmu_root_sregs_flip(vcpu, 0, 0, 0, EFER_SCE);
@@ -95,7 +95,7 @@ static void msr_efer_nx(struct kvm_vcpu *vcpu)
 	vcpu_set_msr(vcpu, MSR_EFER, vcpu_get_msr(vcpu, MSR_EFER) ^ EFER_NX);
 }
 
-/* Into KVM_RUN, without an ioctl of their own. */
+/* KVM_RUN itself sets these registers, without another ioctl. */
 static void sync_sregs(struct kvm_vcpu *vcpu, uint64_t cr4)
 {
 	struct kvm_sregs *sregs = &vcpu->run->s.regs.sregs;
@@ -115,28 +115,47 @@ static void sync_regs_cr4_smep(struct kvm_vcpu *vcpu)
 	sync_sregs(vcpu, X86_CR4_SMEP);
 }
 
-/* IA-32e mode without PAE paging, with a bit changed that would reset the MMU. */
+/* What no CPU takes in 64-bit mode: MOV CR in volume 3 of AMD's manual, kvm_is_valid_sregs(). */
+static const struct {
+	const char *name;
+	uint64_t cr0, cr3, cr4, efer;
+} illegal_flips[] = {
+	{ "IA-32e mode without CR4.PAE", .cr4 = X86_CR4_PAE },
+	{ "EFER.LMA without EFER.LME", .efer = EFER_LME },
+	{ "CR0.PG without CR0.PE", .cr0 = X86_CR0_PE },
+	{ "CR0.NW without CR0.CD", .cr0 = X86_CR0_NW },
+	{ "bit 32 of CR0", .cr0 = BIT_ULL(32) },
+	{ "a CR3 beyond any MAXPHYADDR", .cr3 = BIT_ULL(52) },
+	{ "a reserved bit of CR4", .cr4 = BIT_ULL(63) },
+	{ "a reserved bit of EFER", .efer = BIT_ULL(63) },
+};
+
+/* KVM must refuse one of them after the other, and not reset for CR0.WP, which changes, too. */
 static void sregs_refused(struct kvm_vcpu *vcpu)
 {
+	static unsigned int i;
 	struct kvm_sregs sregs;
 	int ret;
 
 	vcpu_sregs_get(vcpu, &sregs);
-	sregs.cr0 ^= X86_CR0_WP;
-	sregs.cr4 &= ~X86_CR4_PAE;
+	sregs.cr0 ^= X86_CR0_WP ^ illegal_flips[i].cr0;
+	sregs.cr3 ^= illegal_flips[i].cr3;
+	sregs.cr4 ^= illegal_flips[i].cr4;
+	sregs.efer ^= illegal_flips[i].efer;
 	ret = _vcpu_sregs_set(vcpu, &sregs);
-	TEST_ASSERT(ret == -1 && errno == EINVAL, "KVM_SET_SREGS takes what no CPU does: %d, %d",
-		    ret, errno);
+	TEST_ASSERT(ret == -1 && errno == EINVAL, "KVM_SET_SREGS takes %s: %d, %d",
+		    illegal_flips[i].name, ret, errno);
+	i = (i + 1) % ARRAY_SIZE(illegal_flips);
 }
 
-/* To SMM and back. */
+/* Put the vCPU into SMM and back. */
 static void vcpu_events_smm(struct kvm_vcpu *vcpu)
 {
 	mmu_root_path_flip_smm(vcpu);
 	mmu_root_path_flip_smm(vcpu);
 }
 
-/* Identical CPUID is accepted at any time, and does nothing. */
+/* KVM accepts an identical CPUID at any time, and does nothing. */
 static void cpuid_same(struct kvm_vcpu *vcpu)
 {
 	vcpu_set_cpuid(vcpu);
@@ -171,7 +190,7 @@ FIXTURE(host) {
  * @name: the path
  * @op: the operation, on a vCPU that isn't running
  * @supported: whether KVM can do it on this host; NULL if always
- * @resets: resets of one operation; it costs one load if there is any
+ * @resets: resets of one operation; an operation with resets costs one load
  * @flushes: TLB flushes of two operations
  * @shadow_roots: roots that the path visits with shadow paging
  */
@@ -192,7 +211,7 @@ FIXTURE_VARIANT_ADD(host, sregs_refused) {
 	"SREGS-refused", sregs_refused, .resets = 0, .shadow_roots = 1,
 };
 
-/* Userspace's writes reset on any change, be it of a role bit or not. */
+/* KVM_SET_SREGS resets on any change of CR0, CR3, CR4 or EFER, also of bits that no role has. */
 FIXTURE_VARIANT_ADD(host, sregs_cr0_wp) {
 	"SREGS-CR0.WP", sregs_cr0_wp, .resets = 1, .flushes = 2, .shadow_roots = 2,
 };
@@ -243,7 +262,7 @@ FIXTURE_VARIANT_ADD(host, msr_efer_nx) {
 	"MSRS-EFER.NX", msr_efer_nx, .resets = 1, .shadow_roots = 1,
 };
 
-/* There and back; the roots of SMM are not looked for in between. */
+/* There is no VM-Entry between the two resets: KVM does not look for the roots of SMM. */
 FIXTURE_VARIANT_ADD(host, vcpu_events_smm) {
 	"VCPU_EVENTS-SMM", vcpu_events_smm, has_smm, .resets = 2, .shadow_roots = 1,
 };
@@ -302,8 +321,8 @@ TEST_F(host, exact_counts)
 }
 
 /*
- * With PAE paging, userspace may bring PDPTRs along (KVM_SET_SREGS2), or has KVM
- * read them from memory, which takes a reset even if nothing else changes.
+ * With PAE paging, userspace either provides the PDPTRs (KVM_SET_SREGS2), or has KVM read them
+ * from memory, for which KVM resets even if nothing else changes.
  */
 FIXTURE(pdptrs) {
 	struct mmu_roots roots;
@@ -377,7 +396,7 @@ TEST_F(pdptrs, exact_counts)
 	mmu_roots_expect_storm(roots, &warm, &storm, &counts, NR_OPS);
 }
 
-/* Before the first run, each KVM_SET_CPUID2 resets: reserved bits follow from it. */
+/* Before the first run, KVM resets for each KVM_SET_CPUID2: CPUID decides what is reserved. */
 TEST(cpuid_before_the_first_run)
 {
 	struct mmu_roots_snapshot before, after, ran;
@@ -417,8 +436,9 @@ static void guest_read_reserved(uint64_t gva)
 }
 
 /*
- * What is reserved in a page table follows from CPUID, also if CPUID is what userspace
- * sets last: the guest has set a bit that is an address for the CPU of before.
+ * CPUID decides which bits of page tables are reserved, also if userspace sets CPUID last.  The
+ * guest's PTE has a bit set that belongs to the address with the first CPUID, and is reserved with
+ * the second CPUID.
  */
 TEST(cpuid_decides_what_is_reserved)
 {
@@ -440,7 +460,7 @@ TEST(cpuid_decides_what_is_reserved)
 	mmu_roots_vm_free(&roots);
 }
 
-/* A changed CPUID is refused once a vCPU has run, and its root left alone. */
+/* Once a vCPU has run, KVM must refuse a changed CPUID, and leave the root alone. */
 TEST(changed_cpuid_after_run_is_refused)
 {
 	struct mmu_roots_snapshot before, refused, after;

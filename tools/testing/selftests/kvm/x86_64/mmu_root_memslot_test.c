@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What changes of memslots do to roots: the positive control of all tests that say
- * "no root is ever invalidated".
+ * Which changes of memslots invalidate roots, and which do not.  This test is the positive control
+ * of all tests that say "no root is ever invalidated".
  *
- * Deletion and move have to invalidate all roots, unless the quirk that asks for
- * it is disabled; creation and a change of flags must leave them alone.  Either
- * way the guest has to see the memory that it has now.
+ * Deletion and move of a memslot must invalidate all roots, unless userspace has disabled the
+ * quirk that asks for that (KVM_X86_QUIRK_SLOT_ZAP_ALL); creation and a change of flags must leave
+ * all roots alone.  Either way the guest must see the memory that it has now.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 
 #define NR_OPS			20
 
-/* Beyond everything that the library and mmu_root_path_vm_create() map. */
+/* The spare slot is beyond everything that the library and mmu_root_path_vm_create() map. */
 #define SPARE_SLOT		8
 #define SPARE_GPA		0x50000000ul
 #define SPARE_GVA		SPARE_GPA
@@ -29,13 +29,13 @@
 #define SPARE_PAGES		16
 #define SPARE_SIZE		(SPARE_PAGES * PAGE_SIZE)
 
-/* A slot of address space 1, i.e. of SMM, by bit 16 of its number. */
+/* A slot of SMM: bit 16 of its number stands for address space 1. */
 #define SMM_SLOT		0x10009
 
 /* Two vCPUs, the first of which does what a test is about. */
 #define NR_VCPUS		2
 
-/* One load in the place of a root that is gone, and one for each operation. */
+/* One load replaces the root that is gone, and each operation takes one load. */
 #define LOADS_AFTER_DELETION	(1 + NR_OPS)
 
 /* Root page tables that a vCPU in 64-bit mode, and one in SMM, uses at a time. */
@@ -52,7 +52,7 @@ static void guest_code(enum mmu_root_path_id path, uint64_t nr_ops)
 	}
 }
 
-/* Tell what each page of the spare slot begins with. */
+/* Report the first word of each page of the spare slot to the host. */
 static void guest_read_spare(void)
 {
 	uint64_t i;
@@ -135,7 +135,7 @@ FIXTURE_TEARDOWN(memslot)
 	munmap(self->hva, SPARE_SIZE);
 }
 
-/* All roots that exist are invalidated; what no vCPU holds is freed at once. */
+/* KVM invalidates all roots that exist, and frees at once those that no vCPU holds. */
 static void expect_invalidated(struct mmu_roots *roots,
 			       const struct mmu_roots_snapshot *before,
 			       const struct mmu_roots_snapshot *after,
@@ -202,7 +202,10 @@ TEST_F(memslot, move_invalidates_the_root)
 	expect_replaced(roots, &moved, &after, NR_ROOTS_64BIT);
 }
 
-/* seeds/003: the second vCPU does not run, and holds on to what is invalid. */
+/*
+ * The second vCPU does not run, and keeps its reference to the invalid root.  See the thread of
+ * "[RFC] KVM: x86: Don't wipe TDP MMU when guest sets %cr4", KVM's list, October 2023.
+ */
 TEST_F(memslot, idle_vcpu_holds_the_invalid_root)
 {
 	struct mmu_roots_snapshot before, deleted, busy, idle;
@@ -244,7 +247,7 @@ TEST_F(memslot, deletion_invalidates_the_roots_of_smm)
 	mmu_roots_read(roots, &before);
 	mmu_roots_expect_value(roots, &before, MMU_ROOT_ALLOC, NR_ROOTS_64BIT + nr_smm);
 
-	/* RSM dropped the roots of SMM: only KVM itself has a use for them. */
+	/* RSM has dropped the vCPU's references to the roots of SMM: no vCPU holds these. */
 	delete_slot(self->vm, SPARE_SLOT);
 	mmu_roots_read(roots, &deleted);
 	expect_invalidated(roots, &before, &deleted, NR_ROOTS_64BIT + nr_smm, NR_ROOTS_64BIT);
@@ -285,7 +288,7 @@ TEST_F(memslot, creation_and_flags_keep_the_root)
 	mmu_roots_expect_growth(roots, &changed, &after, MMU_ROOT_LOAD, NR_OPS);
 }
 
-/* Whether it is turned on or off, page tables were built for the other: set_nx_huge_pages(). */
+/* All page tables were built for the old value of nx_huge_pages, see set_nx_huge_pages(). */
 TEST_F(memslot, change_of_nx_huge_pages_invalidates_the_root)
 {
 	struct mmu_roots_snapshot before[2], after;
@@ -295,11 +298,11 @@ TEST_F(memslot, change_of_nx_huge_pages_invalidates_the_root)
 
 	__TEST_REQUIRE(mmu_root_param_writable("nx_huge_pages"),
 		       "no module parameter kvm.nx_huge_pages that can be written: run as root");
-	/* The parameter is that of all VMs. */
+	/* The parameter is that of all VMs: KVM must invalidate the roots of a second VM, too. */
 	mmu_root_path_vm_create(&vcpu[1], guest_code);
 	vcpu_args_set(vcpu[1], 2, PATH_EFER_NX, NR_OPS);
 	mmu_roots_open(&other, vcpu[1]->vm, "memslot");
-	/* Tracepoints do not tell VMs from each other, so law 5 is not for these. */
+	/* Tracepoints do not tell VMs from each other, so law 5 does not hold for these two. */
 	for (j = 0; j < 2; j++)
 		of_vm[j]->tracing = false;
 
@@ -339,9 +342,9 @@ TEST_F(memslot, deletion_without_quirk_keeps_the_root)
 }
 
 /*
- * The slot begins where the guest's physical memory does, as does what a direct
- * root maps: who looks for page tables by the number of their first page takes the
- * root for one of the slot (as before fcd1ec9cb59c).
+ * The slot begins at GPA 0, and so does the range that a direct root maps.  If KVM looks for the
+ * slot's page tables by the number of their first page, KVM takes the root for one of them (as
+ * before fcd1ec9cb59c).
  */
 TEST_F(memslot, deletion_without_quirk_at_gpa_0_keeps_the_root)
 {
@@ -373,7 +376,7 @@ FIXTURE_VARIANT(content) {
 FIXTURE_VARIANT_ADD(content, quirk) { .zap_all = true };
 FIXTURE_VARIANT_ADD(content, no_quirk) { .zap_all = false };
 
-/* Tags of two memories that take turns in the spare slot. */
+/* Tags of the two memories that take turns in the spare slot, and of MMIO. */
 #define TAG			0x1000
 #define OTHER_TAG		0x2000
 #define MMIO_TAG		0x3000
@@ -399,7 +402,7 @@ FIXTURE_TEARDOWN(content)
 	munmap(self->other, SPARE_SIZE);
 }
 
-/* @tag_of: the tag that each page has to have */
+/* @tag_of: the tag that the guest must see in each page */
 static void expect_content(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
 			   const uint64_t tag_of[SPARE_PAGES])
 {
@@ -434,7 +437,7 @@ TEST_F(content, of_a_new_slot_at_the_same_place_is_seen)
 	delete_slot(self->vm, SPARE_SLOT);
 	mmu_roots_read(roots, &deleted);
 	expect_invalidated(roots, &before, &deleted, nr_roots, nr_roots);
-	/* Memory that the VM has no more is mapped by nothing, be there a root that was. */
+	/* KVM must unmap the slot at once, and with the quirk all that an invalid root maps. */
 	mmu_roots_expect_growth(roots, &before, &deleted, PAGES_4K,
 				variant->zap_all ? -before.stat[PAGES_4K] : -SPARE_PAGES);
 
@@ -444,8 +447,8 @@ TEST_F(content, of_a_new_slot_at_the_same_place_is_seen)
 	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_ALLOC, nr_roots);
 	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_FREE, nr_roots);
 	/*
-	 * The TDP MMU needs none for an invalid root: whoever used it has to load
-	 * another one first, which flushes, see kvm_mmu_load().
+	 * The TDP MMU needs no flush for an invalid root: a vCPU that has used this root must
+	 * load another root first, and kvm_mmu_load() flushes.
 	 */
 	mmu_roots_expect_growth(roots, &before, &after, TLB_FLUSH,
 				!variant->zap_all || mmu_root_mmu() != MMU_ROOT_TDP_MMU);
@@ -453,7 +456,7 @@ TEST_F(content, of_a_new_slot_at_the_same_place_is_seen)
 		mmu_roots_expect_growth(roots, &before, &after, PAGES_4K, 0);
 }
 
-/* Each page is MMIO as long as there is no slot, and userspace answers. */
+/* As long as there is no slot, each page is MMIO, and userspace answers. */
 static void expect_mmio(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
 {
 	uint64_t i, gpa, tag = MMIO_TAG;
@@ -471,7 +474,7 @@ static void expect_mmio(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
 	}
 }
 
-/* KVM marks MMIO in the page tables of a root that outlives the creation of the slot. */
+/* KVM marks MMIO in page tables.  The root outlives the creation of the slot, the marks do not. */
 TEST_F(content, of_a_new_slot_is_seen_where_mmio_was)
 {
 	struct mmu_roots_snapshot before, after;
@@ -489,9 +492,9 @@ TEST_F(content, of_a_new_slot_is_seen_where_mmio_was)
 }
 
 /*
- * With shadow paging, a guest without 64-bit paging has special roots, which are taken
- * for obsolete as nobody can tell, see is_obsolete_root(); what they are made of has to
- * go, too.
+ * With shadow paging, a guest without 64-bit paging has special roots.  KVM cannot tell whether a
+ * special root is obsolete, and takes it for obsolete, see is_obsolete_root(); the shadow pages
+ * below the special root must go, too.
  */
 FIXTURE(mode_content) {
 	struct mmu_roots roots;
@@ -500,7 +503,7 @@ FIXTURE(mode_content) {
 };
 
 /*
- * @mode: where the guest is
+ * @mode: the guest's paging mode
  * @nr_shadow_roots: root page tables that it uses at a time, with shadow paging
  */
 FIXTURE_VARIANT(mode_content) {
@@ -510,7 +513,7 @@ FIXTURE_VARIANT(mode_content) {
 
 FIXTURE_VARIANT_ADD(mode_content, unpaged) { MODE_UNPAGED, 4 };
 FIXTURE_VARIANT_ADD(mode_content, 32bit) { MODE_32BIT, 4 };
-/* As many as PDPTEs are present. */
+/* Each PDPTE that is present has a root page table. */
 FIXTURE_VARIANT_ADD(mode_content, pae) { MODE_PAE, 2 };
 
 FIXTURE_SETUP(mode_content)
@@ -558,7 +561,7 @@ TEST_F(mode_content, of_a_new_slot_at_the_same_place_is_seen)
 				mmu_root_mmu() != MMU_ROOT_TDP_MMU);
 }
 
-/* Where the overlay goes, and what it leaves of the slot on its two sides. */
+/* The page of the overlay, and the first page of the slot's upper half, behind the overlay. */
 #define OVERLAY_PAGE		5
 #define UPPER_PAGE		(OVERLAY_PAGE + 1)
 #define NR_OVERLAYS		10
@@ -567,7 +570,7 @@ TEST_F(mode_content, of_a_new_slot_at_the_same_place_is_seen)
 #define OVERLAY_SLOT		(SPARE_SLOT + 1)
 #define UPPER_SLOT		(SPARE_SLOT + 2)
 
-/* As Xen's PV shim does it: delete the slot, add two halves and a page between. */
+/* Do what Xen's PV shim does: delete the slot, add two halves, and a page in between. */
 static void overlay(struct kvm_vm *vm, void *hva, void *other)
 {
 	delete_slot(vm, SPARE_SLOT);
@@ -620,8 +623,8 @@ TEST_F(content, of_an_overlay_is_seen_and_hidden_again)
 }
 
 /*
- * A guest's PGD in the slot that is deleted.  With shadow paging its root must go,
- * quirk or not; with two-dimensional paging KVM does not know of PGDs.
+ * Userspace deletes a slot that holds a PGD of the guest.  With shadow paging the root of this PGD
+ * must go, quirk or not; with two-dimensional paging KVM does not know of PGDs.
  */
 static void guest_switch_pgd(uint64_t other_pgd)
 {
@@ -658,7 +661,7 @@ TEST(deletion_without_quirk_drops_the_root_of_a_pgd_in_the_slot)
 	mmu_roots_expect_value(&roots, &before, MMU_ROOT_ALLOC, NR_ROOTS_64BIT + nr_gone);
 	delete_slot(vm, SPARE_SLOT);
 	mmu_roots_read(&roots, &deleted);
-	/* It is in prev_roots[], until the vCPU finds out. */
+	/* The invalid root stays in prev_roots[] until the vCPU runs again. */
 	expect_invalidated(&roots, &before, &deleted, nr_gone, nr_gone);
 	run(vcpu);
 	mmu_roots_read(&roots, &after);
@@ -668,7 +671,7 @@ TEST(deletion_without_quirk_drops_the_root_of_a_pgd_in_the_slot)
 	munmap(hva, SPARE_SIZE);
 }
 
-/* Two vCPUs flip CR4.SMEP for as long as the host puts the overlay on and off. */
+/* Two vCPUs flip CR4.SMEP while the host puts the overlay on and off. */
 static uint64_t stop_storm;
 
 static void guest_storm(void)
@@ -725,7 +728,7 @@ TEST(overlay_while_vcpus_run)
 		pthread_join(thread[i], &nr_ops);
 	mmu_roots_read(&roots, &after);
 
-	/* As many as are valid at most at a time, by CR4.SMEP's state. */
+	/* The two states of CR4.SMEP have this many roots, i.e. no more are valid at a time. */
 	nr_roots = mmu_root_path_counts(PATH_CR4_SMEP).roots;
 	mmu_roots_report("overlay-storm", NR_OVERLAYS, &before, &after);
 	mmu_roots_check(&roots, after.stat[MMU_ROOT_INVALIDATE] > 0 &&

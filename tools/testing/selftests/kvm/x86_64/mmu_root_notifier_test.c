@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory that the host takes from under a guest whose roots stay: KVM is told by the
- * MMU notifier, and has to unmap the pages from all roots, those that no vCPU uses
- * included, see kvm_unmap_gfn_range().  A root that is kept to be found again is good
- * for nothing if it maps what was there before.
+ * Test that a guest sees its memory after the host has replaced the pages, while the
+ * guest's roots stay.  The MMU notifier tells KVM, which must unmap the pages from all
+ * roots, those that no vCPU uses included, see kvm_unmap_gfn_range().  A root in the cache
+ * is of no use if it still maps the old pages.
  *
- * Each time the pages are others afterwards, with other content: the guest has to see
- * that, and nobody may have reset, loaded, or built anything for it.
+ * Each case replaces pages by others with other content.  The guest must see the new
+ * content, and KVM must not reset an MMU, or load or build a root for that.
  */
 #include <fcntl.h>
 #include <linux/mempolicy.h>
@@ -36,28 +36,34 @@
 #define SPARE_GVA		SPARE_GPA
 #define NR_PAGES		16
 
-/* Where a guest may have the same memory once more. */
+/* Some guests have the same memory at this address, too. */
 #define ALIAS_SLOT		4
 #define ALIAS_GPA		0x54000000ul
 #define ALIAS_GVA		ALIAS_GPA
 
-/* Memslots of SMM are those of an address space of its own. */
+/* SMM has memslots of its own, in this address space. */
 #define SMM_AS_ID		1
 #define SLOT_OF_SMM(slot)	(SMM_AS_ID << 16 | (slot))
 
-/* What SMM reads, and where it leaves that: in a page that has been written before. */
+/*
+ * SMM reads at the first of these offsets, and stores what it read at the second one, in a
+ * page that was written before.
+ */
 #define SMM_PAGE_OFFSET		0x3000
 #define SMM_SEEN_OFFSET		(MMU_ROOT_SMI_COUNT_OFFSET + 8)
 
-/* A page begins with its number plus one of these, the first time and the second. */
+/* Each page begins with its number plus TAG, or plus NEXT_TAG after the host has replaced it. */
 #define TAG			0x1000
 #define NEXT_TAG		0x2000
 
-/* Of replacements, while the guest reads. */
+/* Number of replacements while the guest reads, and time limit for all of them. */
 #define NR_TURNS		100
 #define TIMEOUT_S		120
 
-/* By keep_pages(): a round number for a pipe, and fewer than anybody may have in one. */
+/*
+ * keep_pages() keeps at most this number of pages, which is a power of two, as the size of
+ * a pipe is, and which any user may have in a pipe.
+ */
 #define MAX_KEPT		128
 
 static const uint8_t handler_reads[] = {
@@ -68,7 +74,7 @@ static const uint8_t handler_reads[] = {
 	0x0f, 0xaa,				/* rsm */
 };
 
-/* The first page of the memory that SMM shares; segments of SMM have 4 GiB. */
+/* This handler reads the first page of the memory that SMM shares: segments of SMM have 4 GiB. */
 static const uint8_t handler_reads_shared[] = {
 	0x67, 0x66, 0xa1, SPARE_GPA & 0xff, SPARE_GPA >> 8 & 0xff,
 	SPARE_GPA >> 16 & 0xff, SPARE_GPA >> 24,
@@ -78,7 +84,7 @@ static const uint8_t handler_reads_shared[] = {
 	0x0f, 0xaa,				/* rsm */
 };
 
-/* What the pages began with, at either address; written by the guest. */
+/* The guest stores here which word each page begins with, at either address. */
 static uint64_t seen[NR_PAGES];
 static uint64_t seen_at_alias[NR_PAGES];
 
@@ -114,7 +120,7 @@ static void look_at_both_addresses(void)
 	}
 }
 
-/* With shadow paging this is another root. */
+/* With shadow paging, the guest reads by another root if it has flipped CR4.SMEP. */
 static void look_with_smep(void)
 {
 	uint64_t cr4 = guest_initial_cr4;
@@ -182,8 +188,9 @@ static void write_tags(void *hva, uint64_t nr_pages, uint64_t tag)
 }
 
 /*
- * Keep the pages that go from being the ones that come: who still maps them would see
- * the new content.  They stay until the process ends.
+ * Keep references to the old pages, so that the kernel cannot use them as the new ones: a
+ * stale SPTE would then map the new content, and the test would not notice.  The references
+ * last until the process ends.
  */
 static void keep_pages(void *hva, size_t size)
 {
@@ -196,7 +203,7 @@ static void keep_pages(void *hva, size_t size)
 	TEST_ASSERT(vmsplice(fds[1], &iov, 1, SPLICE_F_NONBLOCK) == size, "vmsplice()");
 }
 
-/* Shares all memory that is not written to, until it is killed. */
+/* This child shares all memory that is not written to, until the test kills the child. */
 static pid_t child;
 
 static void drop_pages(void *hva, size_t size)
@@ -217,7 +224,7 @@ static void move_other_memory(void *hva, size_t size)
 		    "mremap()");
 }
 
-/* The child has the pages from then on: who writes to them gets copies. */
+/* The child has the pages from then on: if the test or the guest writes to one, it gets a copy. */
 static void fork_child(void *hva, size_t size)
 {
 	pid_t parent = getpid();
@@ -242,7 +249,10 @@ static void migrate_pages_to_other_node(void *hva, size_t size)
 	TEST_ASSERT(!numa_move_pages(0, NR_PAGES, page, NULL, status, 0), "numa_move_pages()");
 	for (i = 0; i < NR_PAGES; i++)
 		node[i] = !status[i];
-	/* It returns how many it could not move, and tells in status[] why. */
+	/*
+	 * numa_move_pages() returns how many pages it could not move, and stores the
+	 * reasons in status[].
+	 */
 	TEST_ASSERT(numa_move_pages(0, NR_PAGES, page, node, status, MPOL_MF_MOVE) >= 0,
 		    "numa_move_pages()");
 	for (i = 0; i < NR_PAGES; i++)
@@ -266,15 +276,15 @@ FIXTURE(notifier) {
 
 /*
  * @name: the path
- * @guest_code: has the pages read, by whichever root
+ * @guest_code: makes the guest read the pages, by whichever root
  * @take_away: what the host does to the pages
- * @shared: they are of a file
- * @whole_mm: it happens to all memory of the host's process
- * @alias: they are at two addresses
- * @adjacent: they are those of two memslots, one behind the other
- * @smm: it is SMM that reads, and what it reads is memory of SMM only
- * @smm_too: it reads memory of normal mode, that both modes read
- * @nested: it is L2 that reads
+ * @shared: the pages are those of a file
+ * @whole_mm: @take_away concerns all memory of the host's process
+ * @alias: the pages are at two addresses
+ * @adjacent: the pages are those of two memslots, one behind the other
+ * @smm: SMM reads, and what it reads is memory of SMM only
+ * @smm_too: SMM reads memory of normal mode, so that both modes read it
+ * @nested: L2 reads
  * @nested_paging: L1 uses nested paging
  */
 FIXTURE_VARIANT(notifier) {
@@ -311,7 +321,10 @@ FIXTURE_VARIANT_ADD(notifier, migrated) {
 	.name = "migration", .guest_code = look, .take_away = migrate_pages_to_other_node,
 };
 
-/* The others are about roots that are not in use meanwhile; this one with shadow paging. */
+/*
+ * Most variants from here on are about roots that are not in use when the host replaces the
+ * pages; this one is so with shadow paging only.
+ */
 FIXTURE_VARIANT_ADD(notifier, dropped_of_other_role) {
 	.name = "DONTNEED-role", .guest_code = look_with_smep, .take_away = drop_pages,
 };
@@ -322,15 +335,15 @@ FIXTURE_VARIANT_ADD(notifier, dropped_of_smm) {
 };
 
 /*
- * The same memory in two memslots, and in two address spaces, as a VMM has nearly all
- * memory: each of them has to be looked for, see __kvm_handle_hva_range().
+ * The same memory may be in two memslots, or in two address spaces, as a VMM has nearly all
+ * memory: KVM must look for each of them, see __kvm_handle_hva_range().
  */
 FIXTURE_VARIANT_ADD(notifier, dropped_of_two_slots) {
 	.name = "DONTNEED-alias", .guest_code = look_at_both_addresses,
 	.take_away = drop_pages, .alias = true,
 };
 
-/* And in one range of the host's addresses there may be more than one memslot. */
+/* One range of the host's addresses may also belong to more than one memslot. */
 FIXTURE_VARIANT_ADD(notifier, dropped_of_adjacent_slots) {
 	.name = "DONTNEED-adjacent", .guest_code = look, .take_away = drop_pages,
 	.adjacent = true,
@@ -362,7 +375,10 @@ static void *add_spare_slot(struct kvm_vm *vm, bool shared, bool adjacent)
 	hva = map_memory(size, shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, fd);
 	if (shared)
 		close(fd);
-	/* Pages that are counted, and moved, one by one; without THP there are no others. */
+	/*
+	 * The test counts and moves pages one by one, so THP must not be used.  A kernel
+	 * without THP has no larger pages, and madvise() may fail.
+	 */
 	madvise(hva, size, MADV_NOHUGEPAGE);
 	vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, first, hva);
 	if (adjacent)
@@ -378,14 +394,17 @@ static void add_slot_of_alias(struct kvm_vm *vm, void *hva)
 	virt_map(vm, ALIAS_GVA, ALIAS_GPA, NR_PAGES);
 }
 
-/* One page: of a larger slot KVM maps more than is read, see direct_pte_prefetch(). */
+/*
+ * The slot has one page: in a larger one, KVM maps more than SMM reads, see
+ * direct_pte_prefetch().
+ */
 static void add_slot_of_smm(struct kvm_vm *vm, void *hva)
 {
 	vm_set_user_memory_region(vm, SLOT_OF_SMM(SPARE_SLOT), 0, SPARE_GPA, PAGE_SIZE, hva);
 	mmu_root_path_set_smi_handler(handler_reads_shared, sizeof(handler_reads_shared));
 }
 
-/* As often as it is mapped; what KVM emulates, it reads without mapping it. */
+/* Count each mapping of a page.  If KVM emulates SMM, it reads the page without mapping it. */
 static uint64_t nr_mapped_pages(const FIXTURE_VARIANT(notifier) * variant)
 {
 	uint64_t nr_of_smm = mmu_root_smm_is_emulated() ? 0 : 1;
@@ -447,7 +466,7 @@ static void check_pages(struct mmu_roots *roots, const uint64_t *pages, uint64_t
 				who, pages[i], i, tag + i);
 }
 
-/* Have the guest look, and check what it sees. */
+/* Make the guest read the pages, and check what it sees. */
 static void expect_tags(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t tag,
 			const FIXTURE_VARIANT(notifier) * variant,
 			struct mmu_roots_snapshot *after)
@@ -476,7 +495,7 @@ static void expect_untouched(struct mmu_roots *roots,
 	mmu_roots_expect_growth(roots, before, after, MMU_ROOT_FREE, 0);
 }
 
-/* A look after the change costs what one costs without, and @more. */
+/* Reading after the change must cost what reading costs without a change, plus @more. */
 static void expect_same_growth(struct mmu_roots *roots, const struct mmu_roots_snapshot *snap,
 			       enum mmu_root_stat stat, uint64_t more)
 {
@@ -493,7 +512,7 @@ TEST_F(notifier, pages_are_seen_as_they_are)
 	expect_tags(roots, self->vcpu, TAG, variant, &snap[0]);
 	expect_tags(roots, self->vcpu, TAG, variant, &snap[1]);
 
-	/* Memory with such a reference cannot be migrated. */
+	/* The kernel cannot migrate pages with the references of keep_pages(). */
 	if (variant->take_away != migrate_pages_to_other_node)
 		keep_pages(self->hva, self->nr_pages * PAGE_SIZE);
 	variant->take_away(self->hva, self->nr_pages * PAGE_SIZE);
@@ -521,18 +540,19 @@ TEST_F(notifier, pages_are_seen_as_they_are)
 	if (variant->whole_mm)
 		return;
 	mmu_roots_expect_growth(roots, &snap[1], &snap[3], PAGES_4K, 0);
-	/* However many notifiers there were, the vCPU has not run in between. */
+	/* One flush serves any number of notifier calls, as the vCPU has not run in between. */
 	expect_same_growth(roots, snap, TLB_FLUSH, self->nr_mapped ? 1 : 0);
 }
 
 /*
- * The first page begins with the number of its replacement.  @started is never behind
- * it, @published never ahead; both are in a page that stays, and written by the host.
+ * The first page begins with the number of its replacement.  @started is never lower than
+ * that number, and @published never higher.  The host writes both variables, which are in a
+ * page that stays.
  */
 static uint64_t started;
 static uint64_t published;
 
-/* How often the guest has read; written by the guest. */
+/* Number of reads by the guest, which writes this variable. */
 static uint64_t nr_reads;
 
 static void guest_read_numbers(void)
@@ -545,7 +565,7 @@ static void guest_read_numbers(void)
 		least = READ_ONCE(published);
 		number = READ_ONCE(*(uint64_t *)SPARE_GVA);
 		most = READ_ONCE(started);
-		/* Between two pages there is one of zeroes. */
+		/* Between two replacements, the guest may see a page of zeroes. */
 		__GUEST_ASSERT((number >= least && number <= most) ||
 			       (!number && least < most),
 			       "the guest sees %lu, expected %lu to %lu", number, least, most);
@@ -570,8 +590,9 @@ static void *replace_pages(void *arg)
 	for (turn = 1; turn <= NR_TURNS; turn++) {
 		before = READ_ONCE(*reads);
 		/*
-		 * One page that the guest has mapped, i.e. read at least once from when
-		 * it was there, and one that it is about to.
+		 * On odd turns, the guest has mapped the page before it is replaced: wait
+		 * until the guest has read it at least once.  On even turns, the guest is
+		 * about to map it.
 		 */
 		while (turn % 2 && READ_ONCE(*reads) < before + 2)
 			sched_yield();

@@ -2,11 +2,11 @@
 /*
  * What a guest in 64-bit mode sees of its memory in SMM, and outside.
  *
- * Userspace takes a vCPU to SMM and back, as live migration does
- * (KVM_SET_VCPU_EVENTS), and leaves it all of its registers: the same code reads the
- * same addresses, of which some are other memory in SMM, or memory in SMM only.  The
- * root must follow the mode, and so must whatever KVM looks up by itself: the guest's
- * page tables, the MMIO that it remembers, dirty logs, and memslots that go.
+ * Userspace takes a vCPU to SMM and back by KVM_SET_VCPU_EVENTS, as live migration
+ * does, and changes none of its registers.  So the same code reads the same addresses,
+ * some of which are other memory in SMM, or memory in SMM only.  The root must follow
+ * the mode, and so must all that KVM looks up by itself: the guest's page tables, the
+ * cached address of MMIO, dirty logs, and memslots that userspace deletes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,24 +19,24 @@
 #include "mmu_roots.h"
 #include "mmu_roots_paths.h"
 
-/* Even, so that the vCPU is outside of SMM in the end. */
-#define NR_OPS			100
+/* An even number of changes leaves the vCPU outside of SMM. */
+#define NR_OPS			40
 #define NR_WARM_OPS		4
 
-/* Read after writes with the root in use, and without: each twice. */
+/* Userspace reads two logs with the written root in use, and two with the root not in use. */
 #define NR_LOGS			4
 
-/* Normal mode and SMM, each with a root. */
+/* Normal mode and SMM have a root each. */
 #define NR_MODES		2
 
 #define SMM_AS_ID		1
 #define SLOT_OF_SMM(slot)	(SMM_AS_ID << 16 | (slot))
 
-/* Of mmu_root_path_vm_create(): other memory in SMM than outside. */
+/* This memslot of mmu_root_path_vm_create() has other memory in SMM than outside. */
 #define SMRAM_SLOT		1
 #define SMRAM_PAGES		(MMU_ROOT_PATH_VCPUS * MMU_ROOT_SMRAM_PAGES)
 
-/* Memory in SMM, and nothing outside: a page of data, and a PGD. */
+/* This memslot exists in SMM only: a page of data, and a PGD. */
 #define HIDDEN_SLOT		3
 #define HIDDEN_GPA		0x60000000ul
 #define HIDDEN_GVA		HIDDEN_GPA
@@ -49,7 +49,7 @@
 #define TAG_HIDDEN		0x68696464
 #define TAG_MMIO		0x6d6d696f
 
-/* Written by the host: where the guest looks, by KVM's emulator or not, what it writes. */
+/* The host sets where the guest looks, whether KVM emulates that, and what the guest writes. */
 static uint64_t *look_at;
 static uint64_t look_emulated;
 static uint64_t tag_to_write;
@@ -78,7 +78,7 @@ static void set_slot_of_smm(struct kvm_vm *vm, uint32_t slot, uint32_t flags, ui
 	vm_set_user_memory_region(vm, SLOT_OF_SMM(slot), flags, gpa, size, hva);
 }
 
-/* All that the guest runs on is the same memory in SMM. */
+/* Give SMM the same memory as normal mode, for all that the guest runs on. */
 static void share_with_smm(struct kvm_vm *vm)
 {
 	struct userspace_mem_region *region;
@@ -161,7 +161,7 @@ static void expect_seen(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t
 			uc.args[1], tag);
 }
 
-/* An access that exits to userspace, which answers for the device. */
+/* The guest's access must exit to userspace, which answers for the device. */
 static void expect_mmio(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
@@ -190,7 +190,7 @@ static void flip_and_look(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int nr
 
 TEST_F(smm_memory, is_that_of_the_mode)
 {
-	/* One root for each mode, found again each time; KVM flushes nothing. */
+	/* Each mode has one root, which KVM finds again each time; KVM flushes nothing. */
 	const struct mmu_root_counts counts = { .resets = 1, .loads = 1, .found = 1 };
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot warm, storm;
@@ -213,7 +213,7 @@ TEST_F(smm_memory, is_that_of_the_mode_when_emulated)
 	flip_and_look(&self->roots, self->vcpu, NR_WARM_OPS);
 }
 
-/* KVM remembers where the guest's last MMIO was, which is no MMIO in SMM. */
+/* KVM caches the address of the guest's last MMIO, which is memory in SMM. */
 TEST_F(smm_memory, is_no_mmio_that_was_some_outside)
 {
 	struct mmu_roots *roots = &self->roots;
@@ -221,7 +221,7 @@ TEST_F(smm_memory, is_no_mmio_that_was_some_outside)
 
 	mmu_roots_force_emulation();
 	for (i = 0; i < NR_WARM_OPS; i++) {
-		/* It is remembered when the guest faults, and looked up when KVM emulates. */
+		/* KVM caches the address when the guest faults, and looks it up to emulate. */
 		have_guest_look(self->vm, HIDDEN_GVA, false);
 		expect_mmio(roots, self->vcpu);
 		mmu_root_path_flip_smm(self->vcpu);
@@ -231,7 +231,7 @@ TEST_F(smm_memory, is_no_mmio_that_was_some_outside)
 	}
 }
 
-/* As SMM's own page tables are, with a PGD that nobody else can see. */
+/* In SMM, the vCPU uses a PGD that exists in SMM only, as SMM's own page tables do. */
 TEST_F(smm_memory, has_a_pgd_of_its_own)
 {
 	uint64_t flip = mmu_roots_pgd(self->vm) ^ HIDDEN_PGD_GPA;
@@ -249,7 +249,7 @@ TEST_F(smm_memory, has_a_pgd_of_its_own)
 	}
 }
 
-/* Pages that are logged: in both words of the log, and in both halves of one. */
+/* Pages that the guest writes: in both words of the log, and in both halves of the first. */
 static const uint64_t logged_pages[] = { 0, BITS_PER_LONG / 2 + 8, SMRAM_PAGES - 1 };
 
 static void log_smram(struct kvm_vm *vm, bool smm)
@@ -259,7 +259,7 @@ static void log_smram(struct kvm_vm *vm, bool smm)
 				  SMRAM_PAGES * PAGE_SIZE, mmu_root_path_smram(smm));
 }
 
-/* Has all that is logged written, in the mode that the vCPU is in. */
+/* Have the guest write to all logged_pages[], in the mode that the vCPU is in. */
 static void write_smram(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t tag)
 {
 	int i;
@@ -288,8 +288,8 @@ static void expect_logged(struct mmu_roots *roots, bool smm, bool written)
 }
 
 /*
- * What KVM write-protects, when logging begins and with each log that is read, is mapped
- * by a root that no vCPU holds then, or by one that is in use.
+ * KVM write-protects pages when logging begins, and each time that userspace reads a log.  KVM
+ * must do so by the root that is in use, and by the one that no vCPU holds at the time.
  */
 TEST_F(smm_memory, is_logged_when_it_is_written)
 {
@@ -316,7 +316,7 @@ TEST_F(smm_memory, is_logged_when_it_is_written)
 	}
 }
 
-/* What other memory in the place of a memslot of SMM takes. */
+/* Userspace replaces the memory of a memslot that exists in SMM only. */
 FIXTURE(smm_slot) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
@@ -344,7 +344,7 @@ FIXTURE_TEARDOWN(smm_slot)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* The root of normal mode is none of the slot's, but goes with the quirk: it always did. */
+/* With the quirk, KVM has always invalidated the root of normal mode, too, which lacks the slot. */
 TEST_F(smm_slot, is_replaced)
 {
 	struct mmu_roots_snapshot before, deleted;

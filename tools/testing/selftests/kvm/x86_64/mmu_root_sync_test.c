@@ -2,16 +2,18 @@
 /*
  * Whether a guest sees what it has written to its page tables.
  *
- * With shadow paging KVM lets a guest write to its page tables without an exit, and
- * catches up when the guest makes the CPU forget translations.  A reset of the MMU
- * is such a moment: kvm_mmu_load() synchronizes the root, whether it is new or was
- * found again.  A reset that is made cheaper must not lose that; no counter would
- * tell.
+ * With shadow paging, KVM lets a guest write to its page tables without an exit, and
+ * synchronizes its shadow pages when the guest invalidates translations.  KVM does so
+ * at a reset of the MMU, too: kvm_mmu_load() synchronizes the root, whether the root
+ * is new or was found again.  A change that makes resets cheaper must not lose that;
+ * no counter would tell.
  *
- * The guest has a window onto one of two pages of its data.  It writes another page
- * to the window's entry, does what invalidates the translation, and reads.
+ * The guest has a window, i.e. an address that shows one of two pages of its data.  The
+ * guest writes the address of the other page to the window's entry, invalidates the
+ * translation, and reads.
  *
- * And whether KVM keeps roots, or not, that INVPCID may be about.
+ * Other cases test which roots in prev_roots[] KVM drops on INVPCID, and which it keeps; and
+ * flushes that another vCPU asks for while the vCPU does not run.
  */
 #include <stdio.h>
 
@@ -23,23 +25,23 @@
 #include "mmu_roots_modes.h"
 #include "mmu_roots_paths.h"
 
-/* Beyond everything that the library and mmu_root_path_vm_create() map. */
+/* This is beyond all memory of the library and of mmu_root_path_vm_create(). */
 #define NO_MEMORY_GPA	0x60000000ul
 
 #define NR_TURNS	100
 #define NR_PAGES	2
 
-/* Mapped by the same page table as the data. */
+/* The page table that maps the data maps the window, too. */
 #define WINDOW_GVA	(MMU_ROOT_DATA_GVA + MMU_ROOT_DATA_PAGES * PAGE_SIZE)
-/* Where the guest has that page table. */
+/* The guest accesses that page table here. */
 #define TABLE_GVA	0x50000000ul
 #define WINDOW_INDEX	(WINDOW_GVA >> PAGE_SHIFT & 0x1ff)
 
-/* What maps the pages of the data, and a copy of the PGD. */
+/* The PTEs of the pages of the data, and the address of a copy of the PGD. */
 static uint64_t entries[NR_PAGES];
 static uint64_t other_pgd;
 
-/* The window's entries above the last level: where the guest has one, and what is in it. */
+/* The window's entries above the last level: where the guest has each, and its two values. */
 #define NR_UPPER_TURNS	20
 #define MAX_LEVELS	5
 
@@ -49,7 +51,7 @@ static struct upper_entry {
 } uppers[MAX_LEVELS - 1];
 static uint64_t nr_uppers;
 
-/* The guest's copy. */
+/* The guest's copy of its CR4. */
 static uint64_t guest_cr4;
 
 static void guest_begin(void)
@@ -100,12 +102,13 @@ FIXTURE(sync) {
 };
 
 /*
- * @name: what the guest does
- * @prepare: before it writes to its page table; NULL if there is nothing to do
- * @invalidate: and after that
+ * @name: how the guest invalidates the translation
+ * @prepare: what the guest does before it writes to its page table; NULL if nothing
+ * @invalidate: what the guest does after it has written
  * @supported: whether KVM can do it on this host; NULL if always
  *
- * Those of Intel SDM, "Operations that Invalidate TLBs and Paging-Structure Caches".
+ * The variants are those of Intel SDM, "Operations that Invalidate TLBs and Paging-Structure
+ * Caches".
  */
 FIXTURE_VARIANT(sync) {
 	const char *name;
@@ -122,7 +125,7 @@ FIXTURE_VARIANT_ADD(sync, cr3) {
 	.name = "CR3", .invalidate = op_cr3,
 };
 
-/* There and back, to a root that KVM has kept in prev_roots[]. */
+/* The guest goes to another PGD, and back to a root that KVM has kept in prev_roots[]. */
 FIXTURE_VARIANT_ADD(sync, another_pgd) {
 	.name = "another PGD", .invalidate = op_other_pgd,
 };
@@ -131,7 +134,7 @@ FIXTURE_VARIANT_ADD(sync, cr4_pge) {
 	.name = "CR4.PGE", .invalidate = op_cr4_pge,
 };
 
-/* Only setting it invalidates. */
+/* The guest invalidates by setting CR4.SMEP, not by clearing it. */
 FIXTURE_VARIANT_ADD(sync, cr4_smep) {
 	.name = "CR4.SMEP", .prepare = op_clear_smep, .invalidate = op_set_smep,
 	.supported = has_smep,
@@ -158,10 +161,10 @@ static void guest_code(void (*prepare)(void), void (*invalidate)(void))
 	GUEST_DONE();
 }
 
-/* The window's entry loses the permission to write, and gets it back. */
+/* The guest takes the permission to write from the window's entry, and gives it back. */
 static void guest_permission_code(void (*prepare)(void), void (*invalidate)(void))
 {
-	/* KVM drops what was not accessed, rather than to change it: FNAME(sync_spte)(). */
+	/* Without A in an entry, KVM drops the SPTE instead of changing it: FNAME(sync_spte)(). */
 	uint64_t entry = entries[0] | PT_ACCESSED_MASK | PT_DIRTY_MASK;
 	uint64_t *table = (uint64_t *)TABLE_GVA;
 	bool read_only;
@@ -169,7 +172,7 @@ static void guest_permission_code(void (*prepare)(void), void (*invalidate)(void
 	uint64_t i;
 
 	guest_begin();
-	/* The guest is a kernel, which is bound by it with CR0.WP only. */
+	/* The guest is a kernel, which cannot write to read-only pages if CR0.WP is set. */
 	mmu_root_paths[PATH_CR0_WP].guest_op(NULL);
 	for (i = 0; i < NR_TURNS; i++) {
 		read_only = i % 2;
@@ -186,7 +189,20 @@ static void guest_permission_code(void (*prepare)(void), void (*invalidate)(void
 	GUEST_DONE();
 }
 
-static void guest_upper_code(void (*prepare)(void), void (*invalidate)(void))
+/* KVM emulates a locked instruction by other code than a plain write. */
+static void guest_write_entry(uint64_t *entry, uint64_t value, bool locked)
+{
+	uint64_t old = READ_ONCE(*entry);
+
+	if (!locked)
+		WRITE_ONCE(*entry, value);
+	else
+		while (!__atomic_compare_exchange_n(entry, &old, value, false,
+						    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			;
+}
+
+static void guest_upper_code(void (*prepare)(void), void (*invalidate)(void), bool locked)
 {
 	uint64_t *data = (uint64_t *)MMU_ROOT_DATA_GVA;
 	uint64_t *window = (uint64_t *)WINDOW_GVA;
@@ -194,12 +210,13 @@ static void guest_upper_code(void (*prepare)(void), void (*invalidate)(void))
 
 	guest_begin();
 	for (i = 0; i < nr_uppers; i++) {
-		/* Ends with the first page, for the next level to begin with it. */
+		/* The turns of a level end with page 0, on which those of the next level rely. */
 		for (turn = NR_UPPER_TURNS; turn-- > 0;) {
 			page = turn % NR_PAGES;
 			if (prepare)
 				prepare();
-			WRITE_ONCE(*(uint64_t *)uppers[i].gva, uppers[i].value[page]);
+			guest_write_entry((uint64_t *)uppers[i].gva, uppers[i].value[page],
+					  locked);
 			invalidate();
 			seen = READ_ONCE(*window);
 			__GUEST_ASSERT(seen == data[page * (PAGE_SIZE / sizeof(*data))],
@@ -210,7 +227,7 @@ static void guest_upper_code(void (*prepare)(void), void (*invalidate)(void))
 	GUEST_DONE();
 }
 
-/* Before the guest runs, i.e. behind KVM's back. */
+/* Set up the window before the guest runs, because KVM does not see what the host writes. */
 static void open_window(struct kvm_vm *vm)
 {
 	uint64_t *entry;
@@ -229,7 +246,7 @@ static void open_window(struct kvm_vm *vm)
 	sync_global_to_guest(vm, other_pgd);
 }
 
-/* In a table of the given level. */
+/* Find the window's entry in @table, which is a table of @level. */
 static uint64_t *window_entry(struct kvm_vm *vm, uint64_t table, int level)
 {
 	/* Nine bits of the address for each level. */
@@ -237,7 +254,7 @@ static uint64_t *window_entry(struct kvm_vm *vm, uint64_t table, int level)
 	       (WINDOW_GVA >> (PAGE_SHIFT + 9 * (level - 1)) & 0x1ff);
 }
 
-/* A copy of all tables on the way to the window, whose entry is @leaf. */
+/* Copy all tables on the way to the window, and set its entry to @leaf; return the new PGD. */
 static uint64_t clone_tables_of_window(struct kvm_vm *vm, uint64_t leaf)
 {
 	uint64_t table = mmu_roots_pgd(vm), pgd = 0, copy;
@@ -258,7 +275,7 @@ static uint64_t clone_tables_of_window(struct kvm_vm *vm, uint64_t leaf)
 	return pgd;
 }
 
-/* Two ways down from each table above the last level: to one page, and to the other. */
+/* Have two values for each entry above the last level: one leads to page 0, one to page 1. */
 static void open_upper_tables(struct kvm_vm *vm)
 {
 	uint64_t table, other;
@@ -320,24 +337,36 @@ TEST_F(sync, permissions_are_as_written)
 }
 
 /*
- * The tables above the last level, the PGD among them: KVM has no copies of those that are
- * out of date, but sees each write.  Of so many, that it takes a page for something else
- * than a table and zaps its copy, be it the current root: detect_write_flooding().
+ * KVM sees each write to a table above the last level, and to the PGD, so its shadow pages of
+ * these are never out of date.  After many writes, KVM takes the guest's page for something else
+ * than a table, and zaps its shadow page, even the current root: detect_write_flooding().
  */
-TEST_F(sync, upper_tables_are_as_written)
+static void run_upper_code(struct kvm_vcpu *vcpu, void (*prepare)(void), void (*invalidate)(void),
+			   bool locked)
 {
 	struct ucall uc;
 
-	mmu_roots_require_applicable(!kvm_is_tdp_enabled(), "it is the CPU that walks page tables");
-	open_upper_tables(self->vcpu->vm);
-	vcpu_arch_set_entry_point(self->vcpu, guest_upper_code);
-	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
+	mmu_roots_require_applicable(!kvm_is_tdp_enabled(), "shadow page tables are not used");
+	open_upper_tables(vcpu->vm);
+	vcpu_arch_set_entry_point(vcpu, guest_upper_code);
+	vcpu_args_set(vcpu, 3, prepare, invalidate, locked);
+	mmu_root_path_run(vcpu, &uc, UCALL_DONE);
+}
+
+TEST_F(sync, upper_tables_are_as_written)
+{
+	run_upper_code(self->vcpu, variant->prepare, variant->invalidate, false);
+}
+
+TEST_F(sync, upper_tables_are_as_exchanged)
+{
+	run_upper_code(self->vcpu, variant->prepare, variant->invalidate, true);
 }
 
 /*
- * A guest that goes from one PGD to the next, each with another page in the window:
- * as many as the current root and prev_roots[] are, or one more.  With two-dimensional
- * paging KVM does not see that, the CPU does.
+ * The guest goes from one PGD to the next, each of which shows another page in the window.
+ * There are as many PGDs as the current root and prev_roots[] can hold, or one more.  With
+ * two-dimensional paging the CPU switches PGDs, and KVM does not see it.
  */
 #define MAX_PGDS		5
 #define NR_SWITCHES		100
@@ -425,9 +454,10 @@ TEST_F(pgd, each_shows_its_page)
 }
 
 /*
- * The same in other paging modes, whose roots of shadow paging are PAE roots: special
- * roots without a shadow page, see kvm_mmu_sync_roots().  The guest has each page of
- * the data change places, loads CR3, and reads.
+ * Page tables must be as written in other paging modes, too.  With shadow paging, KVM has PAE
+ * roots for modes outside IA-32e mode, i.e. special roots without a shadow page, see
+ * kvm_mmu_sync_roots().  The guest makes each page of the data change places with another,
+ * loads CR3, and reads.
  */
 #define NR_PASSES	4
 
@@ -436,7 +466,7 @@ FIXTURE(sync_mode) {
 	struct kvm_vcpu *vcpu;
 };
 
-/* @mode: where the guest is */
+/* @mode: the guest's paging mode */
 FIXTURE_VARIANT(sync_mode) {
 	enum mmu_root_mode mode;
 };
@@ -470,18 +500,63 @@ TEST_F(sync_mode, page_tables_are_as_written)
 	}
 }
 
+/* A page table of 32-bit paging has so many entries, and maps so much memory. */
+#define NR_32BIT_PTES	1024
+#define SIZE_OF_32BIT_PT	(NR_32BIT_PTES * PAGE_SIZE)
+
+/* Have the guest change, and use, the entries of one half of its table. */
+static void set_half(struct kvm_vcpu *vcpu, uint64_t table, int half)
+{
+	struct kvm_regs regs;
+
+	vcpu_regs_get(vcpu, &regs);
+	regs.rdx = table + half * PAGE_SIZE / 2;
+	regs.rsi = MMU_ROOT_DATA_GVA + half * SIZE_OF_32BIT_PT / 2;
+	vcpu_regs_set(vcpu, &regs);
+}
+
 /*
- * With shadow paging, PCIDs are a part of what prev_roots[] are found by, though not
- * of what they are: KVM forgets those with the PCID that INVPCID names, and no other,
- * see kvm_invalidate_pcid().  With two-dimensional paging it is left to the CPU: a
- * control, where KVM has to count nothing.
+ * KVM shadows each half of a table of 32-bit paging by a page of its own (role.quadrant).  The
+ * second half maps the pages of the data in reverse order at first.
+ */
+TEST(halves_of_a_32bit_table)
+{
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_regs regs;
+	uint32_t *table;
+	int i, half;
+
+	mmu_root_path_vm_create(&vcpu, NULL);
+	mmu_root_mode_install(vcpu);
+	mmu_root_mode_enter(vcpu, MODE_32BIT);
+	mmu_root_mode_start_pte(vcpu, MODE_32BIT);
+	vcpu_regs_get(vcpu, &regs);
+	table = addr_gpa2hva(vcpu->vm, regs.rdx);
+	for (i = 0; i < MMU_ROOT_DATA_PAGES; i++)
+		table[NR_32BIT_PTES / 2 + i] = table[MMU_ROOT_DATA_PAGES - 1 - i];
+	mmu_roots_open(&roots, vcpu->vm, "CR3");
+	for (i = 0; i < NR_PASSES; i++) {
+		for (half = 0; half < 2; half++) {
+			set_half(vcpu, regs.rdx, half);
+			mmu_root_mode_expect_data(&roots, vcpu, i % 2 == half);
+		}
+	}
+	mmu_roots_vm_free(&roots);
+}
+
+/*
+ * With shadow paging, KVM finds roots in prev_roots[] by their PGD and PCID, although the
+ * PCID makes no difference to the root itself.  On INVPCID, KVM must drop those with the
+ * PCID that the guest names, and no others, see kvm_invalidate_pcid().  With two-dimensional
+ * paging the CPU executes INVPCID: this is the control, where KVM must count nothing.
  */
 #define HOME_PCID		1
 #define OTHER_PCID		2
 #define UNUSED_PCID		3
 #define NR_INVPCIDS		20
 
-/* CR3: keep the translations of the PCID, Intel SDM, "MOV-Move to/from Control Registers". */
+/* This bit keeps the PCID's translations: Intel SDM, "MOV-Move to/from Control Registers". */
 #define CR3_NOFLUSH		BIT_ULL(63)
 
 /* Intel SDM, "INVPCID". */
@@ -526,8 +601,8 @@ FIXTURE(invpcid) {
 };
 
 /*
- * @pcid: what INVPCID names
- * @shadow: the counts of a round with shadow paging, which has one root by two PCIDs
+ * @pcid: the PCID that INVPCID names
+ * @shadow: the counts of a round with shadow paging, where two PCIDs share one root
  */
 FIXTURE_VARIANT(invpcid) {
 	uint64_t pcid;
@@ -596,12 +671,20 @@ static void op_invpcid_all(void)
 	guest_invpcid_type(INVPCID_ALL, 0, 0);
 }
 
-/* Where the guest has the last page table of the other PGD. */
+/* A switch to a PGD invalidates all translations of its PCID, also those of other PGDs. */
+static void op_cr3_of_other_pcid(void)
+{
+	set_cr3(pgds[0] | OTHER_PCID);
+	set_cr3(pgds[0] | HOME_PCID | CR3_NOFLUSH);
+}
+
+/* The guest accesses the last page table of the other PGD here. */
 #define OTHER_TABLE_GVA		(TABLE_GVA + MAX_LEVELS * PAGE_SIZE)
 
 /*
- * Changes what the window shows by another PGD, which has a PCID of its own, invalidates
- * that from here, and looks there: the switch itself invalidates nothing.
+ * The guest changes the window's entry below another PGD, which has a PCID of its own,
+ * invalidates the translation while on its first PGD, goes to the other PGD, and reads.  The
+ * switch of PGDs itself invalidates nothing.
  */
 static void guest_other_pcid_code(void (*invalidate)(void), uint64_t flags)
 {
@@ -631,10 +714,10 @@ FIXTURE(other_pcid) {
 };
 
 /*
- * @name: what invalidates
- * @invalidate: the same, by the guest
- * @flags: of the window's entry, beside what the library sets
- * @invpcid: it takes INVPCID
+ * @name: the operation that invalidates
+ * @invalidate: performs the operation, in the guest
+ * @flags: flags of the window's entry, beside those that the library sets
+ * @invpcid: the operation needs INVPCID
  */
 FIXTURE_VARIANT(other_pcid) {
 	const char *name;
@@ -644,7 +727,8 @@ FIXTURE_VARIANT(other_pcid) {
 };
 
 FIXTURE_VARIANT_ADD(other_pcid, cr4_pge) { "CR4.PGE", op_cr4_pge };
-/* Of all PCIDs, if it is global. */
+FIXTURE_VARIANT_ADD(other_pcid, cr3) { "CR3", op_cr3_of_other_pcid };
+/* INVLPG invalidates global translations of all PCIDs. */
 FIXTURE_VARIANT_ADD(other_pcid, invlpg_global) { "INVLPG", op_invlpg, PT_GLOBAL_MASK };
 FIXTURE_VARIANT_ADD(other_pcid, invpcid_address) { "INVPCID-0", op_invpcid_address, 0, true };
 FIXTURE_VARIANT_ADD(other_pcid, invpcid_single) { "INVPCID-1", op_invpcid_single, 0, true };
@@ -667,14 +751,14 @@ FIXTURE_SETUP(other_pcid)
 {
 	struct kvm_vm *vm;
 
-	mmu_roots_require_applicable(!kvm_is_tdp_enabled(), "it is the CPU that walks page tables");
+	mmu_roots_require_applicable(!kvm_is_tdp_enabled(), "shadow page tables are not used");
 	mmu_root_path_require(PATH_CR4_PCIDE);
 	__TEST_REQUIRE(!variant->invpcid || kvm_cpu_has(X86_FEATURE_INVPCID),
 		       "KVM does not offer INVPCID");
 	vm = mmu_root_path_vm_create(&self->vcpu, guest_other_pcid_code);
 	vcpu_args_set(self->vcpu, 2, variant->invalidate, variant->flags);
 	open_window(vm);
-	/* To have the tables on the way, and then to what is known only as they are copied. */
+	/* Create the tables on the way; the last entry is set below, once the tables are copied. */
 	virt_pg_map(vm, OTHER_TABLE_GVA, PTE_GET_PA(entries[0]));
 	pgds[0] = mmu_roots_pgd(vm);
 	pgds[1] = clone_tables_of_window(vm, entries[0]);
@@ -700,9 +784,10 @@ TEST_F(other_pcid, is_as_written)
 #define NR_MMIO_TURNS	4
 
 /*
- * The window shows MMIO with one PGD, and a page of the data with the other one.  Where there
- * are PCIDs, the switch does nothing else: not so a flush, for which KVM forgets MMIO as well.
- * Both a read and a write are emulated: KVM asks for another right, and may remember either.
+ * The window shows MMIO with one PGD, and a page of the data with the other one.  With PCIDs the
+ * guest switches PGDs without a flush, because KVM forgets cached MMIO on a flush as well.  KVM
+ * emulates a read and a write, because KVM checks another permission for each, and may cache
+ * either.
  */
 static void guest_mmio_code(bool has_pcid)
 {
@@ -744,8 +829,8 @@ static void answer_mmio(struct mmu_roots *roots, struct kvm_run *run)
 }
 
 /*
- * With shadow paging KVM remembers where the guest's last MMIO was, by its virtual address,
- * to spare its emulator the translation: until the guest switches its PGD.
+ * With shadow paging, KVM caches the virtual address of the guest's last MMIO, to spare its
+ * emulator the translation.  KVM must forget the address when the guest switches its PGD.
  */
 TEST(mmio_of_another_pgd)
 {
@@ -783,8 +868,8 @@ static void guest_lost_code(void)
 }
 
 /*
- * A guest whose CR3 points to no memory gets a root that maps nothing, which is none
- * that is built or found (kvm_mmu_get_dummy_root()), and shuts down.
+ * If a guest's CR3 points to no memory, KVM loads a dummy root that maps nothing, and that
+ * counts neither as built nor as found (kvm_mmu_get_dummy_root()); the guest shuts down.
  */
 TEST(pgd_where_there_is_no_memory)
 {
@@ -793,7 +878,7 @@ TEST(pgd_where_there_is_no_memory)
 	struct kvm_vcpu *vcpu;
 
 	mmu_roots_require_applicable(!kvm_is_tdp_enabled(),
-				     "it is the CPU that looks for a guest's PGD");
+				     "KVM does not look up the guest's PGD with two-dimensional paging");
 	mmu_root_path_vm_create(&vcpu, guest_lost_code);
 	mmu_roots_open(&roots, vcpu->vm, "no PGD");
 	mmu_root_path_sync(vcpu);
@@ -807,6 +892,79 @@ TEST(pgd_where_there_is_no_memory)
 	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_CACHE_MISS, 1);
 	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_ALLOC, 0);
 	mmu_roots_expect_growth(&roots, &before, &after, MMU_ROOT_REUSE, 0);
+	mmu_roots_vm_free(&roots);
+}
+
+#define NR_STEAL_TURNS	6
+
+/* The guest leaves it to KVM to invalidate the translation when the vCPU runs again. */
+static void guest_steal_time_code(void)
+{
+	uint64_t *data = (uint64_t *)MMU_ROOT_DATA_GVA;
+	uint64_t *window = (uint64_t *)WINDOW_GVA;
+	uint64_t *table = (uint64_t *)TABLE_GVA;
+	uint64_t i, page, seen;
+
+	guest_begin();
+	for (i = 0; i < NR_STEAL_TURNS; i++) {
+		page = i % NR_PAGES;
+		WRITE_ONCE(table[WINDOW_INDEX], entries[page]);
+		GUEST_SYNC(0);
+		seen = READ_ONCE(*window);
+		__GUEST_ASSERT(seen == data[page * (PAGE_SIZE / sizeof(*data))],
+			       "turn %lu: the window does not show page %lu", i, page);
+		GUEST_SYNC(1);
+	}
+	GUEST_DONE();
+}
+
+/* Run the vCPU, and expect one flush if @flagged, or else none. */
+static void run_and_count(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t cmd,
+			  bool flagged)
+{
+	struct mmu_roots_snapshot before, after;
+	struct ucall uc;
+
+	mmu_roots_read(roots, &before);
+	mmu_root_path_run(vcpu, &uc, cmd);
+	mmu_roots_read(roots, &after);
+	/* To synchronize shadow page tables may take flushes of its own. */
+	if (kvm_is_tdp_enabled())
+		mmu_roots_expect_growth(roots, &before, &after, TLB_FLUSH, flagged);
+}
+
+/*
+ * A vCPU that wants to flush the TLB of another one, which does not run, may leave a note in the
+ * other vCPU's steal time instead of an interrupt.  Userspace does what that vCPU would do.
+ */
+TEST(flush_in_steal_time)
+{
+	struct kvm_steal_time *steal;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	struct kvm_vm *vm;
+	gva_t gva;
+	int i;
+
+	printf("#@ path=PV-flush\n");
+	mmu_roots_require_applicable(kvm_cpu_has(X86_FEATURE_KVM_STEAL_TIME),
+				     "KVM has no steal time without CONFIG_SCHED_INFO");
+	mmu_roots_pin();
+	vm = mmu_root_path_vm_create(&vcpu, guest_steal_time_code);
+	open_window(vm);
+	gva = vm_alloc_page(vm);
+	steal = addr_gva2hva(vm, gva);
+	vcpu_set_msr(vcpu, MSR_KVM_STEAL_TIME, addr_gva2gpa(vm, gva) | KVM_MSR_ENABLED);
+	mmu_roots_open(&roots, vm, "PV-flush");
+	mmu_root_path_sync(vcpu);
+	for (i = 0; i < NR_STEAL_TURNS; i++) {
+		__atomic_fetch_or(&steal->preempted, KVM_VCPU_FLUSH_TLB, __ATOMIC_SEQ_CST);
+		run_and_count(&roots, vcpu, UCALL_SYNC, true);
+		mmu_roots_check(&roots, !(steal->preempted & KVM_VCPU_FLUSH_TLB),
+				"the note is still there after a flush");
+		run_and_count(&roots, vcpu, i < NR_STEAL_TURNS - 1 ? UCALL_SYNC : UCALL_DONE,
+			      false);
+	}
 	mmu_roots_vm_free(&roots);
 }
 
