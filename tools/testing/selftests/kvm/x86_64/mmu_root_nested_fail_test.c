@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Entries to L2 that fail, and exits that do: VMRUN with each kind of illegal VMCB, and with
- * pages that cannot be had; and VM-Entries with illegal registers, or MSRs that cannot be loaded.
+ * Test entries to L2 and exits from L2 that fail: VMRUN with each kind of illegal VMCB,
+ * VMRUN and #VMEXIT with pages that KVM cannot map, and VM-Entries with illegal controls or
+ * registers, or with MSRs that cannot be loaded.
  *
- * Whatever KVM had done before it found out, L1 has to go on with its own MMU, roots and
- * registers, L2 must not have run, and the next entry has to find L2 as it was.
+ * KVM may have done a part of the transition before it finds the error.  In any case L1
+ * must go on with its own MMU, roots and registers, L2 must not have run, and the next
+ * entry must find L2 as it was.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,38 +24,31 @@
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
 
-/* What L2 runs on; without nested paging, L1 is on the first one. */
+/* L2 runs on this PGD.  Without nested paging, L1 runs on PGD 0. */
 #define L2_PGD			1
 #define NR_PGDS			2
 
 #define PATH_NAME		"VMRUN-fails"
 
-/* Where no memory is, or none that stays. */
+/* This address has no memory, or memory that the test removes. */
 #define HOLE_GPA		0x78000000ul
 #define HOLE_GVA		HOLE_GPA
 #define HOLE_SLOT		3
 
-/* Of VMRUN. */
 #define VMRUN_INSN		"vmrun %%rax"
 #define VMRUN_INSN_SIZE		3
 
-/* Of an EVENTINJ, AMD APM, "Event Injection": a type that is reserved. */
+/* A reserved type of event in EVENTINJ: AMD APM, "Event Injection". */
 #define EVTINJ_TYPE_RESERVED	0x100
 
 #define CR0_HIGH		BIT_ULL(32)
 #define DR_HIGH			BIT_ULL(32)
-/* Reserved in CR4 and EFER of all CPUs: AMD APM, "Control Registers", "EFER". */
-#define CR4_RESERVED		BIT_ULL(63)
+/* All CPUs reserve this bit of EFER: AMD APM, "EFER". */
 #define EFER_RESERVED		BIT_ULL(63)
 
 /* A PDPTE of PAE paging with bits that must be zero: AMD APM, "PAE Paging". */
 #define BAD_PDPTE		(PT_PRESENT_MASK | PT_WRITABLE_MASK | PT_USER_MASK)
 #define NR_PDPTES		4
-
-static uint64_t gpa_limit(void)
-{
-	return BIT_ULL(kvm_cpu_property(X86_PROPERTY_MAX_PHY_ADDR));
-}
 
 static void l2_visit(void)
 {
@@ -63,7 +58,7 @@ static void l2_visit(void)
 	}
 }
 
-/* After each VMRUN, GUEST_SYNC() its exit code, and then what L1 sees. */
+/* L1 syncs the exit code of each VMRUN, and then which PGD's page L1 sees. */
 static void l1_vmrun(void)
 {
 	struct svm_test_data *svm = guest_l2_svm(0);
@@ -87,7 +82,7 @@ FIXTURE(vmrun) {
 	struct kvm_sregs l1;
 	struct vmcb good;
 	uint64_t bad_pdpt;
-	/* What guest_own_page() is in L1. */
+	/* What guest_own_page() returns in L1. */
 	uint64_t l1_page;
 	uint64_t visits;
 };
@@ -133,7 +128,7 @@ static uint64_t bad_pdpt_create(struct kvm_vm *vm)
 	return gpa;
 }
 
-/* L2 has run once, and L1 is about to run it again. */
+/* After this, L2 has run twice, and L1 is about to run it again. */
 FIXTURE_SETUP(vmrun)
 {
 	struct mmu_roots_snapshot snap;
@@ -151,7 +146,7 @@ FIXTURE_SETUP(vmrun)
 	vcpu_sregs_get(self->vcpu, &self->l1);
 	self->svm = mmu_root_nested_svm_data(vm, 0);
 	memcpy(&self->good, self->svm->vmcb_hva, sizeof(self->good));
-	/* For all that follows VMRUN to be mapped. */
+	/* Run L2 once more, so that the code behind VMRUN is mapped. */
 	self->visits = mmu_root_nested_visits(vm, L2_PGD) + 1;
 	vmrun(self, &snap, SVM_EXIT_VMMCALL, "a legal VMCB");
 	memcpy(self->svm->vmcb_hva, &self->good, sizeof(self->good));
@@ -162,7 +157,10 @@ FIXTURE_TEARDOWN(vmrun)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* As if nothing had been: both roots are current, or in prev_roots[]. */
+/*
+ * A failed VMRUN must leave the cache of roots as it was: L1's root and L2's are both found
+ * without a load.
+ */
 static void enter_again(FIXTURE_DATA(vmrun) * self, const char *what)
 {
 	const struct mmu_root_counts c = { .hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 4 };
@@ -176,11 +174,11 @@ static void enter_again(FIXTURE_DATA(vmrun) * self, const char *what)
 }
 
 /**
- * struct bad_vmcb - What makes VMRUN fail
- * @what: for messages
- * @spoil: makes a VMCB so
- * @npt_only: it is about nested paging
- * @by_cpu: KVM may leave it to the CPU to find out, as 6.12 does
+ * struct bad_vmcb - An error that makes VMRUN fail
+ * @what: name of the error, for messages
+ * @spoil: puts the error into a VMCB
+ * @npt_only: the error exists with nested paging only
+ * @by_cpu: KVM may leave it to the CPU to find the error, as 6.12 does
  */
 struct bad_vmcb {
 	const char *what;
@@ -201,17 +199,17 @@ static void vmrun_not_intercepted(struct vmcb *vmcb)
 
 static void nested_cr3_beyond(struct vmcb *vmcb)
 {
-	vmcb->control.nested_cr3 |= gpa_limit();
+	vmcb->control.nested_cr3 |= mmu_root_gpa_limit();
 }
 
 static void msr_map_beyond(struct vmcb *vmcb)
 {
-	vmcb->control.msrpm_base_pa |= gpa_limit();
+	vmcb->control.msrpm_base_pa |= mmu_root_gpa_limit();
 }
 
 static void io_map_beyond(struct vmcb *vmcb)
 {
-	vmcb->control.iopm_base_pa |= gpa_limit();
+	vmcb->control.iopm_base_pa |= mmu_root_gpa_limit();
 }
 
 static void event_of_no_type(struct vmcb *vmcb)
@@ -261,7 +259,7 @@ static void cr4_reserved(struct vmcb *vmcb)
 
 static void cr3_beyond(struct vmcb *vmcb)
 {
-	vmcb->save.cr3 |= gpa_limit();
+	vmcb->save.cr3 |= mmu_root_gpa_limit();
 }
 
 static void dr6_high(struct vmcb *vmcb)
@@ -301,7 +299,7 @@ static const struct bad_vmcb bad_vmcbs[] = {
 	{ "CS.L and CS.D", cs_long_and_default },
 };
 
-/* KVM looks at the VMCB before it leaves L1: nested_svm_check_cached_vmcb12(). */
+/* KVM checks the VMCB before it leaves L1: nested_svm_check_cached_vmcb12(). */
 TEST_F(vmrun, of_an_illegal_vmcb)
 {
 	const struct mmu_root_counts nothing = { .roots = NR_L1_L2_ROOTS };
@@ -322,14 +320,17 @@ TEST_F(vmrun, of_an_illegal_vmcb)
 	enter_again(self, "a legal VMCB after them");
 }
 
-/* An L2 outside IA-32e mode has a CR3 that KVM looks at as it loads it only. */
+/* KVM checks the CR3 of an L2 outside IA-32e mode only when it loads that CR3. */
 static void outside_long_mode(struct vmcb *vmcb)
 {
 	vmcb->save.efer &= ~(EFER_LME | EFER_LMA);
 	vmcb->save.cs.attrib &= ~SVM_SELECTOR_L_MASK;
 }
 
-/* KVM is in L2 already, and gets back to L1 by an exit, with a flush for each of both ways. */
+/*
+ * KVM is in L2 already when it finds the error, and exits to L1: one TLB flush serves the
+ * requests of both the entry and the exit.
+ */
 static void expect_late_failure(FIXTURE_DATA(vmrun) * self, uint64_t nr_switches,
 				const char *what)
 {
@@ -344,17 +345,17 @@ static void expect_late_failure(FIXTURE_DATA(vmrun) * self, uint64_t nr_switches
 	enter_again(self, what);
 }
 
-/* With nested paging it is the nested CR3 that L2 is on, before KVM looks at CR3. */
+/* With nested paging, KVM switches to the nested CR3 before it checks CR3. */
 TEST_F(vmrun, with_an_illegal_cr3_of_pae)
 {
 	struct vmcb *vmcb = self->svm->vmcb_hva;
 
 	outside_long_mode(vmcb);
-	vmcb->save.cr3 |= gpa_limit();
+	vmcb->save.cr3 |= mmu_root_gpa_limit();
 	expect_late_failure(self, variant->nested_paging ? 2 : 1, "an illegal CR3 of PAE");
 }
 
-/* With nested paging PDPTRs are read when they are used: AMD APM, "Nested Paging". */
+/* With nested paging, the CPU reads PDPTRs when it uses them: AMD APM, "Nested Paging". */
 TEST_F(vmrun, with_illegal_pdptrs)
 {
 	struct vmcb *vmcb = self->svm->vmcb_hva;
@@ -375,7 +376,7 @@ TEST_F(vmrun, with_an_msr_map_in_a_hole)
 	expect_late_failure(self, 2, "an MSR map in a hole");
 }
 
-/* Whether the VMCB of the next VMRUN is in a hole; written by the host. */
+/* The VMCB of the next VMRUN is in a hole.  The host writes this variable. */
 static bool vmcb_in_hole;
 
 static void l2_sync(void)
@@ -427,7 +428,7 @@ static void set_hole(FIXTURE_DATA(vmcb_page) * self, bool hole)
 				  hole ? 0 : PAGE_SIZE, self->memory);
 }
 
-/* The first L2 has its VMCB in a memslot of its own, and L1 is about to run it. */
+/* The VMCB of the first L2 is in a memslot of its own.  L1 has not run yet. */
 FIXTURE_SETUP(vmcb_page)
 {
 	struct svm_test_data *svm;
@@ -449,7 +450,7 @@ FIXTURE_SETUP(vmcb_page)
 	mmu_root_nested_open(&self->roots, vm, PATH_NAME, NR_L1_L2_ROOTS);
 	self->l1_page = variant->nested_paging ? MMU_ROOT_NOT_MAPPED : 0;
 	vcpu_sregs_get(self->vcpu, &self->l1);
-	/* VMRUN wants it. */
+	/* L1 sets EFER.SVME, which VMRUN requires. */
 	self->l1.efer |= EFER_SVME;
 }
 
@@ -458,7 +459,7 @@ FIXTURE_TEARDOWN(vmcb_page)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* L1 is about to look at its memory. */
+/* L1 must be about to look at its page. */
 static void expect_l1(FIXTURE_DATA(vmcb_page) * self, const char *when)
 {
 	struct mmu_roots *roots = &self->roots;
@@ -473,8 +474,8 @@ static void expect_l1(FIXTURE_DATA(vmcb_page) * self, const char *when)
 }
 
 /*
- * KVM has nowhere to tell L1 of the exit, so it is a shutdown, of L1: nested_svm_vmexit().
- * The page comes back here, for L1 to tell what it is on.
+ * KVM has no VMCB to write the exit to, so L1 shuts down: nested_svm_vmexit().  The test
+ * brings the page back, so that L1 can go on and tell which PGD's page it sees.
  */
 TEST_F(vmcb_page, that_is_gone_at_the_exit)
 {
@@ -493,8 +494,8 @@ TEST_F(vmcb_page, that_is_gone_at_the_exit)
 }
 
 /*
- * VMRUN has nothing to read.  What KVM makes of that is nothing that any CPU does: #GP, or
- * an error for userspace, which skips VMRUN here.
+ * VMRUN has no VMCB to read.  No CPU does what KVM does then: KVM injects #GP, or reports
+ * an error to userspace.  After an error, the test skips VMRUN.
  */
 TEST_F(vmcb_page, that_is_not_there_at_the_entry)
 {
@@ -504,7 +505,7 @@ TEST_F(vmcb_page, that_is_not_there_at_the_entry)
 	struct kvm_regs regs;
 	struct ucall uc;
 
-	/* An L2 that is current, as before. */
+	/* Run L2 once with its VMCB in place. */
 	mmu_root_nested_run(vcpu, roots, &snap);
 	expect_l1(self, "an exit");
 	vmcb_in_hole = true;
@@ -532,34 +533,48 @@ TEST_F(vmcb_page, that_is_not_there_at_the_entry)
 }
 
 /**
- * struct bad_guest - What makes a VM-Entry exit at once
- * @what: for messages
- * @field: of the VMCS
- * @set: bits to set in it
- * @clear: bits to clear
+ * struct bad_vmcs - An error that makes a VM-Entry fail, or exit at once
+ * @what: name of the error, for messages
+ * @field: the field of the VMCS that has the error
+ * @set: bits to set in the field
+ * @clear: bits to clear in the field
+ * @exit: how the VM-Entry must end
  */
-struct bad_guest {
+struct bad_vmcs {
 	const char *what;
 	uint64_t field;
 	uint64_t set;
 	uint64_t clear;
+	enum mmu_root_l2_exit exit;
 };
 
-/* KVM sees the last two in L2 only.  The list is what is at address 0, i.e. of MSR 0. */
-static const struct bad_guest bad_guests[] = {
-	{ "CR0.PG without PE", GUEST_CR0, 0, X86_CR0_PE },
-	{ "IA-32e mode without CR4.PAE", GUEST_CR4, 0, X86_CR4_PAE },
-	{ "IA-32e mode without CR0.PG", GUEST_CR0, 0, X86_CR0_PG },
-	{ "CR4 without VMXE", GUEST_CR4, 0, X86_CR4_VMXE },
-	{ "a reserved bit of CR4", GUEST_CR4, CR4_RESERVED, 0 },
-	{ "a CR3 beyond any MAXPHYADDR", GUEST_CR3, BIT_ULL(62), 0 },
-	{ "an MSR that cannot be loaded", VM_ENTRY_MSR_LOAD_COUNT, 1, 0 },
+/*
+ * Errors in controls and in the host's state make VMLAUNCH and VMRESUME fail, those in the guest's
+ * state make them exit: Intel SDM, "VM Entries".  KVM finds the last two errors only when it is in
+ * L2 already.  The list of MSRs is at address 0, where it names MSR 0.
+ */
+static const struct bad_vmcs bad_vmcss[] = {
+	{ "an unaligned MSR bitmap", MSR_BITMAP, 1, 0, L2_ENTRY_FAILED },
+	{ "an MSR bitmap beyond any MAXPHYADDR", MSR_BITMAP, BIT_ULL(62), 0, L2_ENTRY_FAILED },
+	{ "a 32-bit host in IA-32e mode", VM_EXIT_CONTROLS, 0, VM_EXIT_HOST_ADDR_SPACE_SIZE,
+	  L2_ENTRY_FAILED },
+	{ "a host's CR3 beyond any MAXPHYADDR", HOST_CR3, BIT_ULL(62), 0, L2_ENTRY_FAILED },
+	{ "a host without TR", HOST_TR_SELECTOR, 0, ~0ul, L2_ENTRY_FAILED },
+	{ "a host's DS with RPL 3", HOST_DS_SELECTOR, 3, 0, L2_ENTRY_FAILED },
+	{ "a host's FS base that is not canonical", HOST_FS_BASE, BIT_ULL(62), 0, L2_ENTRY_FAILED },
+	{ "CR0.PG without PE", GUEST_CR0, 0, X86_CR0_PE, L2_ENTRY_EXITED },
+	{ "IA-32e mode without CR4.PAE", GUEST_CR4, 0, X86_CR4_PAE, L2_ENTRY_EXITED },
+	{ "IA-32e mode without CR0.PG", GUEST_CR0, 0, X86_CR0_PG, L2_ENTRY_EXITED },
+	{ "CR4 without VMXE", GUEST_CR4, 0, X86_CR4_VMXE, L2_ENTRY_EXITED },
+	{ "a reserved bit of CR4", GUEST_CR4, CR4_RESERVED, 0, L2_ENTRY_EXITED },
+	{ "a CR3 beyond any MAXPHYADDR", GUEST_CR3, BIT_ULL(62), 0, L2_ENTRY_EXITED },
+	{ "an MSR that cannot be loaded", VM_ENTRY_MSR_LOAD_COUNT, 1, 0, L2_ENTRY_EXITED },
 };
 
-/* After each VM-Entry, GUEST_SYNC() what became of it, and then what L1 sees. */
+/* L1 syncs how each VM-Entry ended, and then which PGD's page L1 sees. */
 static void l1_vmentry(bool nested_paging)
 {
-	const struct bad_guest *bad = bad_guests;
+	const struct bad_vmcs *bad = bad_vmcss;
 	enum mmu_root_l2_exit exit;
 	uint64_t old;
 
@@ -567,8 +582,8 @@ static void l1_vmentry(bool nested_paging)
 	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
 	guest_l2_run_to_call(0, L2_PGD);
 	GUEST_SYNC(guest_own_page());
-	for (; bad < bad_guests + ARRAY_SIZE(bad_guests); bad++) {
-		/* Without nested paging CR3 is what L2 is run on. */
+	for (; bad < bad_vmcss + ARRAY_SIZE(bad_vmcss); bad++) {
+		/* Without nested paging, guest_l2_run() writes this field itself. */
 		if (bad->field == GUEST_CR3 && !nested_paging)
 			continue;
 		old = guest_l2_vmcs_write(0, bad->field, bad->set, bad->clear);
@@ -615,8 +630,11 @@ FIXTURE_TEARDOWN(vmentry)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* L2 runs before and after, and not in between; no reset, and no root is looked for. */
-TEST_F(vmentry, of_illegal_guest_state)
+/*
+ * L2 runs before and after each failed entry, but not in it.  The entry resets no MMU and
+ * loads no root.
+ */
+TEST_F(vmentry, of_illegal_state)
 {
 	struct mmu_roots_snapshot before, after;
 	struct mmu_roots *roots = &self->roots;
@@ -624,22 +642,22 @@ TEST_F(vmentry, of_illegal_guest_state)
 	struct ucall uc;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(bad_guests); i++) {
-		if (bad_guests[i].field == GUEST_CR3 && !variant->nested_paging)
+	for (i = 0; i < ARRAY_SIZE(bad_vmcss); i++) {
+		if (bad_vmcss[i].field == GUEST_CR3 && !variant->nested_paging)
 			continue;
 		mmu_roots_read(roots, &before);
 		mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
 		mmu_roots_read(roots, &after);
-		mmu_roots_check(roots, uc.args[1] == L2_ENTRY_EXITED,
-				"%s: the entry ends with %lu, expected %u", bad_guests[i].what,
-				uc.args[1], L2_ENTRY_EXITED);
-		mmu_root_l1_expect_regs(roots, self->vcpu, &self->l1, bad_guests[i].what);
+		mmu_roots_check(roots, uc.args[1] == bad_vmcss[i].exit,
+				"%s: the entry ends with %lu, expected %u", bad_vmcss[i].what,
+				uc.args[1], bad_vmcss[i].exit);
+		mmu_root_l1_expect_regs(roots, self->vcpu, &self->l1, bad_vmcss[i].what);
 		mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 0);
 		mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_LOAD, 0);
 		seen = mmu_root_l1_look(self->vcpu);
 		mmu_roots_check(roots, seen == self->l1_page, "%s: L1 sees the page of PGD %ld",
-				bad_guests[i].what, seen);
-		/* L2 has run once more since the last time that one was refused. */
+				bad_vmcss[i].what, seen);
+		/* L2 has run once since the failed entry before this one. */
 		mmu_root_nested_expect_visits(roots, L2_PGD, visits++);
 	}
 }

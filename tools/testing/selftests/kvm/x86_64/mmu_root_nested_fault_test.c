@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What L1 is told of a fault in its nested page tables, on SVM: whether L2 was there with its
- * page tables or with what they map, by which access, and where; be it the CPU that walks them,
- * or KVM's emulator.
+ * Test that KVM describes a fault in nested page tables correctly to L1, on SVM: whether
+ * NPT lacks one of L2's page tables or a page that they map, which access faulted, and at
+ * which address.  Either the CPU or KVM's emulator walks the page tables.
  *
- * Facts are from AMD APM, "Nested versus Guest Page Faults, Fault Ordering": EXITINFO1 has the
- * error code of a page fault, as of a user, and bit 33 for a guest's page table, or bit 32.
+ * Facts are from AMD APM, "Nested versus Guest Page Faults, Fault Ordering": EXITINFO1 has
+ * the error code of a page fault, as for a user access, and bit 33 if the fault is on a
+ * guest's page table, or else bit 32.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,13 +26,17 @@
 #define NR_OPS			4
 
 /*
- * Where L2 looks: at a page that NPT does not map, and at one whose page table it does not map.
- * They are where no memory is either.
+ * L2 accesses the page at HOLE_GVA, which NPT does not map, and the page at TABLE_GVA, whose
+ * page table NPT does not map.  L1 has no memory at HOLE_GPA and TABLE_GPA either.
  */
 #define HOLE_GVA		0x74000000ul
 #define HOLE_GPA		0xa0000000ul
-#define TABLE_GVA		0x60000000ul
+#define TABLE_GVA		0x60005000ul
 #define TABLE_GPA		0xa0001000ul
+
+/* Offsets of L2's access in its page, and of the entry for TABLE_GVA in its table. */
+#define ACCESS_OFFSET		0x238ul
+#define ENTRY_OFFSET		(TABLE_GVA / PAGE_SIZE % 512 * sizeof(uint64_t))
 
 #define NPF_FINAL		BIT_ULL(32)
 #define NPF_TABLE		BIT_ULL(33)
@@ -39,11 +44,11 @@
 #define ERROR_WRITE		BIT_ULL(1)
 #define ERROR_USER		BIT_ULL(2)
 
-/* Written by the host. */
+/* The host writes these variables. */
 static bool emulated, writes;
 static uint64_t look_at;
 
-/* The same for L2 and L1, which share their memory. */
+/* L2 can read the variables above, as it shares L1's memory. */
 static void l2_look(void)
 {
 	uint64_t *where = (uint64_t *)look_at;
@@ -59,7 +64,7 @@ static void l2_look(void)
 	__GUEST_ASSERT(0, "L2 has got what is not mapped");
 }
 
-/* Written by L1. */
+/* L1 writes these variables. */
 static uint64_t exit_info_1, exit_info_2;
 
 static void l1_enter(void)
@@ -93,7 +98,7 @@ FIXTURE_VARIANT(fault) {
 FIXTURE_VARIANT_ADD(fault, of_cpu) { false };
 FIXTURE_VARIANT_ADD(fault, of_emulator) { true };
 
-/* The last table on the way to an address is not in memory that NPT maps. */
+/* Move the last page table for @gva to TABLE_GPA, which NPT does not map. */
 static void lose_page_table(struct kvm_vm *vm, uint64_t gva)
 {
 	uint64_t table = mmu_roots_pgd(vm), *pte = NULL;
@@ -130,14 +135,14 @@ FIXTURE_TEARDOWN(fault)
 	mmu_roots_vm_free(&self->roots);
 }
 
-static void expect_fault(FIXTURE_DATA(fault) * self, const char *what, uint64_t gva, bool wr,
-			 uint64_t stage, uint64_t error, uint64_t address)
+/* After this, exit_info_1 and exit_info_2 are what L1 was told. */
+static void run_to_fault(FIXTURE_DATA(fault) * self, const char *what, uint64_t gva, bool wr)
 {
 	struct mmu_roots *roots = &self->roots;
 	struct mmu_roots_snapshot snap;
 	uint64_t seen;
 
-	look_at = gva;
+	look_at = gva + ACCESS_OFFSET;
 	writes = wr;
 	sync_global_to_guest(roots->vm, look_at);
 	sync_global_to_guest(roots->vm, writes);
@@ -147,6 +152,14 @@ static void expect_fault(FIXTURE_DATA(fault) * self, const char *what, uint64_t 
 			what, seen);
 	sync_global_from_guest(roots->vm, exit_info_1);
 	sync_global_from_guest(roots->vm, exit_info_2);
+}
+
+static void expect_fault(FIXTURE_DATA(fault) * self, const char *what, uint64_t gva, bool wr,
+			 uint64_t stage, uint64_t error, uint64_t address)
+{
+	struct mmu_roots *roots = &self->roots;
+
+	run_to_fault(self, what, gva, wr);
 	mmu_roots_check(roots, (exit_info_1 & NPF_STAGES) == stage,
 			"%s: EXITINFO1 is %#lx, expected bit %u", what, exit_info_1,
 			stage == NPF_FINAL ? 32 : 33);
@@ -157,7 +170,7 @@ static void expect_fault(FIXTURE_DATA(fault) * self, const char *what, uint64_t 
 			"%s: EXITINFO2 is %#lx, expected %#lx", what, exit_info_2, address);
 }
 
-/* A walk of page tables writes accessed flags, so it is a write to NPT, whatever L2 does. */
+/* A walk of L2's page tables writes accessed flags: NPT sees a write even if L2 only reads. */
 TEST_F(fault, is_told_as_it_was)
 {
 	emulated = variant->emulated;
@@ -168,6 +181,28 @@ TEST_F(fault, is_told_as_it_was)
 		     TABLE_GPA);
 	expect_fault(self, "a write by a table", TABLE_GVA, true, NPF_TABLE, ERROR_WRITE,
 		     TABLE_GPA);
+}
+
+static void expect_address(FIXTURE_DATA(fault) * self, const char *what, uint64_t gva, bool wr,
+			   uint64_t address)
+{
+	run_to_fault(self, what, gva, wr);
+	mmu_roots_check(&self->roots, exit_info_2 == address,
+			"%s: EXITINFO2 is %#lx, expected %#lx", what, exit_info_2, address);
+}
+
+/*
+ * The address is that of the access or, if the fault is on a page table, of the entry, not that
+ * of the page or of the table.  An L1 that emulates devices for L2 depends on it.
+ */
+TEST_F(fault, is_told_with_its_offset)
+{
+	emulated = variant->emulated;
+	sync_global_to_guest(self->roots.vm, emulated);
+	expect_address(self, "a read", HOLE_GVA, false, HOLE_GPA + ACCESS_OFFSET);
+	expect_address(self, "a write", HOLE_GVA, true, HOLE_GPA + ACCESS_OFFSET);
+	expect_address(self, "a read by a table", TABLE_GVA, false, TABLE_GPA + ENTRY_OFFSET);
+	expect_address(self, "a write by a table", TABLE_GVA, true, TABLE_GPA + ENTRY_OFFSET);
 }
 
 TEST_HARNESS_MAIN

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hypervisors outside 64-bit mode, on SVM: L1 with 32-bit and with PAE paging, whose nested
- * page tables have that format, too, and whose CR3 or PDPTRs may be illegal at #VMEXIT.
+ * Test hypervisors outside 64-bit mode, on SVM: an L1 with 32-bit or PAE paging has nested
+ * page tables of that format, too, and may have an illegal CR3 or illegal PDPTRs at
+ * #VMEXIT.
  *
- * L1 enters L2 in 64-bit mode.  Userspace restores the vCPU with the registers of another
- * kind of L1 then, and L2 exits to that.
+ * L1 enters L2 in 64-bit mode.  Userspace then restores the vCPU with the registers of
+ * another kind of L1, and L2 exits to that L1.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,13 +24,13 @@
 
 #define PATH_NAME		"L1-modes"
 
-/* What L2 runs on; L1 sees its own page nowhere. */
+/* L2 runs on this PGD.  L1 does not map the page of this PGD. */
 #define L2_PGD			1
 #define NR_PGDS			2
 
 #define NR_ROUNDS		4
 
-/* In the page of the code of all modes, which is shorter. */
+/* L2's code is in the page of the code of all modes, behind that code. */
 #define L2_GPA			(MMU_ROOT_MODE_GPA + 0xf00)
 
 /* mov (%rdx), %rcx; vmmcall */
@@ -38,17 +39,42 @@ static const uint8_t l2_look[] = { 0x48, 0x8b, 0x0a, 0x0f, 0x01, 0xd9 };
 #define NPT_FLAGS		(PT_PRESENT_MASK | PT_WRITABLE_MASK | PT_USER_MASK | \
 				 PT_ACCESSED_MASK | PT_DIRTY_MASK)
 
-/* Intel SDM, "Paging": entries of 32-bit page directories, and of PAE's PDPT. */
+/*
+ * Number of entries of a page directory with 32-bit paging, and of a PDPT with PAE paging:
+ * Intel SDM, "Paging".
+ */
 #define NR_PDES			1024
 #define PDE_SHIFT		22
 #define NR_PDPTES		4
 
-/* Where in its page, and bits that are not of its address: AMD APM, "PAE Paging". */
+/*
+ * Offset of the PDPT in its page, and bits of CR3 that are not part of the PDPT's address:
+ * AMD APM, "PAE Paging".
+ */
 #define PDPT_OFFSET		0x420
 #define CR3_IGNORED		GENMASK(4, 3)
 
 /* Bit 1 of a PDPTE must be zero. */
 #define PDPTE_RESERVED		PT_WRITABLE_MASK
+
+/* The writer vCPU maps the PDPT of the 64-bit nested page tables here. */
+#define PDPT_GVA		0x50000000ul
+
+/*
+ * Clear the PDPTEs of the library's 64-bit nested page tables, which share their page directories
+ * with the PAE tables.  The first PDPTE is in use and must come last: after several writes to a
+ * table, KVM zaps its shadow page, with all shadow pages below it.
+ */
+static void write_pdptes(void)
+{
+	uint64_t *pdpt = (uint64_t *)PDPT_GVA;
+	int i;
+
+	for (i = NR_PDPTES - 1; i >= 0; i--)
+		if (pdpt[i])
+			WRITE_ONCE(pdpt[i], 0);
+	guest_exit();
+}
 
 static void l2_exit(void)
 {
@@ -65,23 +91,27 @@ static void l1_enter(void)
 FIXTURE(l1) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
+	struct kvm_vcpu *writer;
 	struct svm_test_data *svm;
 	struct kvm_sregs sregs;
 };
 
 /*
- * @counts: what an entry and an exit cost
- * @shadow: with shadow paging
+ * @counts: what an entry and an exit cost with two-dimensional paging
+ * @shadow: what they cost with shadow paging
+ * @efer: bits of EFER that this L1 sets beside those of its mode
  *
- * What has fewer levels than the host's page tables, be it nested page tables or L1's if
- * KVM shadows them, has PAE roots.  They are never kept, see fast_pgd_switch(), and looked
- * for each time: as many as PDPTEs are present, or four.
+ * Page tables with two or three levels have PAE roots if KVM shadows them, as it does with
+ * L1's nested page tables, and with L1's own ones if there is no TDP.  KVM never keeps PAE
+ * roots, see fast_pgd_switch(), and looks for them at each load: for one root per present
+ * PDPTE with PAE paging, and for four roots with 32-bit paging.
  */
 FIXTURE_VARIANT(l1) {
 	enum mmu_root_mode mode;
 	bool nested_paging;
 	struct mmu_root_counts counts;
 	struct mmu_root_counts shadow;
+	uint64_t efer;
 };
 
 FIXTURE_VARIANT_ADD(l1, 32bit) {
@@ -112,12 +142,19 @@ FIXTURE_VARIANT_ADD(l1, pae_nested_paging) {
 	.counts = { .loads = 1, .found = 3, .hits = 1, .misses = 1, .flushes = 4 },
 };
 
+/* L1 had EFER.NX in 64-bit mode, too, so KVM shadows its page directories by the same pages. */
+FIXTURE_VARIANT_ADD(l1, pae_nested_paging_nx) {
+	MODE_PAE, true,
+	.counts = { .loads = 1, .found = 3, .hits = 1, .misses = 1, .flushes = 4 },
+	.efer = EFER_NX,
+};
+
 FIXTURE_VARIANT_ADD(l1, compat_nested_paging) {
 	MODE_COMPAT, true,
 	.counts = { .hits = 2, .flushes = 4 },
 };
 
-/* One to one in pages of 4 MiB, but for the page that is L2's own. */
+/* Map all memory one to one in pages of 4 MiB, except the page that is L2's own. */
 static uint64_t npt_32bit_create(struct kvm_vm *vm)
 {
 	uint64_t pd_gpa = vm_alloc_page_table(vm), pt_gpa = vm_alloc_page_table(vm);
@@ -131,7 +168,7 @@ static uint64_t npt_32bit_create(struct kvm_vm *vm)
 	return pd_gpa;
 }
 
-/* The nested page table of some level that maps all that L2 uses. */
+/* Return the nested page table of @level that maps all memory that L2 uses. */
 static uint64_t npt_64bit_table(struct kvm_vm *vm, int level)
 {
 	uint64_t table = guest_l2_pgd(L2_PGD);
@@ -142,7 +179,7 @@ static uint64_t npt_64bit_table(struct kvm_vm *vm, int level)
 	return table;
 }
 
-/* The page directories of 64-bit nested page tables are those of PAE, too. */
+/* PAE paging can use the page directories of 64-bit nested page tables. */
 static uint64_t npt_pae_create(struct kvm_vm *vm)
 {
 	uint64_t *from = addr_gpa2hva(vm, npt_64bit_table(vm, PG_LEVEL_1G));
@@ -163,12 +200,12 @@ static uint64_t npt_create(struct kvm_vm *vm, enum mmu_root_mode mode)
 	case MODE_PAE:
 		return npt_pae_create(vm);
 	default:
-		/* Without CR4.LA57. */
+		/* L1 runs without CR4.LA57, i.e. with four levels. */
 		return npt_64bit_table(vm, PG_LEVEL_1G + 1);
 	}
 }
 
-/* What L1 goes on with after the exit; 32-bit code. */
+/* After the exit, L1 goes on with this state: it runs 32-bit code. */
 static void put_l1_into_mode(struct vmcb_save_area *save, const struct kvm_sregs *sregs)
 {
 	save->cr0 = sregs->cr0;
@@ -182,7 +219,10 @@ static void put_l1_into_mode(struct vmcb_save_area *save, const struct kvm_sregs
 	save->rflags = MMU_ROOT_RFLAGS;
 }
 
-/* L2 is in 64-bit mode, and about to look, and then to exit to L1, which has been replaced. */
+/*
+ * After this, L2 is in 64-bit mode, and about to read and then to exit to L1, which the
+ * test has replaced.
+ */
 FIXTURE_SETUP(l1)
 {
 	struct kvm_nested_state *state;
@@ -193,18 +233,24 @@ FIXTURE_SETUP(l1)
 	mmu_roots_require_applicable(!host_cpu_is_intel, "VMX has 64-bit hypervisors only here");
 	mmu_root_nested_require(variant->nested_paging);
 	vm = mmu_root_path_vm_create(&self->vcpu, l1_enter);
+	self->writer = mmu_root_path_vcpu_add(vm, 1, write_pdptes);
 	mmu_root_mode_install(self->vcpu);
 	memcpy(addr_gpa2hva(vm, L2_GPA), l2_look, sizeof(l2_look));
 	virt_map(vm, MMU_ROOT_MODE_GPA, MMU_ROOT_MODE_GPA, 1);
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PGDS);
-	/* L2's, and L1's before and after; PAE roots are up to four. */
+	if (variant->nested_paging)
+		virt_map(vm, PDPT_GVA, npt_64bit_table(vm, PG_LEVEL_1G), 1);
+	/*
+	 * L1 and L2 have one root each before L1 is replaced, and at most four PAE roots
+	 * each after that.
+	 */
 	mmu_root_nested_open(&self->roots, vm, PATH_NAME, 2 + 2 * NR_PDPTES);
 	mmu_root_path_run_for_good(self->vcpu);
 	vcpu_run_complete_io(self->vcpu);
 
 	vcpu_sregs_get(self->vcpu, &self->sregs);
 	mmu_root_mode_sregs(variant->mode, &self->sregs);
-	self->sregs.efer |= EFER_SVME;
+	self->sregs.efer |= EFER_SVME | variant->efer;
 	state = mmu_root_nested_state_get(self->vcpu);
 	vmcb = (void *)state->data.svm;
 	put_l1_into_mode(&vmcb->save, &self->sregs);
@@ -219,11 +265,17 @@ FIXTURE_TEARDOWN(l1)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* To L2, by VMRUN or in it already, back to L1, which reads a page. */
-static void run_l2_and_l1(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t rip,
-			  uint64_t vmcb_gpa)
+/*
+ * L1 enters L2 by VMRUN, or the vCPU is in L2 already if @rip is given.  L2 exits to L1,
+ * and L1 reads a page.
+ *
+ * Return: the number of the PGD whose page L2 sees.
+ */
+static uint64_t run_l2_and_l1(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64_t rip,
+			      uint64_t vmcb_gpa)
 {
 	struct kvm_regs regs;
+	uint64_t seen;
 	uint32_t sum;
 
 	mmu_root_mode_start(vcpu, MODE_OP_VMRUN, 0);
@@ -237,16 +289,30 @@ static void run_l2_and_l1(struct mmu_roots *roots, struct kvm_vcpu *vcpu, uint64
 	sum = mmu_root_mode_run(vcpu, 1);
 	mmu_root_mode_check_sum(roots, sum, 1, false, false);
 	vcpu_regs_get(vcpu, &regs);
-	mmu_roots_check(roots, regs.rcx == L2_PGD, "L2 sees the page of PGD %lld", regs.rcx);
+	seen = regs.rcx;
 	vcpu_run_complete_io(vcpu);
+	return seen;
 }
 
-static void enter_and_exit(FIXTURE_DATA(l1) * self)
+static void expect_page(struct mmu_roots *roots, uint64_t seen, uint64_t pgd)
+{
+	mmu_roots_check(roots, seen == pgd, "L2 sees the page of PGD %ld, expected %ld", seen, pgd);
+}
+
+/* The vCPU is in L2, and exits. */
+static void exit_first(FIXTURE_DATA(l1) * self)
+{
+	expect_page(&self->roots, run_l2_and_l1(&self->roots, self->vcpu, L2_GPA, 0), L2_PGD);
+}
+
+static void enter_and_exit(FIXTURE_DATA(l1) * self, uint64_t pgd)
 {
 	struct vmcb *vmcb = self->svm->vmcb_hva;
+	uint64_t seen;
 
 	vmcb->save.rip = L2_GPA;
-	run_l2_and_l1(&self->roots, self->vcpu, 0, self->svm->vmcb_gpa);
+	seen = run_l2_and_l1(&self->roots, self->vcpu, 0, self->svm->vmcb_gpa);
+	expect_page(&self->roots, seen, pgd);
 }
 
 TEST_F(l1, has_its_own_paging_back)
@@ -257,20 +323,138 @@ TEST_F(l1, has_its_own_paging_back)
 	struct mmu_roots_snapshot warm, storm;
 	int i;
 
-	run_l2_and_l1(roots, self->vcpu, L2_GPA, 0);
+	exit_first(self);
 	mmu_root_l1_expect_regs(roots, self->vcpu, &self->sregs, "an exit");
-	/* Of the root of L2 that was restored, too, and all of the pages. */
-	enter_and_exit(self);
-	enter_and_exit(self);
+	/*
+	 * Warm up: all roots must be built, that of the restored L2 included, and all pages
+	 * mapped.
+	 */
+	enter_and_exit(self, L2_PGD);
+	enter_and_exit(self, L2_PGD);
 	mmu_roots_read(roots, &warm);
 	for (i = 0; i < NR_ROUNDS; i++)
-		enter_and_exit(self);
+		enter_and_exit(self, L2_PGD);
 	mmu_roots_read(roots, &storm);
 	mmu_roots_expect_storm(roots, &warm, &storm, c, NR_ROUNDS);
 	mmu_root_l1_expect_regs(roots, self->vcpu, &self->sregs, "VMRUN and an exit");
 }
 
-/* AMD APM, "#VMEXIT": a CPU that cannot go on with its host shuts down. */
+/*
+ * KVM has shadowed the page directories as lower tables of the 64-bit L1, and the PAE L1 has the
+ * same shadow pages as roots.  When another vCPU clears the entries above them, KVM must keep the
+ * roots, because roots need no parent.
+ */
+TEST_F(l1, keeps_roots_that_were_tables)
+{
+	struct mmu_roots_snapshot warm, orphaned, after;
+	struct mmu_roots *roots = &self->roots;
+
+	mmu_roots_require_applicable(variant->efer & EFER_NX,
+				     "a table of this L1 cannot become a root of it");
+	exit_first(self);
+	enter_and_exit(self, L2_PGD);
+	mmu_roots_read(roots, &warm);
+	mmu_root_path_run_for_good(self->writer);
+	mmu_roots_read(roots, &orphaned);
+	enter_and_exit(self, L2_PGD);
+	mmu_roots_read(roots, &after);
+
+	mmu_roots_expect_growth(roots, &warm, &orphaned, MMU_ROOT_INVALIDATE, 0);
+	mmu_roots_expect_growth(roots, &warm, &after, MMU_ROOT_ALLOC, 0);
+	mmu_roots_expect_no_refault(roots, &orphaned, &after);
+}
+
+/* Write an entry of a nested page table. */
+static void set_npte(struct kvm_vm *vm, uint64_t table, unsigned int index, uint64_t entry)
+{
+	((uint64_t *)addr_gpa2hva(vm, table))[index] = entry | NPT_FLAGS;
+}
+
+static unsigned int index_of(uint64_t gpa, int level)
+{
+	return (gpa >> PG_LEVEL_SHIFT(level)) & 0x1ff;
+}
+
+/*
+ * Create nested page tables that translate with four levels, and with five.  With four levels, each
+ * table is one of a lower level than with five: what is a PDPT with five levels is a page directory
+ * with four, and maps all memory that L2 uses by one page of 1 GiB, or by pages of 2 MiB.  L2 sees
+ * the page of L2_PGD with four levels, and that of PGD 0 with five.
+ *
+ *   levels   top  ->  low  ->  wide  ->  mid   ->  last5
+ *   five     PML5     PML4     PDPT      PD        PT       the page of PGD 0
+ *   four     PML4     PDPT     PD        PT        (a page that L2 does not use)
+ *   four              low  ->  high  ->  last4
+ *                     PDPT     PD        PT                 the page of L2_PGD
+ */
+static uint64_t npt_of_any_levels_create(struct kvm_vm *vm)
+{
+	uint64_t top = vm_alloc_page_table(vm), low = vm_alloc_page_table(vm);
+	uint64_t wide = vm_alloc_page_table(vm), mid = vm_alloc_page_table(vm);
+	uint64_t high = vm_alloc_page_table(vm);
+	uint64_t last4 = vm_alloc_page_table(vm), last5 = vm_alloc_page_table(vm);
+	/* The entry of the PDPT that is for MMU_ROOT_OWN_PAGE, with either number of levels. */
+	unsigned int own = index_of(MMU_ROOT_OWN_PAGE, PG_LEVEL_1G), i;
+
+	set_npte(vm, top, 0, low);
+	set_npte(vm, low, 0, wide);
+	for (i = 0; i < PAGE_SIZE / sizeof(uint64_t); i++) {
+		set_npte(vm, wide, i, i * PG_SIZE_2M | PT_PAGE_SIZE_MASK);
+		set_npte(vm, mid, i, own * PG_SIZE_2M + i * PAGE_SIZE);
+	}
+	set_npte(vm, wide, own, mid);
+	set_npte(vm, mid, index_of(MMU_ROOT_OWN_PAGE, PG_LEVEL_2M), last5);
+	set_npte(vm, last5, index_of(MMU_ROOT_OWN_PAGE, PG_LEVEL_4K),
+		 PTE_GET_PA(mmu_root_nested_own_entry(vm, 0)));
+
+	set_npte(vm, low, own, high);
+	set_npte(vm, high, index_of(MMU_ROOT_OWN_PAGE, PG_LEVEL_2M), last4);
+	set_npte(vm, last4, index_of(MMU_ROOT_OWN_PAGE, PG_LEVEL_4K),
+		 PTE_GET_PA(mmu_root_nested_own_entry(vm, L2_PGD)));
+	return top;
+}
+
+/* Have L1 go on in IA-32e mode with CR4.LA57 clear or set, and keep its nested CR3. */
+static void set_levels(FIXTURE_DATA(l1) * self, bool five)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(self->vcpu, &sregs);
+	mmu_root_mode_sregs(five ? MODE_COMPAT_LA57 : MODE_COMPAT, &sregs);
+	sregs.efer |= EFER_SVME;
+	vcpu_sregs_set(self->vcpu, &sregs);
+}
+
+/*
+ * NPT has as many levels as L1's own page tables.  KVM's root for either number is at the address
+ * of the same table, and has five levels if the host has: KVM must not take one for the other
+ * (before 84e5ffd045f3, KVM did).
+ */
+TEST_F(l1, changes_the_levels_of_a_nested_cr3)
+{
+	struct mmu_roots_snapshot snap;
+	int i;
+
+	mmu_roots_require_applicable(variant->mode == MODE_COMPAT && variant->nested_paging,
+				     "this L1 has no NPT whose levels CR4.LA57 changes");
+	mmu_roots_require_applicable(mmu_root_host_has_five_levels(),
+				     "the host's page tables, and so KVM's NPT, have four levels");
+	mmu_roots_require_applicable(kvm_cpu_has(X86_FEATURE_GBPAGES),
+				     "the CPU has no pages of 1 GiB");
+	exit_first(self);
+	((struct vmcb *)self->svm->vmcb_hva)->control.nested_cr3 =
+		npt_of_any_levels_create(self->roots.vm);
+	for (i = 0; i < NR_ROUNDS; i++) {
+		bool five = i % 2;
+
+		set_levels(self, five);
+		enter_and_exit(self, five ? 0 : L2_PGD);
+		enter_and_exit(self, five ? 0 : L2_PGD);
+		mmu_roots_read(&self->roots, &snap);
+	}
+}
+
+/* A CPU that cannot load the state of its host shuts down: AMD APM, "#VMEXIT". */
 static void expect_shutdown(FIXTURE_DATA(l1) * self, const char *what)
 {
 	struct kvm_regs regs;
@@ -279,7 +463,7 @@ static void expect_shutdown(FIXTURE_DATA(l1) * self, const char *what)
 	vcpu_regs_get(self->vcpu, &regs);
 	regs.rip = L2_GPA;
 	regs.rdx = MMU_ROOT_OWN_PAGE;
-	/* One read, and L1 leaves, if it is there to read. */
+	/* If L1 runs nevertheless, it leaves for userspace after one read. */
 	regs.rbp = 1;
 	vcpu_regs_set(self->vcpu, &regs);
 	mmu_root_expect_exit(&self->roots, self->vcpu, KVM_EXIT_SHUTDOWN, what);
@@ -289,19 +473,19 @@ static void expect_shutdown(FIXTURE_DATA(l1) * self, const char *what)
 
 TEST_F(l1, shuts_down_if_its_pdptrs_are_illegal)
 {
-	mmu_roots_require_applicable(variant->mode == MODE_PAE, "it is PAE paging that has PDPTRs");
+	mmu_roots_require_applicable(variant->mode == MODE_PAE, "only PAE paging has PDPTRs");
 	*(uint64_t *)addr_gpa2hva(self->roots.vm, MMU_ROOT_MODE_PDPTE(1)) |= PDPTE_RESERVED;
 	expect_shutdown(self, "an exit to illegal PDPTRs");
 }
 
-/* VMRUN takes any CR3 of an L1 that is not in IA-32e mode, and so does KVM. */
+/* VMRUN does not check the CR3 of an L1 outside IA-32e mode, and neither does KVM. */
 TEST_F(l1, shuts_down_if_its_cr3_is_illegal)
 {
 	struct kvm_nested_state *state = mmu_root_nested_state_get(self->vcpu);
 	struct vmcb *vmcb = (void *)state->data.svm;
 	int ret;
 
-	vmcb->save.cr3 |= BIT_ULL(kvm_cpu_property(X86_PROPERTY_MAX_PHY_ADDR));
+	vmcb->save.cr3 |= mmu_root_gpa_limit();
 	ret = __vcpu_ioctl(self->vcpu, KVM_SET_NESTED_STATE, state);
 	if (variant->mode == MODE_COMPAT) {
 		mmu_roots_check(&self->roots, ret == -1 && errno == EINVAL,

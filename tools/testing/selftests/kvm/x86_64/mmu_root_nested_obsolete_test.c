@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The end of MMU roots that a vCPU holds in prev_roots[]: they must be freed when
- * the vCPU next enters the guest, all of those that are obsolete and none else.
+ * Test when KVM frees MMU roots that a vCPU holds in prev_roots[]: at the vCPU's next entry
+ * to the guest, KVM must free all obsolete roots, and no others.
  *
- * Commit 527d5cd7eece ("KVM: x86/mmu: Zap only obsolete roots if a root shadow page
- * is zapped") tested the current root instead of each previous one, and nothing
- * noticed until v5.18 was released.
+ * Commit 527d5cd7eece ("KVM: x86/mmu: Zap only obsolete roots if a root shadow page is
+ * zapped") tested the current root instead of each previous one, and nobody noticed until
+ * v5.18 was released.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +23,8 @@
 #define SPARE_GPA		0x50000000ul
 
 /*
- * All of these PGDs are in the cache at once: those of nested paging in guest_mmu,
- * those of L2's CR3 in root_mmu beside L1's.
+ * The cache holds the roots of all of these PGDs at once: guest_mmu those of nested paging,
+ * root_mmu those of L2's CR3s beside L1's root.
  */
 #define NR_NESTED_PAGING_PGDS	4
 #define NR_PLAIN_PGDS		3
@@ -36,10 +36,10 @@ enum l1_command {
 	DO_NOTHING,
 };
 
-/* On which PGD L2 is; written by whoever moves it, L1 or the host. */
+/* L2 is on this PGD.  L1 or the host writes the variable, whichever of them moves L2. */
 static int l2_pgd;
 
-/* Written by the host. */
+/* The host writes these variables. */
 static enum l1_command command;
 static int nr_pgds;
 static int written_pgd;
@@ -59,8 +59,9 @@ static void guest_enter_all_pgds(void)
 }
 
 /*
- * If the last PGD has lost its root, the one before it is the first in the cache, and has
- * to be moved from there without a gap: or else the load of the last one evicts another.
+ * Enter L2 on the last PGD but one first.  If the last PGD has lost its root, the root of
+ * the last PGD but one is the first in the cache.  KVM must move it from there without
+ * leaving a gap, or else the load of the last PGD's root evicts another root.
  */
 static void guest_enter_last_but_one_first(void)
 {
@@ -105,7 +106,7 @@ static void run_command(struct kvm_vcpu *vcpu, struct mmu_roots *roots,
 FIXTURE(obsolete) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
-	/* Whether a root shadows a PGD, i.e. ends if the PGD is none anymore. */
+	/* Roots shadow PGDs: KVM zaps the root of a PGD that is no page table anymore. */
 	bool pgds_are_roots;
 	uint64_t nr_roots;
 };
@@ -142,7 +143,7 @@ FIXTURE_SETUP(obsolete)
 	self->nr_roots = pgds_are_shadowed ? 1 + variant->nr_pgds : NR_L1_L2_ROOTS;
 
 	vm = mmu_root_path_vm_create(&self->vcpu, l1_commands);
-	/* A passthrough root shadows nothing, but the table below it does. */
+	/* A passthrough root shadows no PGD, but the shadow page below it does. */
 	self->pgds_are_roots = pgds_are_shadowed &&
 			       !(variant->nested_paging && mmu_root_npt_is_passthrough(vm));
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, variant->nr_pgds);
@@ -160,7 +161,7 @@ FIXTURE_TEARDOWN(obsolete)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* All are obsolete, and none is freed before the vCPU that holds them enters. */
+/* All roots become obsolete.  KVM must not free any before the vCPU that holds them enters. */
 TEST_F(obsolete, memslot_deletion_frees_all_at_next_entry)
 {
 	struct mmu_roots_snapshot before, deleted, entered, after;
@@ -185,8 +186,8 @@ TEST_F(obsolete, memslot_deletion_frees_all_at_next_entry)
 }
 
 /*
- * L1 writes to a PGD.  Its root alone is obsolete, and all others stay in the
- * cache, be it the current root of L2 or a previous one.
+ * L1 writes to a PGD.  Only the root of that PGD becomes obsolete, whether it is L2's
+ * current root or a previous one.  All other roots stay in the cache.
  */
 static void write_one_pgd(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int pgd,
 			  uint64_t nr_ended, enum l1_command enter)
@@ -217,12 +218,15 @@ TEST_F(obsolete, zapped_previous_root_is_freed_alone)
 
 TEST_F(obsolete, zapped_last_root_is_freed_alone)
 {
-	/* Which is the current one of guest_mmu, and in root_mmu the latest of prev_roots[]. */
+	/*
+	 * The last PGD's root is the current root of guest_mmu, or the latest of
+	 * prev_roots[] in root_mmu.
+	 */
 	write_one_pgd(&self->roots, self->vcpu, nr_pgds - 1, self->pgds_are_roots,
 		      variant->nested_paging ? ENTER_LAST_BUT_ONE_FIRST : ENTER_ALL_PGDS);
 }
 
-/* The same on a vCPU that has no current root in guest_mmu, but previous ones. */
+/* This fixture has a vCPU whose guest_mmu has no current root, but previous ones. */
 FIXTURE(no_current_root) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
@@ -264,8 +268,8 @@ FIXTURE_TEARDOWN(no_current_root)
 /*
  * Userspace moves L2 to a PGD that has no root yet, and deletes a memslot.
  *
- * With VMX, KVM_SET_NESTED_STATE leaves VMX operation first, and thereby drops all
- * roots of guest_mmu, see free_nested(): nobody holds the one of the old PGD.
+ * With VMX, KVM_SET_NESTED_STATE leaves VMX operation first, and thereby drops all roots of
+ * guest_mmu, see free_nested(): no vCPU holds the root of the old PGD anymore.
  */
 TEST_F(no_current_root, memslot_deletion_frees_all_at_next_entry)
 {

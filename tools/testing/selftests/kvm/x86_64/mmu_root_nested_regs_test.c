@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who else has a hand in what L2 runs on: L1, which writes to page tables of L2 and
- * has entries refused, and userspace, which sets registers while the vCPU is in L2.
+ * Test changes to L2's MMU that L1 and userspace make: L1 writes to L2's page tables and
+ * makes entries that KVM refuses, and userspace sets registers while the vCPU is in L2.
+ * L2's own changes of CR0.WP and CR4.SMAP, and L2s outside 64-bit mode, are here, too.
  *
  * The counts are derived in docs/nested.md of kvm-mmu-roots.
  */
@@ -18,11 +19,11 @@
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
 
-/* Even, for flips to cancel out, and pages to be back. */
-#define NR_OPS			50
+/* This number is even, so that flips are undone and pages are back at the end of a round. */
+#define NR_OPS			20
 #define NR_WARM_UP_ROUNDS	2
 
-/* What L2 is to see; written by L1. */
+/* L2 must see the page of this PGD.  L1 writes this variable. */
 static int l2_page;
 
 static void l2_visit(void)
@@ -33,7 +34,7 @@ static void l2_visit(void)
 	}
 }
 
-/* As many as L1 alternates between. */
+/* L1 alternates between this number of pages. */
 #define NR_PAGES		2
 
 static void l1_write_tables(void)
@@ -70,7 +71,7 @@ FIXTURE_SETUP(tables)
 	printf("#@ path=%s\n", variant->name);
 	mmu_root_nested_require(variant->nested_paging);
 	mmu_roots_require_applicable(!host_cpu_is_intel || !variant->nested_paging,
-				     "with EPT it takes INVEPT for L2 to see that");
+				     "with EPT, L2 sees this only after INVEPT");
 	mmu_root_path_vm_create(&self->vcpu, l1_write_tables);
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PAGES);
 	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, NR_L1_L2_ROOTS);
@@ -82,10 +83,11 @@ FIXTURE_TEARDOWN(tables)
 }
 
 /*
- * Each entry switches to a cached root, of which the last page table is out of date:
- * nested_svm_transition_tlb_flush() has it synchronized.  That write-protects the page
- * table for L1, and unmaps L2's page: two faults, and nothing else.  A page table that
- * is walked by the CPU is not shadowed, and costs none.
+ * Each entry switches to a cached root whose last shadow page is out of date:
+ * nested_svm_transition_tlb_flush() requests that KVM synchronizes it.  The synchronization
+ * write-protects the page table for L1 and unmaps L2's page: each operation takes two page
+ * faults and nothing else.  KVM does not shadow a page table that the CPU walks, so there
+ * are no faults then.
  */
 static void expect_entries(struct mmu_roots *roots, const struct mmu_roots_snapshot *before,
 			   const struct mmu_roots_snapshot *after, uint64_t nr_faults)
@@ -113,8 +115,8 @@ static void expect_entries(struct mmu_roots *roots, const struct mmu_roots_snaps
 		mmu_roots_expect_growth(roots, before, after, expected[i].stat,
 					expected[i].growth);
 	/*
-	 * With VMX it is the flush that synchronizes page tables, and that may ask for
-	 * another one, see kvm_vcpu_flush_tlb_guest().
+	 * With VMX, the TLB flush synchronizes page tables, and may request another flush,
+	 * see kvm_vcpu_flush_tlb_guest().
 	 */
 	if (!host_cpu_is_intel)
 		mmu_roots_expect_growth(roots, before, after, TLB_FLUSH, 2 * NR_OPS);
@@ -137,7 +139,7 @@ TEST_F(tables, are_seen_as_they_are)
 					      (NR_WARM_UP_ROUNDS + 1) * NR_OPS / NR_PAGES);
 }
 
-/* Any that is legal, as generic_svm_setup() has it. */
+/* Any legal ASID will do: this is generic_svm_setup()'s. */
 #define LEGAL_ASID		1
 
 static void guest_be_refused(void)
@@ -199,7 +201,7 @@ FIXTURE_TEARDOWN(refused)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* nested_svm_vmrun() looks at VMCB12 before anything else, and has not left L1. */
+/* nested_svm_vmrun() checks VMCB12 before it leaves L1. */
 TEST_F(refused, costs_nothing)
 {
 	const struct mmu_root_counts c = { .roots = NR_L1_L2_ROOTS };
@@ -213,7 +215,7 @@ TEST_F(refused, costs_nothing)
 	mmu_root_nested_run(self->vcpu, roots, &storm);
 	mmu_root_nested_expect_storm(roots, &warm, &storm, &c, NR_OPS);
 
-	/* L2 runs before and after, and not in between. */
+	/* L2 has run once before the refused entries and once after them, not in between. */
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
 	mmu_roots_read(roots, &done);
 	mmu_roots_expect_growth(roots, &storm, &done, MMU_ROOT_LOAD, 0);
@@ -236,7 +238,7 @@ static void l1_enter(void *l2_code)
 	__GUEST_ASSERT(0, "L2 was left");
 }
 
-/* Each of the tests has a path of its own. */
+/* Each test has a path of its own, and creates the VM itself. */
 FIXTURE(in_l2) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
@@ -255,7 +257,10 @@ FIXTURE_VARIANT(in_l2) {
 	struct mmu_root_counts shadow;
 };
 
-/* As if L2 flipped it, but that userspace has the TLB flushed in either direction. */
+/*
+ * The costs are those of L2's own flips of CR4.SMEP, except that KVM_SET_SREGS flushes the
+ * TLB for both directions of the flip.
+ */
 FIXTURE_VARIANT_ADD(in_l2, plain) {
 	"SREGS-in-L2", "SMM-flag-in-L2", false,
 	.tdp = { .resets = 1, .loads = 1, .found = 1, .roots = 2, .flushes = 2 },
@@ -306,7 +311,7 @@ static void flip_smep_and_run(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
 	}
 }
 
-/* __set_sregs() resets whatever the vCPU is on. */
+/* __set_sregs() resets the MMU that the vCPU is on, which is L2's here. */
 TEST_F(in_l2, sregs_reset)
 {
 	const struct mmu_root_counts *c = mmu_root_nested_pick(&variant->tdp, &variant->shadow);
@@ -321,7 +326,10 @@ TEST_F(in_l2, sregs_reset)
 	mmu_root_nested_expect_visits(roots, 0, 1 + 2 * NR_OPS);
 }
 
-/* With nested paging it is no root of KVM's that changes, and still it has to be loaded. */
+/*
+ * With nested paging, KVM has no root for L2's CR3, but must load a root for the CPU to get
+ * the new CR3.
+ */
 TEST_F(in_l2, sregs_cr3_is_what_it_runs_on)
 {
 	struct mmu_roots *roots = &self->roots;
@@ -346,7 +354,7 @@ TEST_F(in_l2, sregs_cr3_is_what_it_runs_on)
 	mmu_roots_expect_growth(roots, &before, &after, MMU_ROOT_LOAD, NR_OPS);
 }
 
-/* On, and off again. */
+/* Userspace sets the SMM flag, and clears it again. */
 #define NR_SMM_CHANGES		2
 
 static bool is_in_l2(struct kvm_vcpu *vcpu)
@@ -387,7 +395,7 @@ static void l2_flip_wp(void)
 	}
 }
 
-/* What each change of CR0 by the guest comes to, if it exits. */
+/* Each change of CR0 by the guest that exits calls this function of KVM. */
 #define SET_CR0_FUNCTION	"kvm_set_cr0"
 
 FIXTURE(wp) {
@@ -437,8 +445,8 @@ FIXTURE_TEARDOWN(wp)
 }
 
 /*
- * L1 does not intercept CR0, but KVM does, as it would in L1: with nested paging, too,
- * where L2's CR0 is in no role, but KVM's emulator goes by it.
+ * L1 does not intercept L2's writes of CR0, but KVM must, as it does with L1's.  With
+ * nested paging, no role contains L2's CR0, but KVM's emulator needs it.
  */
 TEST_F(wp, of_l2_is_what_kvm_sees)
 {
@@ -463,7 +471,10 @@ TEST_F(wp, of_l2_is_what_kvm_sees)
 #define USER_PAGE		0
 #define READ_INSN		"cmpl $0, (%[addr])"
 
-/* CR4.SMAP, with which the data at USER_PAGE cannot be read, as the CPU and KVM see it. */
+/*
+ * L2 flips CR4.SMAP: while it is set, neither the CPU nor KVM may let L2 read the data at
+ * USER_PAGE.
+ */
 static void l2_smap(void)
 {
 	uint64_t error_code, cr4 = get_cr4();
@@ -509,7 +520,7 @@ FIXTURE_SETUP(permission)
 	vcpu_args_set(self->vcpu, 1, l2_smap);
 	mmu_root_path_pte(self->vcpu->vm, USER_PAGE, PT_USER_MASK, 0, 0);
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, 1);
-	/* With shadow paging, and CR0.WP clear, SMAP is in the role of L2's root. */
+	/* With shadow paging and CR0.WP clear, SMAP is in the role of L2's root. */
 	mmu_root_nested_open(&self->roots, self->vcpu->vm, name, NR_L1_L2_ROOTS + 1);
 }
 
@@ -520,8 +531,8 @@ FIXTURE_TEARDOWN(permission)
 }
 
 /*
- * With nested paging, L2's own paging is nothing that KVM has a root for, and it has to
- * follow it for its emulator: init_kvm_nested_mmu().
+ * With nested paging, KVM has no root for L2's own paging, but must track that paging for
+ * its emulator: init_kvm_nested_mmu().
  */
 TEST_F(permission, of_l2_is_enforced_by_cpu_and_emulator)
 {
@@ -529,20 +540,66 @@ TEST_F(permission, of_l2_is_enforced_by_cpu_and_emulator)
 }
 
 /*
- * An L2 that is not in 64-bit mode: its page tables have another format than L1's, and PAE
- * paging has PDPTRs, which each entry loads.  Userspace puts it there.
+ * Nested page tables have no protection keys, whatever the CR4 of L1 and PKRU are: the bits that
+ * hold a key in other page tables are L1's to use, AMD APM, "Nested Paging".
+ */
+#define PKEY			1
+#define PTE_PKEY		((uint64_t)PKEY << 59)
+#define PKRU_DENY_PKEY		(3u << 2 * PKEY)
+
+static void l1_with_pkeys(void)
+{
+	uint64_t cr4 = guest_initial_cr4;
+
+	guest_path_init(PATH_CR4_PKE);
+	mmu_root_paths[PATH_CR4_PKE].guest_op(&cr4);
+	wrpkru(PKRU_DENY_PKEY);
+	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
+	for (;;) {
+		guest_l2_run_to_call(0, 0);
+		GUEST_SYNC(guest_checksum_data());
+	}
+}
+
+TEST(protection_keys_are_not_of_nested_paging)
+{
+	struct mmu_roots_snapshot snap;
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	uint64_t *entry;
+	int i;
+
+	printf("#@ path=%s\n", mmu_root_nested_name("CR4.PKE,L1<->L2+NPT"));
+	mmu_root_nested_require(true);
+	mmu_root_path_require(PATH_CR4_PKE);
+	mmu_root_path_vm_create(&vcpu, l1_with_pkeys);
+	mmu_root_nested_create(vcpu, true, 1);
+	/* This is the first entry of its table. */
+	entry = addr_gpa2hva(vcpu->vm, mmu_root_nested_own_table(vcpu->vm, 0));
+	TEST_ASSERT(*entry == mmu_root_nested_own_entry(vcpu->vm, 0), "not the entry of L2's page");
+	*entry |= PTE_PKEY;
+	mmu_root_nested_open(&roots, vcpu->vm, "CR4.PKE,L1<->L2", NR_L1_L2_ROOTS);
+	for (i = 0; i < NR_WARM_UP_ROUNDS; i++)
+		mmu_root_nested_run(vcpu, &roots, &snap);
+	mmu_root_nested_expect_visits(&roots, 0, NR_WARM_UP_ROUNDS);
+	mmu_roots_vm_free(&roots);
+}
+
+/*
+ * Test an L2 that is not in 64-bit mode, where userspace puts it: L2's page tables have
+ * another format than L1's, and each entry loads PDPTRs if L2 has PAE paging.
  */
 #define NR_MODE_OPS_OF_L2	(2 * MMU_ROOT_DATA_PAGES)
 #define NR_PDPTE_CHANGES	4
 
-/* In the page of the code of all modes, which is shorter. */
+/* L2's call to L1 is in the page of the code of all modes, behind that code. */
 #define CALL_GPA		(MMU_ROOT_MODE_GPA + 0xf00)
 
-/* VMMCALL or VMCALL, and what guest_exit() does. */
+/* L2 executes VMMCALL or VMCALL, and then the instruction of guest_exit(). */
 static const uint8_t call_of_svm[] = { 0x0f, 0x01, 0xd9, 0xe4, MMU_ROOT_EXIT_PORT };
 static const uint8_t call_of_vmx[] = { 0x0f, 0x01, 0xc1, 0xe4, MMU_ROOT_EXIT_PORT };
 
-/* With shadow paging: L1's, L2's first one, and at most four PAE roots each of two kinds. */
+/* Shadow paging has L1's root, L2's first one, and at most four PAE roots each of two kinds. */
 #define NR_SHADOW_ROOTS		(NR_L1_L2_ROOTS + 8)
 
 static void l2_exit(void)
@@ -578,7 +635,7 @@ FIXTURE_VARIANT_ADD(mode, 32bit_nested_paging) { MODE_32BIT, true };
 FIXTURE_VARIANT_ADD(mode, pae_nested_paging) { MODE_PAE, true };
 FIXTURE_VARIANT_ADD(mode, compat_nested_paging) { MODE_COMPAT, true };
 
-/* With what each L2 has to have: VMRUN wants EFER.SVME, and VMX CR0.NE and CR4.VMXE. */
+/* Keep the bits that every L2 must have: VMRUN requires EFER.SVME, VMX CR0.NE and CR4.VMXE. */
 static void enter_mode(struct kvm_vcpu *vcpu, enum mmu_root_mode mode)
 {
 	struct kvm_sregs sregs, of_mode;
@@ -624,7 +681,7 @@ FIXTURE_TEARDOWN(mode)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* To L2, and there to its mode, in which it is to read. */
+/* Run L1 until it has entered L2, and put L2 into @mode, where L2 is about to read. */
 static void run_to_l2(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
 		      enum mmu_root_mode mode, bool nested_paging)
 {
@@ -641,7 +698,7 @@ static void run_to_l2(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
 	if (nested_paging)
 		return;
 
-	/* L1 has a value of its own for L2's CR3. */
+	/* L1 sets L2's CR3 at each entry: tell L1 the CR3 of the mode. */
 	vcpu_sregs_get(vcpu, &sregs);
 	mmu_root_nested_replace_pgd(vcpu->vm, 0, sregs.cr3);
 }
@@ -650,7 +707,7 @@ static void leave_l2(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
 {
 	struct kvm_regs regs;
 
-	/* From where it has stopped to read. */
+	/* L2 has left with a port read at the end of its reads: complete that. */
 	vcpu_run_complete_io(vcpu);
 	vcpu_regs_get(vcpu, &regs);
 	regs.rip = CALL_GPA;
@@ -659,7 +716,7 @@ static void leave_l2(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
 	mmu_roots_check(roots, !is_in_l2(vcpu), "the vCPU is still in L2");
 }
 
-/* L2 is to read.  L1 has not kept its registers. */
+/* L1 enters L2, which is about to read.  The test sets L2's registers, as L1 has not kept them. */
 static void reenter_l2(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
 {
 	mmu_root_mode_clean_pdptes(vcpu->vm);
@@ -669,7 +726,7 @@ static void reenter_l2(struct mmu_roots *roots, struct kvm_vcpu *vcpu)
 	mmu_root_mode_start(vcpu, MODE_OP_READ, 0);
 }
 
-/* To L1, and back to L2: it takes no reset. */
+/* L2 exits to L1, and L1 enters L2 again: neither of the two takes a reset. */
 static void expect_data_by_l1(struct mmu_roots *roots, struct kvm_vcpu *vcpu, bool mirrored)
 {
 	struct mmu_roots_snapshot before, after;
@@ -691,7 +748,7 @@ TEST_F(mode, l2_sees_its_memory)
 	expect_data_by_l1(roots, self->vcpu, false);
 }
 
-/* KVM translates for L2 as the CPU does: by page tables that reverse the data. */
+/* KVM must translate for L2 as the CPU does: by page tables that reverse the pages of the data. */
 TEST_F(mode, emulated_reads_of_l2)
 {
 	bool mirrored = mmu_root_mode_is_mirrored(variant->mode);
@@ -704,7 +761,7 @@ TEST_F(mode, emulated_reads_of_l2)
 	expect_data_by_l1(roots, self->vcpu, mirrored);
 }
 
-/* The PDPTRs of an L2 with PAE paging. */
+/* These tests are about the PDPTRs of an L2 with PAE paging. */
 FIXTURE(pdptrs) {
 	struct mmu_roots roots;
 	struct kvm_vcpu *vcpu;
@@ -745,7 +802,7 @@ TEST_F(pdptrs, follow_cr3)
 	mmu_root_mode_check_sum(roots, sum, NR_MODE_OPS_OF_L2, true, false);
 }
 
-/* With EPT they are in the VMCS: Intel SDM, "Loading Page-Directory-Pointer-Table Entries". */
+/* With EPT, PDPTRs are in the VMCS: Intel SDM, "Loading Page-Directory-Pointer-Table Entries". */
 TEST_F(pdptrs, are_those_of_the_entry)
 {
 	struct mmu_roots *roots = &self->roots;
@@ -753,7 +810,7 @@ TEST_F(pdptrs, are_those_of_the_entry)
 	int i;
 
 	mmu_roots_require_applicable(!host_cpu_is_intel || !variant->nested_paging,
-				     "L1 has L2's PDPTRs in the VMCS");
+				     "VMCS12 has L2's PDPTRs");
 	for (i = 0; i < NR_PDPTE_CHANGES; i++) {
 		mmu_root_mode_expect_data(roots, self->vcpu, mirrored);
 		leave_l2(roots, self->vcpu);
@@ -768,7 +825,7 @@ static void require_pdptrs_in_kvm(bool nested_paging)
 	mmu_roots_require_applicable(!host_cpu_is_intel,
 				     "VMX leaves L2 before it restores it: vmx_set_nested_state()");
 	mmu_roots_require_applicable(!nested_paging && !kvm_is_tdp_enabled(),
-				     "KVM is not who loads L2's PDPTRs");
+				     "KVM does not load L2's PDPTRs here");
 }
 
 static void restore_l2(struct kvm_vcpu *vcpu)
@@ -777,8 +834,8 @@ static void restore_l2(struct kvm_vcpu *vcpu)
 }
 
 /*
- * When L2 is restored, what PDPTRs KVM has loaded before may have been those of L1: they are
- * loaded again as the vCPU is run, see svm_get_nested_state_pages().
+ * When userspace restores L2, the PDPTRs that KVM has loaded before may be those of L1: KVM
+ * must load them again when the vCPU runs, see svm_get_nested_state_pages().
  */
 TEST_F(pdptrs, are_loaded_again_when_l2_is_restored)
 {
@@ -792,7 +849,7 @@ TEST_F(pdptrs, are_loaded_again_when_l2_is_restored)
 	mmu_root_mode_expect_data(roots, self->vcpu, true);
 }
 
-/* Unless userspace has brought them along. */
+/* KVM must not load PDPTRs again if userspace has set them. */
 TEST_F(pdptrs, of_userspace_are_kept_when_l2_is_restored)
 {
 	struct mmu_roots *roots = &self->roots;

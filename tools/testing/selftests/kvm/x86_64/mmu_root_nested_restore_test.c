@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Userspace that restores L2, and does not get there: nested state that KVM refuses, early or
- * when it is in L2 already, pages that are not there yet, and a vCPU that is stopped, or
- * destroyed, before it has run.
+ * Test restores of nested state after which L2 does not run: KVM refuses the state, early
+ * or when it is in L2 already; pages of L1 are missing; the vCPU is stopped or destroyed
+ * before L2 has run; or an event comes that is L1's.
  *
- * Until L2 runs the vCPU is what it was, or what was restored; and if L2 never runs, L1 goes on
- * with its own MMU, roots and registers.
+ * Until L2 runs, the vCPU must keep the state that it had or that userspace restored.  If
+ * L2 never runs, L1 must go on with its own MMU, roots and registers.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -27,29 +27,15 @@
 
 #define PATH_NAME		"restore-L2"
 
-/* What L2 runs on; without nested paging, L1 is on the first one. */
+/* L2 runs on this PGD.  Without nested paging, L1 runs on PGD 0. */
 #define L2_PGD			1
 #define NR_PGDS			2
 
-/* Where no memory is, or not yet. */
+/* This address has no memory until a test adds a memslot. */
 #define HOLE_GPA		0x78000000ul
 #define HOLE_SLOT		3
-/* Of MSR permission maps: AMD APM, "MSR Intercepts". */
+/* Size of an MSR permission map: AMD APM, "MSR Intercepts". */
 #define MSR_MAP_SIZE		(2 * PAGE_SIZE)
-
-/* Reserved, in CR4 and in an EPTP of all CPUs: Intel SDM, "Extended-Page-Table Pointer". */
-#define CR4_RESERVED		BIT_ULL(63)
-#define EPTP_RESERVED		BIT_ULL(11)
-
-/* Of struct vmcs12 in arch/x86/kvm/vmx/vmcs12.h, which is ABI. */
-#define VMCS12_EPT_POINTER	120
-#define VMCS12_GUEST_CR0	424
-#define VMCS12_GUEST_CR3	432
-
-static uint64_t gpa_limit(void)
-{
-	return BIT_ULL(kvm_cpu_property(X86_PROPERTY_MAX_PHY_ADDR));
-}
 
 static void l2_visit_and_exit(void)
 {
@@ -90,7 +76,7 @@ static void run_l2(FIXTURE_DATA(restore) * self, const char *when)
 	mmu_roots_read(&self->roots, &snap);
 }
 
-/* L2 has run once. */
+/* After this, L2 has run once, and the vCPU is in L2. */
 FIXTURE_SETUP(restore)
 {
 	struct kvm_vm *vm;
@@ -110,19 +96,23 @@ FIXTURE_TEARDOWN(restore)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* VMX fails with 1, i.e. without an error, if it is in L2 already: vmx_set_nested_state(). */
 static void restore(FIXTURE_DATA(restore) * self, struct kvm_nested_state *state, bool works,
 		    const char *what)
 {
 	int ret = __vcpu_ioctl(self->vcpu, KVM_SET_NESTED_STATE, state);
+	int err = errno;
 
 	mmu_roots_check(&self->roots, !ret == works, "%s: KVM_SET_NESTED_STATE %s", what,
-			works ? strerror(errno) : "works");
+			works ? strerror(err) : "works");
+	/* Userspace may take any value but -1 for success. */
+	mmu_roots_check(&self->roots, !ret || (ret == -1 && err == EINVAL),
+			"%s: KVM_SET_NESTED_STATE returns %d (%s) instead of EINVAL", what, ret,
+			ret == -1 ? strerror(err) : "no error");
 }
 
 static void no_vmcb(struct kvm_nested_state *state, struct vmcb *vmcb)
 {
-	state->hdr.svm.vmcb_pa |= gpa_limit();
+	state->hdr.svm.vmcb_pa |= mmu_root_gpa_limit();
 }
 
 static void unaligned_vmcb(struct kvm_nested_state *state, struct vmcb *vmcb)
@@ -137,7 +127,7 @@ static void vmrun_not_intercepted(struct kvm_nested_state *state, struct vmcb *v
 
 static void nested_cr3_beyond(struct kvm_nested_state *state, struct vmcb *vmcb)
 {
-	vmcb->control.nested_cr3 |= gpa_limit();
+	vmcb->control.nested_cr3 |= mmu_root_gpa_limit();
 }
 
 static void l1_no_paging(struct kvm_nested_state *state, struct vmcb *vmcb)
@@ -152,7 +142,7 @@ static void l1_no_svme(struct kvm_nested_state *state, struct vmcb *vmcb)
 
 static void l1_cr3_beyond(struct kvm_nested_state *state, struct vmcb *vmcb)
 {
-	vmcb->save.cr3 |= gpa_limit();
+	vmcb->save.cr3 |= mmu_root_gpa_limit();
 }
 
 static void l1_cr4_reserved(struct kvm_nested_state *state, struct vmcb *vmcb)
@@ -175,7 +165,7 @@ static const struct {
 	{ "L1 with a reserved bit of CR4", l1_cr4_reserved },
 };
 
-/* SVM: KVM looks at all of it first. */
+/* With SVM, KVM checks the whole state before it changes anything. */
 TEST_F(restore, refused_changes_nothing)
 {
 	const struct mmu_root_counts nothing = { .roots = NR_L1_L2_ROOTS };
@@ -185,7 +175,8 @@ TEST_F(restore, refused_changes_nothing)
 	struct kvm_sregs sregs, now;
 	unsigned int i;
 
-	mmu_roots_require_applicable(!host_cpu_is_intel, "VMX leaves L2 before it looks");
+	mmu_roots_require_applicable(!host_cpu_is_intel,
+				     "VMX leaves L2 before it checks the new state");
 	vcpu_sregs_get(self->vcpu, &sregs);
 	for (i = 0; i < ARRAY_SIZE(bad_states); i++) {
 		if (bad_states[i].npt_only && !variant->nested_paging)
@@ -203,7 +194,7 @@ TEST_F(restore, refused_changes_nothing)
 	}
 }
 
-/* VMX: the last one KVM sees only when it loads it, in L2 already, see prepare_vmcs02(). */
+/* With VMX, KVM finds the last error only when it loads CR3, in L2 already: prepare_vmcs02(). */
 static const struct {
 	const char *what;
 	unsigned int vmcs12_offset;
@@ -223,14 +214,15 @@ TEST_F(restore, refused_leaves_l1)
 	unsigned int i;
 	uint64_t *field;
 
-	mmu_roots_require_applicable(host_cpu_is_intel, "SVM stays in L2");
+	mmu_roots_require_applicable(host_cpu_is_intel,
+				     "SVM stays in L2 when the state is refused");
 	for (i = 0; i < ARRAY_SIZE(bad_vmcs12s); i++) {
 		if (bad_vmcs12s[i].ept_only && !variant->nested_paging)
 			continue;
 		state = mmu_root_nested_state_get(self->vcpu);
 		field = (void *)state->data.vmx->vmcs12 + bad_vmcs12s[i].vmcs12_offset;
 		*field = (*field & ~bad_vmcs12s[i].clear) | bad_vmcs12s[i].set |
-			 (bad_vmcs12s[i].beyond ? gpa_limit() : 0);
+			 (bad_vmcs12s[i].beyond ? mmu_root_gpa_limit() : 0);
 		restore(self, state, false, bad_vmcs12s[i].what);
 		mmu_roots_check(&self->roots, !mmu_root_is_in_l2(self->vcpu),
 				"%s: the vCPU is in L2", bad_vmcs12s[i].what);
@@ -240,8 +232,8 @@ TEST_F(restore, refused_leaves_l1)
 }
 
 /*
- * KVM looks for the pages that L1's maps are in only as the vCPU is run, for userspace to be
- * free to restore memory last.  As long as one is missing, the vCPU stays where it is.
+ * KVM maps the pages of L1's permission maps only when the vCPU runs, so that userspace may
+ * restore memory last.  As long as a page is missing, the vCPU must stay in L2.
  */
 TEST_F(restore, waits_for_its_pages)
 {
@@ -266,7 +258,7 @@ TEST_F(restore, waits_for_its_pages)
 	}
 	mmu_root_nested_expect_visits(&self->roots, L2_PGD, self->visits);
 
-	/* And L1, if it is restored instead, has never seen any of this. */
+	/* If userspace restores L1 instead, L1 must not notice the failed entry. */
 	vcpu_nested_state_set(self->vcpu, self->l1.state);
 	mmu_root_l1_recover(&self->l1, "an MSR map in a hole");
 	run_l2(self, "L2 anew");
@@ -275,7 +267,7 @@ TEST_F(restore, waits_for_its_pages)
 	run_l2(self, "an MSR map");
 }
 
-/* It is looked for as the vCPU is run, before L2 is. */
+/* KVM_RUN looks for immediate_exit and for signals before it runs L2. */
 static void expect_no_run(FIXTURE_DATA(restore) * self, bool immediate, const char *what)
 {
 	struct kvm_run *run = self->vcpu->run;
@@ -291,10 +283,10 @@ static void expect_no_run(FIXTURE_DATA(restore) * self, bool immediate, const ch
 	mmu_root_nested_expect_visits(&self->roots, L2_PGD, self->visits);
 }
 
-/* Of the kernel's sigset_t. */
+/* Size of the kernel's sigset_t. */
 #define SIGSET_SIZE		8
 
-/* A signal that is pending, and that KVM_RUN unblocks, comes after the requests were served. */
+/* KVM_RUN unblocks the pending signal, and returns for it after KVM has served its requests. */
 static void have_signal_pending(struct kvm_vcpu *vcpu, sigset_t *set)
 {
 	uint8_t buf[sizeof(struct kvm_signal_mask) + SIGSET_SIZE] __aligned(8) = {};
@@ -333,7 +325,7 @@ TEST_F(restore, left_before_l2_has_run)
 		expect_no_run(self, !i, what[i]);
 		if (i)
 			take_signal(self->vcpu, &set);
-		/* What is saved now is what was restored. */
+		/* The state that KVM saves now must be the one that was restored. */
 		state = mmu_root_nested_state_get(self->vcpu);
 		restore(self, state, true, what[i]);
 		vcpu_sregs_get(self->vcpu, &now);
@@ -345,10 +337,85 @@ TEST_F(restore, left_before_l2_has_run)
 	}
 }
 
-/* No root outlives it. */
+/* KVM must free all roots of a vCPU that is destroyed before L2 has run. */
 TEST_F(restore, destroyed_before_l2_has_run)
 {
 	restore(self, mmu_root_nested_state_get(self->vcpu), true, "a state that was saved");
+}
+
+/*
+ * L2 is restored, and then an INIT comes that L1 intercepts.  If KVM exits to L1 before it runs the
+ * vCPU, as it does when userspace asks for the vCPU's state, KVM must forget what it had to do
+ * before it runs L2.
+ */
+static void l1_intercepts_init(void)
+{
+	enum mmu_root_l2_exit exit;
+
+	guest_path_init(PATH_NULL_EXIT);
+	guest_l2_init(l2_visit_and_exit, L1_INTERCEPTS_INIT);
+	GUEST_SYNC(guest_own_page());
+	exit = guest_l2_run(0, L2_PGD);
+	GUEST_SYNC(exit);
+	GUEST_SYNC(guest_own_page());
+}
+
+FIXTURE(event) {
+	struct mmu_roots roots;
+	struct kvm_vcpu *vcpu;
+	uint64_t l1_page;
+};
+
+FIXTURE_VARIANT(event) {
+	bool nested_paging;
+};
+
+FIXTURE_VARIANT_ADD(event, plain) { false };
+FIXTURE_VARIANT_ADD(event, nested_paging) { true };
+
+FIXTURE_SETUP(event)
+{
+	printf("#@ path=" PATH_NAME "%s\n", variant->nested_paging ? "+NPT" : "");
+	mmu_root_nested_require(variant->nested_paging);
+	mmu_root_path_vm_create(&self->vcpu, l1_intercepts_init);
+	mmu_root_nested_create(self->vcpu, variant->nested_paging, NR_PGDS);
+	mmu_root_nested_open(&self->roots, self->vcpu->vm, PATH_NAME, NR_L1_L2_ROOTS);
+	self->l1_page = variant->nested_paging ? MMU_ROOT_NOT_MAPPED : 0;
+}
+
+FIXTURE_TEARDOWN(event)
+{
+	mmu_roots_vm_free(&self->roots);
+}
+
+/* Check whose page L1 sees: the next GUEST_SYNC() tells. */
+static void expect_own_page(FIXTURE_DATA(event) * self, const char *when)
+{
+	uint64_t seen = mmu_root_l1_look(self->vcpu);
+
+	mmu_roots_check(&self->roots, seen == self->l1_page, "%s: L1 sees the page of PGD %ld",
+			when, seen);
+}
+
+TEST_F(event, exits_before_l2_has_run)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct mmu_roots_snapshot snap;
+	struct kvm_sregs l1;
+	struct ucall uc;
+
+	expect_own_page(self, "at first");
+	vcpu_sregs_get(self->vcpu, &l1);
+	mmu_root_l1_run_to_exit(self->vcpu);
+	vcpu_nested_state_set(self->vcpu, mmu_root_nested_state_get(self->vcpu));
+	mmu_root_path_init(self->vcpu);
+	mmu_root_path_run(self->vcpu, &uc, UCALL_SYNC);
+	mmu_roots_check(roots, uc.args[1] == L2_EXIT_INIT, "L2 was left with %lu, expected %u",
+			uc.args[1], L2_EXIT_INIT);
+	mmu_root_l1_expect_regs(roots, self->vcpu, &l1, "INIT");
+	expect_own_page(self, "INIT");
+	mmu_root_nested_expect_visits(roots, L2_PGD, 1);
+	mmu_roots_read(roots, &snap);
 }
 
 TEST_HARNESS_MAIN

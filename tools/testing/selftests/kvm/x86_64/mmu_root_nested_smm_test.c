@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * SMIs that hit L2, and what RSM goes back to if the state of L2 was changed meanwhile.
+ * Test RSM to an L2 whose state was changed since an SMI hit it.
  *
- * The SMI handler may change L2's VMCB and the state that SMRAM has, and userspace may restore
- * another nested state.  RSM has to look at it as VM-Entry does: what it cannot enter is a
- * shutdown, and the vCPU is neither in SMM nor in L2 then, on the MMU of L1.
+ * The SMI handler may change L2's VMCB and the state in SMRAM, and userspace may restore
+ * another nested state.  RSM must check that state as VM-Entry does.  If RSM cannot enter
+ * L2, the vCPU must shut down: it is then neither in SMM nor in L2, and on the MMU of L1.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,40 +22,30 @@
 
 #define PATH_NAME		"RSM-to-L2"
 
-/* What L2 runs on; without nested paging, L1 is on the first one. */
+/* L2 runs on this PGD.  Without nested paging, L1 runs on PGD 0. */
 #define L2_PGD			1
 #define NR_PGDS			2
 
 /*
- * L1, L2 and SMM, whose real mode has four roots if KVM shadows it.  L1 has one more then, with
- * the CR0.WP that it has after an SMI in L2: see mmu_root_nested_test.c.
+ * L1 and L2 have one root each, and SMM has one.  With shadow paging, SMM's real mode has
+ * four roots, and L1 has one more, with the CR0.WP that L1 has after an SMI in L2: see
+ * mmu_root_nested_test.c.
  */
 #define NR_ROOTS		7
 
 #define HOLE_GPA		0x78000000ul
 
-/* Leave for userspace, and return: inb; rsm. */
+/* The SMI handler leaves for userspace, and returns: inb; rsm. */
 static const uint8_t smi_handler[] = { 0xe4, MMU_ROOT_EXIT_PORT, 0x0f, 0xaa };
 
-/* Of the state that KVM saves at SMBASE: struct kvm_smram_state_64 in arch/x86/kvm/smm.h. */
+/*
+ * Offsets in the state that KVM saves at SMBASE: struct kvm_smram_state_64 in
+ * arch/x86/kvm/smm.h.
+ */
 #define SMRAM_EFER		0xfed0
 #define SMRAM_VMCB_GPA		0xfee0
 #define SMRAM_CR4		0xff48
 #define SMRAM_CR0		0xff58
-
-/* Of struct vmcs12 in arch/x86/kvm/vmx/vmcs12.h, which is ABI. */
-#define VMCS12_EPT_POINTER	120
-#define VMCS12_GUEST_CR0	424
-#define VMCS12_GUEST_CR3	432
-
-/* Reserved, in CR4 and in an EPTP of all CPUs: Intel SDM, "Extended-Page-Table Pointer". */
-#define CR4_RESERVED		BIT_ULL(63)
-#define EPTP_RESERVED		BIT_ULL(11)
-
-static uint64_t gpa_limit(void)
-{
-	return BIT_ULL(kvm_cpu_property(X86_PROPERTY_MAX_PHY_ADDR));
-}
 
 static void l2_exit_and_call(void)
 {
@@ -109,7 +99,7 @@ FIXTURE_TEARDOWN(rsm)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* L1 is about to enter L2. */
+/* L1 must be about to enter L2.  Run L2, and have an SMI hit it. */
 static void run_to_smm(FIXTURE_DATA(rsm) * self, const char *what)
 {
 	struct mmu_roots *roots = &self->roots;
@@ -122,7 +112,7 @@ static void run_to_smm(FIXTURE_DATA(rsm) * self, const char *what)
 			"%s: the vCPU is not in SMM, or still in L2", what);
 }
 
-/* L2 goes on after its exit to userspace, and L1 gets to its own. */
+/* RSM returns to L2, which calls L1, and L1 runs to its next exit to userspace. */
 static void expect_l2(FIXTURE_DATA(rsm) * self, const char *what)
 {
 	struct mmu_roots_snapshot snap;
@@ -154,12 +144,20 @@ static void vmrun_not_intercepted(struct vmcb *vmcb, void *smram)
 
 static void nested_cr3_beyond(struct vmcb *vmcb, void *smram)
 {
-	vmcb->control.nested_cr3 |= gpa_limit();
+	vmcb->control.nested_cr3 |= mmu_root_gpa_limit();
 }
 
 static void no_svme(struct vmcb *vmcb, void *smram)
 {
 	vmcb->save.efer &= ~EFER_SVME;
+}
+
+/* KVM does not look at CR3 before it is in L2 unless L2 is in long mode. */
+static void pae_cr3_beyond(struct vmcb *vmcb, void *smram)
+{
+	vmcb->save.efer &= ~(EFER_LME | EFER_LMA);
+	vmcb->save.cs.attrib &= ~SVM_SELECTOR_L_MASK;
+	vmcb->save.cr3 |= mmu_root_gpa_limit();
 }
 
 static void smram_vmcb_in_hole(struct vmcb *vmcb, void *smram)
@@ -185,10 +183,10 @@ static void smram_nw_without_cd(struct vmcb *vmcb, void *smram)
 }
 
 /**
- * struct change - What the handler of an SMI does
- * @what: for messages
- * @spoil: makes what RSM goes back to illegal
- * @npt_only: it is about nested paging
+ * struct change - A change that is made in the handler of an SMI
+ * @what: name of the change, for messages
+ * @spoil: makes the state that RSM returns to illegal
+ * @npt_only: the change exists with nested paging only
  */
 struct change {
 	const char *what;
@@ -196,7 +194,7 @@ struct change {
 	bool npt_only;
 };
 
-/* KVM sees it before it is in L2. */
+/* KVM finds these errors before it is in L2. */
 static const struct change early_changes[] = {
 	{ "ASID 0", no_asid },
 	{ "VMRUN that is not intercepted", vmrun_not_intercepted },
@@ -206,7 +204,12 @@ static const struct change early_changes[] = {
 	{ "SMRAM with EFER without SVME", smram_no_svme },
 };
 
-/* What is in SMRAM is loaded last, when KVM is in L2 already. */
+/* KVM finds this error when it is in L2 already: enter_svm_guest_mode(). */
+static const struct change cr3_changes[] = {
+	{ "PAE paging with a CR3 beyond MAXPHYADDR", pae_cr3_beyond },
+};
+
+/* KVM loads the registers in SMRAM last, when it is in L2 already. */
 static const struct change late_changes[] = {
 	{ "SMRAM with a reserved bit of CR4", smram_cr4_reserved },
 	{ "SMRAM with CR0.NW without CD", smram_nw_without_cd },
@@ -235,18 +238,24 @@ static void expect_shutdowns(FIXTURE_DATA(rsm) * self, bool nested_paging,
 TEST_F(rsm, to_what_smm_has_made_illegal)
 {
 	mmu_roots_require_applicable(!host_cpu_is_intel,
-				     "VMX has the VMCS that is current in KVM, not in memory");
+				     "VMX keeps the current VMCS in KVM, not in memory");
 	expect_shutdowns(self, variant->nested_paging, early_changes, ARRAY_SIZE(early_changes));
+}
+
+TEST_F(rsm, to_a_cr3_that_is_illegal)
+{
+	mmu_roots_require_applicable(!host_cpu_is_intel,
+				     "VMX keeps the current VMCS in KVM, not in memory");
+	expect_shutdowns(self, variant->nested_paging, cr3_changes, ARRAY_SIZE(cr3_changes));
 }
 
 TEST_F(rsm, to_registers_that_are_illegal)
 {
-	mmu_roots_require_applicable(!host_cpu_is_intel,
-				     "with VMX it was not tried");
+	mmu_roots_require_applicable(!host_cpu_is_intel, "not tried with VMX");
 	expect_shutdowns(self, variant->nested_paging, late_changes, ARRAY_SIZE(late_changes));
 }
 
-/* An EPTP that is illegal, and what KVM sees only when it loads it. */
+/* An illegal EPTP, and registers that KVM checks only when it loads them. */
 static const struct {
 	const char *what;
 	unsigned int vmcs12_offset;
@@ -268,19 +277,23 @@ static void restore_changed(FIXTURE_DATA(rsm) * self, unsigned int i)
 
 	*field = (*field & ~restores[i].clear) | restores[i].set;
 	if (restores[i].cr3)
-		*field |= gpa_limit();
+		*field |= mmu_root_gpa_limit();
 	ret = __vcpu_ioctl(self->vcpu, KVM_SET_NESTED_STATE, state);
 	mmu_roots_check(&self->roots, !ret, "%s: KVM_SET_NESTED_STATE in SMM: %s",
 			restores[i].what, strerror(errno));
 }
 
-/* KVM does not look at what a vCPU is to enter after SMM when that is restored. */
+/* KVM_SET_NESTED_STATE does not check the state that a vCPU in SMM is to enter after SMM. */
 TEST_F(rsm, to_what_userspace_has_made_illegal)
 {
 	uint64_t nr_visits = 0;
 	unsigned int i;
 
-	mmu_roots_require_applicable(host_cpu_is_intel, "SVM has what RSM enters in memory");
+	mmu_roots_require_applicable(host_cpu_is_intel,
+				     "SVM keeps the VMCB that RSM enters in memory");
+	/* handle_invalid_guest_state() does not look for KVM_REQ_TRIPLE_FAULT. */
+	mmu_roots_require_applicable(!mmu_root_smm_is_emulated(),
+				     "KVM emulates all code in SMM, and goes on after a shutdown");
 	for (i = 0; i < ARRAY_SIZE(restores); i++) {
 		if (restores[i].ept_only && !variant->nested_paging)
 			continue;
@@ -295,7 +308,10 @@ TEST_F(rsm, to_what_userspace_has_made_illegal)
 	mmu_root_nested_expect_visits(&self->roots, L2_PGD, nr_visits + 1);
 }
 
-/* A vCPU in SMM that has L2 to go back to has no root of L2, and leaves none. */
+/*
+ * A vCPU in SMM that is to return to L2 has no root of L2, and leaves no root when it is
+ * destroyed.
+ */
 TEST_F(rsm, that_never_comes)
 {
 	run_to_smm(self, "SMI");

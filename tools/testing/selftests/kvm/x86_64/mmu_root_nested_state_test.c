@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What becomes of the MMU roots of a vCPU that runs L2 when something else than
- * L1 and L2 interferes: INIT, and userspace that saves and restores nested state.
+ * Test the MMU roots of a vCPU in L2 when INIT hits the vCPU, and when userspace saves and
+ * restores its nested state.
  *
  * The counts are derived in docs/nested.md of kvm-mmu-roots.
  */
@@ -17,11 +17,11 @@
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
 
-/* Enough to have built all roots, and to have mapped what is on the way. */
+/* These operations build all roots, and map all memory that the path uses. */
 #define NR_WARM_UP_OPS		3
-#define NR_OPS			50
+#define NR_OPS			20
 
-/* What L2 sees; written by the guest. */
+/* Checksum of the data that L2 sees.  The guest writes this variable. */
 static uint64_t l2_sum;
 
 static void l2_until_init(void)
@@ -31,7 +31,7 @@ static void l2_until_init(void)
 	guest_exit_for_good();
 }
 
-/* Entered anew after each INIT-SIPI-SIPI. */
+/* The AP starts here anew after each INIT-SIPI-SIPI. */
 static void guest_ap(void)
 {
 	guest_l2_init(l2_until_init, L1_INTERCEPTS_NOTHING);
@@ -40,15 +40,15 @@ static void guest_ap(void)
 }
 
 /*
- * INIT does not stay pending with VMX, and L1 does not preserve the registers of an
- * L2 that was left at an arbitrary moment.
+ * With VMX, INIT does not stay pending, and may make L2 exit at any instruction.  L1 does
+ * not preserve L2's registers then, so this L2 needs none.
  */
 static void l2_without_registers(void)
 {
 	asm volatile("1: inb %0, %%al; jmp 1b" : : "i" (MMU_ROOT_EXIT_PORT));
 }
 
-/* L2 is the first to leave for the host, which has INIT sent in the meantime. */
+/* L2 leaves for the host first, which has INIT sent before L2 goes on. */
 static void l2_spin(void)
 {
 	guest_l2_visit(0);
@@ -69,7 +69,7 @@ static void guest_ap_round(int nr_ops)
 	GUEST_SYNC(guest_checksum_data());
 }
 
-/* How often INIT was an exit to L1; written by the guest. */
+/* Number of INITs that were an exit to L1.  The guest writes this variable. */
 static uint64_t nr_l1_exits;
 
 static void guest_ap_vmx(void)
@@ -112,8 +112,9 @@ FIXTURE_VARIANT(init) {
 };
 
 /*
- * As INIT-SIPI-SIPI, and the entry to L2.  With shadow paging, CR3 is switched in
- * real mode, which has four PAE roots and is loaded four times.
+ * These are the costs of INIT-SIPI-SIPI, and of the entry to L2.  With shadow paging, the
+ * guest switches CR3 in real mode, which has four PAE roots, and which is loaded four
+ * times.
  */
 FIXTURE_VARIANT_ADD(init, in_l2) {
 	.name = "INIT-in-L2",
@@ -126,7 +127,10 @@ FIXTURE_VARIANT_ADD(init, in_l2_nested_paging) {
 	.tdp = { .resets = 4, .loads = 5, .found = 5, .misses = 1, .roots = 2, .flushes = 6 },
 };
 
-/* INIT stays pending, and has each entry to L2 be left at once. */
+/*
+ * With SVM, INIT stays pending, and each entry to L2 exits at once.  With VMX, each INIT
+ * costs an exit and an entry.
+ */
 FIXTURE_VARIANT_ADD(init, exits_l2) {
 	.name = "INIT-exits-L2", .intercepted = true,
 	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
@@ -165,8 +169,8 @@ FIXTURE_TEARDOWN(init)
 }
 
 /*
- * vCPUs take turns in one thread: INIT is pending when the AP is run, always in
- * L2, which makes the counts exact.
+ * The vCPUs take turns in one thread: INIT is always pending when the AP runs, and always
+ * hits it in L2, which makes the counts exact.
  */
 static void init_storm(struct kvm_vcpu *bsp, struct kvm_vcpu *ap,
 		       struct mmu_roots *roots, struct mmu_roots_snapshot *snap, int nr_ops)
@@ -184,7 +188,7 @@ static void init_storm(struct kvm_vcpu *bsp, struct kvm_vcpu *ap,
 			"L2 sees other data than the host");
 }
 
-/* Have KVM accept the INIT that only GIF still blocks, without running the vCPU. */
+/* Make KVM accept the pending INIT, which only GIF still blocks, without running the vCPU. */
 static void check_init_is_pending(struct mmu_roots *roots, struct kvm_vcpu *ap)
 {
 	struct mmu_roots_snapshot before, after;
@@ -200,7 +204,7 @@ static void check_init_is_pending(struct mmu_roots *roots, struct kvm_vcpu *ap)
 	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, 1);
 }
 
-/* Each INIT finds the AP in L2, and leaves it there after an exit and an entry. */
+/* Each INIT hits the AP in L2, and leaves it there after an exit and an entry. */
 static void vmx_init_storm(struct kvm_vcpu *bsp, struct kvm_vcpu *ap,
 			   struct mmu_roots *roots, struct mmu_roots_snapshot *snap, int nr_ops)
 {
@@ -249,7 +253,7 @@ TEST_F(init, exact_counts)
 		check_init_is_pending(roots, self->ap);
 }
 
-/* Written by the host. */
+/* The host writes this variable. */
 static bool l2_leaves;
 
 static void l2_sync(void)
@@ -267,9 +271,10 @@ static void l1_sync(bool nested_paging)
 	guest_path_init(PATH_NULL_EXIT);
 	guest_l2_init(l2_sync, L1_INTERCEPTS_NOTHING);
 	/*
-	 * From here on L1's CR4 is not L2's.  The role of nested NPT is made of the former,
-	 * when nested state is restored, too: see nested_svm_init_mmu_context().  Not with
-	 * shadow paging, where L1 would have another root.
+	 * Make L1's CR4 differ from L2's: the role of nested NPT must have L1's CR4, also
+	 * when userspace restores nested state, see nested_svm_init_mmu_context().  Without
+	 * nested paging, L1 keeps its CR4: with shadow paging, a change would give L1
+	 * another root.
 	 */
 	if (nested_paging && this_cpu_has(X86_FEATURE_SMEP))
 		set_cr4(get_cr4() ^ X86_CR4_SMEP);
@@ -285,7 +290,7 @@ static void leave_l2(struct kvm_vm *vm, bool leave)
 	sync_global_to_guest(vm, l2_leaves);
 }
 
-/* Each of the paths creates its own VM, one of them two. */
+/* Each test creates its own VM, and restored_in_another_vm creates two. */
 FIXTURE(nested_state) {
 };
 
@@ -324,9 +329,9 @@ static struct kvm_vcpu *create_l1_sync(const char *path, bool nested_paging)
 }
 
 /*
- * The vCPU has all roots, and switches to the one that is current.  VMX leaves L2
- * before, and drops all roots of guest_mmu, see vmx_leave_nested(): it flushes for
- * the exit, the entry, and VMCS02, which is a new one, see vmx_vcpu_load_vmcs().
+ * The vCPU has all roots, and KVM switches to the root that is current.  With VMX, KVM
+ * leaves L2 first, and drops all roots of guest_mmu, see vmx_leave_nested(): it flushes the
+ * TLB for the exit, for the entry, and for a new VMCS02, see vmx_vcpu_load_vmcs().
  */
 static const struct mmu_root_counts restore_svm = {
 	.hits = 1, .roots = NR_L1_L2_ROOTS, .flushes = 2,
@@ -362,7 +367,7 @@ TEST_F(nested_state, restored_in_place)
 	mmu_root_nested_expect_storm(&roots, &warm, &storm, restore, NR_OPS);
 	mmu_root_nested_expect_visits(&roots, 0, NR_WARM_UP_OPS + NR_OPS);
 
-	/* L1 is restored, too. */
+	/* L1 must be restored, too: L2 exits to it, and KVM finds its root. */
 	leave_l2(vcpu->vm, true);
 	mmu_root_nested_run(vcpu, &roots, &left);
 	mmu_roots_expect_growth(&roots, &storm, &left, MMU_ROOT_CACHE_HIT, 1);
@@ -371,10 +376,13 @@ TEST_F(nested_state, restored_in_place)
 	mmu_roots_vm_free(&roots);
 }
 
-/* An address space that is the host's: AMD APM, "VMRUN". */
+/* ASID 0 is the host's: AMD APM, "VMRUN". */
 #define ILLEGAL_ASID		0
 
-/* KVM looks at all of it first.  VMX leaves L2 before: vmx_set_nested_state(). */
+/*
+ * With SVM, KVM checks the whole state before it changes anything.  With VMX, KVM leaves L2
+ * first: vmx_set_nested_state().
+ */
 TEST_F(nested_state, refused_state_changes_nothing)
 {
 	const char *name = mmu_root_nested_name(variant->name);
@@ -416,8 +424,9 @@ static struct kvm_vcpu *recreate(struct kvm_vcpu *vcpu, struct kvm_x86_state **s
 }
 
 /*
- * A vCPU that has no root yet: KVM_SET_SREGS resets the MMU, and nested state
- * switches to a PGD that is not in the cache.  L2 loads one root, L1 another one.
+ * The new vCPU has no root yet: KVM_SET_SREGS resets its MMU, and KVM_SET_NESTED_STATE
+ * switches to a PGD that is not in the cache.  KVM loads one root for L2, and another one
+ * for L1.
  */
 TEST_F(nested_state, restored_in_another_vm)
 {
@@ -460,7 +469,7 @@ TEST_F(nested_state, restored_in_another_vm)
 	mmu_roots_expect_growth(&roots, &in_l1, &again, MMU_ROOT_LOAD, 0);
 	mmu_roots_expect_growth(&roots, &in_l1, &again, MMU_ROOT_CACHE_HIT, 1);
 	mmu_roots_expect_growth(&roots, &in_l1, &again, MMU_ROOT_CACHE_MISS, 0);
-	/* Before the migration, after it, and after L1 entered L2 again. */
+	/* L2 ran before the migration, after it, and after L1 entered L2 again. */
 	mmu_root_nested_expect_visits(&roots, 0, 3);
 	mmu_roots_vm_free(&roots);
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whether a nested hypervisor finds the MMU roots of its L2s again.
+ * Test that KVM finds the cached MMU roots of L1 and its L2s again when L1 enters and
+ * leaves L2.
  *
- * A vCPU caches its current root and KVM_MMU_NUM_PREV_ROOTS previous ones, for
- * L1 and its L2s in root_mmu, and for nested paging in guest_mmu.  Each path is
- * operated many times.  Per operation, the number of PGD switches that the cache
- * serves and doesn't serve is exact, for either kind of MMU; over all operations
- * no root may be built, no page may be faulted in again, and each L2 must see
- * the memory of the PGD that it runs on.
+ * A vCPU caches its current root and KVM_MMU_NUM_PREV_ROOTS previous ones in each of two
+ * MMUs: root_mmu for L1 and for L2s without nested paging, guest_mmu for L2s with nested
+ * paging.  The guest operates each path many times.  Each operation must cost an exact
+ * number of PGD switches that hit the cache and that miss it, with either kind of MMU.
+ * Over all operations, KVM must build no root, the guest must not fault in a page again,
+ * and each L2 must see the memory of the PGD that it runs on.
  *
  * The counts are derived in docs/nested.md of kvm-mmu-roots.
  */
@@ -25,22 +26,31 @@
 #include "mmu_roots_paths.h"
 
 /*
- * Multiples of the number of PGDs, so that each round begins where the cache was
- * at the beginning of the one before; and even, for flips to cancel out.
+ * Each operation touches one page of the guest's data, which has fewer: a round touches all
+ * of them.
  */
-#define NR_WARM_UP_OPS		60
-#define NR_OPS			60
+#define MIN_OPS			24
 
-/* Twice, to also have mapped what follows the exit of a round to the host. */
+/* Two rounds map all memory: the second one is the first to run the code behind GUEST_SYNC(). */
 #define NR_WARM_UP_ROUNDS	2
-#define NR_ALL_OPS		(NR_WARM_UP_ROUNDS * NR_WARM_UP_OPS + NR_OPS)
+#define NR_ROUNDS		(NR_WARM_UP_ROUNDS + 1)
 
-/* Written by L1 only; L2 shares L1's memory. */
+/*
+ * The number of operations in a round is a multiple of the number of PGDs, so that the
+ * cache is in the same state at the start of each round.  The number is even, so that each
+ * flip of a bit is undone.
+ */
+static uint64_t nr_ops(uint64_t nr_pgds)
+{
+	return (MIN_OPS + 2 * nr_pgds - 1) / (2 * nr_pgds) * (2 * nr_pgds);
+}
+
+/* L1 writes these variables; L2 reads them, as it shares L1's memory. */
 static void (*l2_op)(uint64_t i, uint64_t nr_pgds);
 static uint64_t l2_nr_pgds;
 static int l2_pgd;
 
-/* The copy of CR4 of whoever operates the path: L2 starts with L1's. */
+/* The CR4 of L1 or L2, whichever of them operates the path.  L2 starts with L1's CR4. */
 static uint64_t operator_cr4;
 
 static void op_enter(uint64_t i, uint64_t nr_pgds)
@@ -55,7 +65,7 @@ static void op_enter_another_l2(uint64_t i, uint64_t nr_pgds)
 	guest_l2_run_to_call(i % MMU_ROOT_MAX_L2S, l2_pgd);
 }
 
-/* L1 never runs on it, nor on one that L2 does. */
+/* L2 runs on the last PGD only.  L1 never runs on that PGD. */
 static void op_enter_last(uint64_t i, uint64_t nr_pgds)
 {
 	l2_pgd = nr_pgds - 1;
@@ -80,7 +90,7 @@ static void op_nx_and_enter(uint64_t i, uint64_t nr_pgds)
 	op_enter(i, nr_pgds);
 }
 
-/* The next one, as L2 was entered on the first one. */
+/* L1 entered L2 on the first CR3, so the first operation switches to the second one. */
 static void op_l2_cr3(uint64_t i, uint64_t nr_pgds)
 {
 	guest_l2_write_cr3((i + 1) % nr_pgds);
@@ -105,26 +115,24 @@ static void op_l2_smi(uint64_t i, uint64_t nr_pgds)
 	guest_l2_visit(0);
 }
 
-static void guest_round(void (*op)(uint64_t i, uint64_t nr_pgds), uint64_t nr_pgds,
-			uint64_t nr_ops)
+static void guest_round(void (*op)(uint64_t i, uint64_t nr_pgds), uint64_t nr_pgds)
 {
 	uint64_t i;
 
-	for (i = 0; i < nr_ops; i++) {
+	for (i = 0; i < nr_ops(nr_pgds); i++) {
 		op(i, nr_pgds);
 		guest_touch_data(i);
 	}
 	GUEST_SYNC(guest_checksum_data());
 }
 
-/* Run by whoever operates the path, L1 or L2. */
+/* L1 or L2 runs this, whichever of them operates the path. */
 static void guest_rounds(void (*op)(uint64_t i, uint64_t nr_pgds), uint64_t nr_pgds)
 {
 	int i;
 
-	for (i = 0; i < NR_WARM_UP_ROUNDS; i++)
-		guest_round(op, nr_pgds, NR_WARM_UP_OPS);
-	guest_round(op, nr_pgds, NR_OPS);
+	for (i = 0; i < NR_ROUNDS; i++)
+		guest_round(op, nr_pgds);
 }
 
 static void l2_guest_code(void)
@@ -162,15 +170,15 @@ static void l1_guest_code(void (*op)(uint64_t i, uint64_t nr_pgds), bool in_l2,
 		guest_rounds(op, nr_pgds);
 	}
 	/*
-	 * Not so with SVM after an SMI in L2: svm_enter_smm() saves L1's registers from
-	 * VMCB01, where they have bits that are KVM's own: CR4.MCE if the host has
-	 * it, and with shadow paging CR0.WP.
+	 * With SVM, L1 does not get its registers back after an SMI in L2: svm_enter_smm()
+	 * saves them from VMCB01, where they have bits that KVM sets for itself: CR4.MCE if
+	 * the host has it, and with shadow paging CR0.WP.
 	 */
 	__GUEST_ASSERT((op == op_l2_smi && host_cpu_is_amd) ||
 		       (get_cr0() == cr0 && get_cr4() == cr4 && rdmsr(MSR_EFER) == efer),
 		       "L1 has CR0 %lx, CR4 %lx, EFER %lx, had %lx, %lx, %lx",
 		       get_cr0(), get_cr4(), rdmsr(MSR_EFER), cr0, cr4, efer);
-	/* L2 was on another one, if it was on more than one. */
+	/* If L2 has several CR3s, its last one differs from L1's. */
 	__GUEST_ASSERT(!guest_reads_exit || get_cr3() == cr3, "L1 has CR3 %lx, had %lx",
 		       get_cr3(), cr3);
 	GUEST_DONE();
@@ -195,8 +203,8 @@ FIXTURE(path) {
  * @in_l2: L2 operates the path, rather than L1
  * @tdp: the counts with two-dimensional paging, of the TDP MMU and of tdp_mmu=0
  * @shadow: the counts with shadow paging, which has no nested paging
- * @vmx_tdp: what @tdp is with VMX, if it differs
- * @vmx_shadow: what @shadow is with VMX, if @vmx_tdp is given
+ * @vmx_tdp: @tdp with VMX, if it differs
+ * @vmx_shadow: @shadow with VMX, if @vmx_tdp is given
  */
 FIXTURE_VARIANT(path) {
 	const char *name;
@@ -211,22 +219,25 @@ FIXTURE_VARIANT(path) {
 	struct mmu_root_counts vmx_shadow;
 };
 
-/* One PGD switch and TLB flush each way, between the roots of L1 and of guest mode. */
+/*
+ * Entry and exit cost a PGD switch and a TLB flush each, between the roots of L1 and of
+ * guest mode.
+ */
 FIXTURE_VARIANT_ADD(path, enter) {
 	.name = "L1<->L2", .op = op_enter, .nr_pgds = 1,
 	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
 	.shadow = { .hits = 2, .roots = 2, .flushes = 4 },
 };
 
-/* The same in two MMUs, where the current root is the right one. */
+/* The same switches between two MMUs: the current root of each MMU is already the right one. */
 FIXTURE_VARIANT_ADD(path, enter_nested_paging) {
 	.name = "L1<->L2+NPT", .op = op_enter, .nested_paging = true, .nr_pgds = 1,
 	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
 };
 
 /*
- * L2 is never on L1's CR3, so that with shadow paging a root too many shows if L1 goes
- * on in the role of L2.
+ * L2 is never on L1's CR3: if L1 went on in the role of L2, KVM would build one root too
+ * many with shadow paging.
  */
 FIXTURE_VARIANT_ADD(path, enter_other_cr3) {
 	.name = "L1<->L2-CR3", .op = op_enter_last, .nr_pgds = 2,
@@ -234,7 +245,7 @@ FIXTURE_VARIANT_ADD(path, enter_other_cr3) {
 	.shadow = { .hits = 2, .roots = 2, .flushes = 4 },
 };
 
-/* All CR3s are one root with two-dimensional paging. */
+/* With two-dimensional paging, L2s on different CR3s share one root. */
 FIXTURE_VARIANT_ADD(path, two_l2s) {
 	.name = "L1<->2xL2", .op = op_enter_another_l2, .nr_pgds = 2,
 	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
@@ -261,7 +272,7 @@ FIXTURE_VARIANT_ADD(path, cr3_4) {
 	.shadow = { .loads = 1, .found = 1, .hits = 1, .misses = 1, .roots = 5, .flushes = 4 },
 };
 
-/* guest_mmu holds four roots, all of them L2's.  L1's is found in root_mmu. */
+/* guest_mmu holds four roots, all of them L2's.  KVM finds L1's root in root_mmu. */
 FIXTURE_VARIANT_ADD(path, ncr3_4) {
 	.name = "nCR3-4", .op = op_enter, .nested_paging = true, .nr_pgds = 4,
 	.tdp = { .hits = 2, .roots = 5, .flushes = 4 },
@@ -272,7 +283,7 @@ FIXTURE_VARIANT_ADD(path, ncr3_5) {
 	.tdp = { .loads = 1, .found = 1, .hits = 1, .misses = 1, .roots = 6, .flushes = 4 },
 };
 
-/* KVM intercepts CR3 only for shadow paging. */
+/* KVM intercepts writes of CR3 with shadow paging only. */
 FIXTURE_VARIANT_ADD(path, l2_cr3_4) {
 	.name = "L2-CR3-4", .op = op_l2_cr3, .in_l2 = true, .nr_pgds = 4,
 	.tdp = { .roots = 2 },
@@ -292,10 +303,11 @@ FIXTURE_VARIANT_ADD(path, l2_cr3_nested_paging) {
 };
 
 /*
- * The reset drops the roots of L2, too: the entry misses, and the exit hits.  The
- * root's role has CR4.SMEP if CR0.WP is 0, as in all guests of the library: one of
- * L1 or, with NPT, which takes CR4 from L1, one of L2 is two roots.  EPT does not, nor
- * does NPT if mmu_roots_smep_is_in_role().
+ * The reset drops L2's roots, too: the entry misses, and the exit hits.  A root's role has
+ * CR4.SMEP if CR0.WP is 0, as in all guests of the library.  The flips of CR4.SMEP thus
+ * give L1 two roots with shadow paging, and L2 two roots with NPT, whose role takes CR4
+ * from L1.  The role of EPT has no CR4 of L1, nor has that of NPT if
+ * mmu_roots_smep_is_in_role().
  */
 FIXTURE_VARIANT_ADD(path, reset_in_l1) {
 	.name = "CR4.SMEP,L1<->L2", .op = op_reset_and_enter, .nr_pgds = 1,
@@ -316,9 +328,9 @@ FIXTURE_VARIANT_ADD(path, reset_in_l1_nested_paging) {
 };
 
 /*
- * CR0.WP of L1 is not in the role of L2's root, which has L2's own, or with nested
- * paging none, see nested_svm_init_mmu_context().  L1 is not reset, but with shadow
- * paging, where it has two roots.
+ * The role of L2's root never has L1's CR0.WP: it has L2's own, or none with nested paging,
+ * see nested_svm_init_mmu_context().  L1's flip resets the MMU with shadow paging only,
+ * where L1 has two roots.
  */
 FIXTURE_VARIANT_ADD(path, wp_in_l1) {
 	.name = "CR0.WP,L1<->L2", .op = op_wp_and_enter, .nr_pgds = 1,
@@ -333,7 +345,10 @@ FIXTURE_VARIANT_ADD(path, wp_in_l1_nested_paging) {
 	.tdp = { .hits = 2, .roots = 2, .flushes = 4 },
 };
 
-/* EFER.NX of L1 is the format of NPT, and two roots of L2; EPT has its own. */
+/*
+ * L1's EFER.NX defines the format of NPT, so its flips give L2 two roots.  EPT has its own
+ * format.
+ */
 FIXTURE_VARIANT_ADD(path, nx_in_l1_nested_paging) {
 	.name = "EFER.NX,L1<->L2+NPT", .op = op_nx_and_enter, .nested_paging = true,
 	.nr_pgds = 1,
@@ -357,16 +372,17 @@ FIXTURE_VARIANT_ADD(path, reset_in_l2_nested_paging) {
 };
 
 /*
- * Neither the exit to L1 before SMM nor RSM's entry to L2 finds a root, as the
- * other one's resets dropped all of them; but only L2's and SMM's are loaded.
- * With shadow paging, SMM's real mode has four PAE roots.
+ * Both the exit to L1 before SMM and RSM's entry to L2 miss, as resets have dropped all
+ * roots before each of them.  KVM loads only the roots of SMM and of L2, as L1 does not
+ * run.  With shadow paging, SMM's real mode has four PAE roots.
  *
- * VMX takes EFER.LMA and EFER.LME from L2's VMCS only: RSM sets EFER.NX afterwards,
- * which is one more reset.
+ * With VMX, the entry takes only EFER.LMA and EFER.LME from L2's VMCS: RSM sets EFER.NX
+ * afterwards, which costs one more reset.
  *
- * The exit is a flush, the entry another one.  L2's CR3 is loaded with TLB_FLUSH_GUEST
- * with two-dimensional paging, else with TLB_FLUSH_CURRENT, see kvm_invalidate_pcid():
- * one more where the entry asks for the other of the two, as of SVM and VMX.
+ * The exit and the entry flush the TLB once each.  RSM's load of L2's CR3 requests
+ * TLB_FLUSH_GUEST with two-dimensional paging, and TLB_FLUSH_CURRENT with shadow paging,
+ * see kvm_invalidate_pcid().  This costs one more flush where the entry requests the other
+ * of the two: TLB_FLUSH_CURRENT with SVM, TLB_FLUSH_GUEST with VMX.
  */
 FIXTURE_VARIANT_ADD(path, smi) {
 	.name = "SMI-in-L2", .op = op_l2_smi, .in_l2 = true, .nr_pgds = 1,
@@ -389,7 +405,7 @@ static const struct mmu_root_counts *counts_of(const FIXTURE_VARIANT(path) * var
 {
 	bool use_vmx = host_cpu_is_intel;
 
-	/* Neither EPT nor, by then, NPT takes CR4 from L1. */
+	/* On such a kernel, neither EPT nor NPT takes CR4 from L1. */
 	if (variant->op == op_reset_and_enter && mmu_roots_smep_is_in_role())
 		use_vmx = true;
 	if (use_vmx && variant->vmx_tdp.roots)
@@ -410,7 +426,7 @@ FIXTURE_SETUP(path)
 	mmu_root_path_vm_create(&self->vcpu, l1_guest_code);
 	vcpu_args_set(self->vcpu, 3, variant->op, variant->in_l2, variant->nr_pgds);
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, variant->nr_pgds);
-	/* In the end, with SVM, L1 has one more root, with the CR0.WP that isn't its own. */
+	/* With SVM, L1 ends up with one more root, as it has a CR0.WP that isn't its own. */
 	if (variant->op == op_l2_smi && mmu_root_mmu() == MMU_ROOT_SHADOW_MMU)
 		nr_roots++;
 	mmu_root_nested_open(&self->roots, self->vcpu->vm, name, nr_roots);
@@ -428,33 +444,33 @@ TEST_F(path, exact_counts)
 	struct mmu_roots_snapshot warm, storm;
 	struct kvm_sregs sregs;
 	struct ucall uc;
-	int i, first, nr_seen;
+	int i, first, nr_seen, nr_all_ops = NR_ROUNDS * nr_ops(variant->nr_pgds);
 
 	c = counts_of(variant);
 	for (i = 0; i < NR_WARM_UP_ROUNDS; i++)
 		mmu_root_nested_run(self->vcpu, roots, &warm);
-	/* All roots but the first one, L1's, are new to the cache once. */
+	/* Each root misses the cache once, except the first one, which is L1's. */
 	if (!c->resets && !c->misses)
 		mmu_roots_expect_value(roots, &warm, MMU_ROOT_CACHE_MISS, c->roots - 1);
 
 	mmu_root_nested_run(self->vcpu, roots, &storm);
-	mmu_root_nested_expect_storm(roots, &warm, &storm, c, NR_OPS);
+	mmu_root_nested_expect_storm(roots, &warm, &storm, c, nr_ops(variant->nr_pgds));
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
 	vcpu_sregs_get(self->vcpu, &sregs);
 	mmu_roots_check(roots, sregs.cr3 == guest_initial_cr3,
 			"KVM has L1 on CR3 %#llx, expected %#lx",
 			sregs.cr3, guest_initial_cr3);
 
-	/* What L2 does on its own with its CR3 does not change its nested CR3. */
+	/* L2's own writes of CR3 do not change its nested CR3. */
 	first = variant->op == op_enter_last ? variant->nr_pgds - 1 : 0;
 	nr_seen = first || (variant->nested_paging && variant->in_l2) ? 1 : variant->nr_pgds;
 	for (i = first; i < first + nr_seen; i++)
-		mmu_root_nested_expect_visits(roots, i, NR_ALL_OPS / nr_seen);
+		mmu_root_nested_expect_visits(roots, i, nr_all_ops / nr_seen);
 
 	if (variant->op == op_l2_smi)
-		mmu_roots_check(roots, mmu_root_path_nr_smis(self->vcpu->vm) == NR_ALL_OPS,
-				"%lu SMIs handled, expected %u",
-				mmu_root_path_nr_smis(self->vcpu->vm), NR_ALL_OPS);
+		mmu_roots_check(roots, mmu_root_path_nr_smis(self->vcpu->vm) == nr_all_ops,
+				"%lu SMIs handled, expected %d",
+				mmu_root_path_nr_smis(self->vcpu->vm), nr_all_ops);
 }
 
 TEST_HARNESS_MAIN

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What only VMX has of nested virtualization: INVEPT, INVVPID, VMCLEAR and VMXOFF, which
- * end roots, flags of EPT, VMFUNC, what L1 finds after an exit, and VM-Entries that fail.
+ * Test what only VMX has in nested virtualization: INVEPT, INVVPID, VMCLEAR and VMXOFF,
+ * which drop roots; flags of EPT; VMFUNC; L1's registers after an exit; and VM-Entries that
+ * fail.
  *
  * The counts are derived in docs/nested.md of kvm-mmu-roots.
  */
@@ -17,23 +18,23 @@
 #include "mmu_roots_nested.h"
 #include "mmu_roots_paths.h"
 
-/* All that guest_mmu can hold. */
+/* guest_mmu can hold this number of roots. */
 #define NR_PGDS			4
 #define NO_PGD			NR_PGDS
 
-/* Even, for flips to cancel out. */
+/* These numbers are even, so that flips are undone. */
 #define NR_WARM_UP_OPS		60
 #define NR_OPS			120
 
-/* And a multiple of the number of PGDs, for each round to begin as the one before. */
+/* This number is also a multiple of the number of PGDs, so that all rounds begin alike. */
 #define NR_ROUND_OPS		60
 
-/* Written by the host. */
+/* The host writes these variables. */
 static int command;
 static int target_pgd;
 static bool other_flags;
 
-/* Written by L1 only; L2 shares L1's memory. */
+/* L1 writes this variable; L2 reads it, as it shares L1's memory. */
 static int l2_pgd;
 
 static void l2_visit(void)
@@ -83,9 +84,9 @@ FIXTURE(invept) {
 
 /*
  * @command: the type of INVEPT
- * @pgd: number of the PGD that it names
- * @nr_dropped: how many roots the vCPU has to look for again
- * @other_flags: it names the PGD by another EPTP than the L2s have
+ * @pgd: number of the PGD that INVEPT names
+ * @nr_dropped: number of roots that KVM has to look for again
+ * @other_flags: INVEPT names the PGD by an EPTP with other flags than that of the L2s
  */
 FIXTURE_VARIANT(invept) {
 	const char *name;
@@ -101,7 +102,7 @@ FIXTURE_VARIANT_ADD(invept, single_current) {
 
 FIXTURE_VARIANT_ADD(invept, single_previous) { "INVEPT-single", INVEPT_SINGLE, 1, 1 };
 FIXTURE_VARIANT_ADD(invept, single_last) { "INVEPT-single", INVEPT_SINGLE, 0, 1 };
-/* It is about the page table, EP4TA: Intel SDM, "INVEPT". */
+/* INVEPT goes by the page table, EP4TA, not by the flags: Intel SDM, "INVEPT". */
 FIXTURE_VARIANT_ADD(invept, single_other_flags) { "INVEPT-flags", INVEPT_SINGLE, 1, 1, true };
 FIXTURE_VARIANT_ADD(invept, single_other) { "INVEPT-single", INVEPT_SINGLE, NO_PGD, 0 };
 FIXTURE_VARIANT_ADD(invept, global) { "INVEPT-global", INVEPT_GLOBAL, 0, NR_PGDS };
@@ -115,7 +116,7 @@ FIXTURE_SETUP(invept)
 	if (variant->other_flags)
 		mmu_root_nested_require_ept_ad();
 	mmu_root_path_vm_create(&self->vcpu, l1_invept);
-	/* One more, that no L2 runs on. */
+	/* No L2 runs on the last PGD. */
 	mmu_root_nested_create(self->vcpu, true, NR_PGDS + 1);
 	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, 1 + NR_PGDS);
 }
@@ -138,8 +139,9 @@ static void set_command(struct kvm_vm *vm, int cmd, int pgd, bool flags)
 #define NR_INVEPTS		20
 
 /*
- * The vCPU drops its references, and the page tables stay, as ordinary ones: what was
- * dropped shows when L1 enters L2 on each of the PGDs again.
+ * INVEPT drops the vCPU's references to roots, whose page tables stay as ordinary shadow
+ * pages.  L1 then enters L2 on each PGD again: KVM has to look for the roots that were
+ * dropped.
  */
 TEST_F(invept, drops_what_it_names)
 {
@@ -147,7 +149,7 @@ TEST_F(invept, drops_what_it_names)
 		.loads = variant->nr_dropped, .found = variant->nr_dropped,
 		.misses = variant->nr_dropped, .hits = 2 * NR_PGDS - variant->nr_dropped,
 		.roots = 1 + NR_PGDS,
-		/* Entries and exits; INVEPT itself is about no TLB of KVM's. */
+		/* Entries and exits flush the TLB.  INVEPT itself takes no flush. */
 		.flushes = 2 * 2 * NR_PGDS,
 	};
 	struct mmu_roots_snapshot warm, storm;
@@ -168,10 +170,10 @@ TEST_F(invept, drops_what_it_names)
 
 #define NR_INVVPIDS		20
 
-/* As many as root_mmu can hold beside as many of L1's own. */
+/* root_mmu can hold the roots of this number of PGDs of L2 and of as many of L1's own. */
 #define NR_INVVPID_PGDS		2
 
-/* Intel SDM, "INVVPID". */
+/* The types are those of Intel SDM, "INVVPID". */
 enum invvpid {
 	INVVPID_ADDRESS,
 	INVVPID_SINGLE,
@@ -181,7 +183,7 @@ enum invvpid {
 	INVVPID_UNKNOWN_TYPE,
 };
 
-/* Visit both roots of L1 after INVVPID, and then both of L2. */
+/* After INVVPID, L1 visits both of its own roots, and then both of L2's. */
 static void l1_invvpid(enum invvpid type)
 {
 	bool failed;
@@ -205,7 +207,7 @@ FIXTURE(invvpid) {
 
 /*
  * @type: the type of INVVPID
- * @nr_dropped: how many roots the vCPU has to look for again with shadow paging
+ * @nr_dropped: number of roots that KVM has to look for again with shadow paging
  */
 FIXTURE_VARIANT(invvpid) {
 	const char *name;
@@ -242,9 +244,9 @@ FIXTURE_TEARDOWN(invvpid)
 }
 
 /*
- * With shadow paging it is L2's translations that INVVPID is about, i.e. L2's roots in
- * root_mmu, all of them, whatever the type, and none of L1's: see handle_invvpid().  With
- * EPT KVM has the CPU forget translations, and roots do not matter.
+ * With shadow paging, L2's translations are those of L2's roots in root_mmu: INVVPID of any
+ * type must drop all of these, and none of L1's, see handle_invvpid().  With EPT, KVM makes
+ * the CPU drop translations, and roots do not matter.
  */
 TEST_F(invvpid, drops_the_roots_of_l2)
 {
@@ -252,7 +254,7 @@ TEST_F(invvpid, drops_the_roots_of_l2)
 		.hits = 2 * NR_INVVPID_PGDS, .roots = NR_L1_L2_ROOTS,
 		.flushes = 2 * 2 * NR_INVVPID_PGDS,
 	}, shadow = {
-		/* L1's writes of CR3, too. */
+		/* L1's writes of CR3 are PGD switches, too. */
 		.loads = variant->nr_dropped, .found = variant->nr_dropped,
 		.misses = variant->nr_dropped, .hits = 3 * NR_INVVPID_PGDS - variant->nr_dropped,
 		.roots = 2 * NR_INVVPID_PGDS, .flushes = 2 * 3 * NR_INVVPID_PGDS,
@@ -271,10 +273,10 @@ TEST_F(invvpid, drops_the_roots_of_l2)
 		mmu_root_nested_expect_visits(roots, i, 2 + NR_INVVPIDS);
 }
 
-/* As many as root_mmu can hold beside L1's own. */
+/* root_mmu can hold this number of roots beside L1's own. */
 #define NR_SHADOWED_PGDS	(NR_PGDS - 1)
 
-/* What is in the current VMCS is lost, so L2 starts anew: free_nested(). */
+/* VMXOFF loses the contents of the current VMCS, so L2 starts anew: free_nested(). */
 static void op_vmxoff(void)
 {
 	vmxoff();
@@ -311,8 +313,8 @@ FIXTURE(operation) {
 /*
  * @op: what L1 does between two rounds of its PGDs
  * @nested_paging: L1 uses nested paging
- * @drops: the vCPU has to look for the roots of nested paging again
- * @new_vmcs: KVM has a new VMCS02, which flushes when it is loaded: vmx_vcpu_load_vmcs()
+ * @drops: KVM has to look for the roots of nested paging again
+ * @new_vmcs: KVM has a new VMCS02, whose load flushes the TLB: vmx_vcpu_load_vmcs()
  */
 FIXTURE_VARIANT(operation) {
 	const char *name;
@@ -357,13 +359,13 @@ FIXTURE_TEARDOWN(operation)
 
 #define NR_OPERATIONS		20
 
-/* Roots of nested paging are what all of this is about: those in root_mmu stay. */
+/* These operations may drop roots of nested paging only: the roots in root_mmu stay. */
 TEST_F(operation, drops_what_it_is_about)
 {
 	const int nr_pgds = variant->nested_paging ? NR_PGDS : NR_SHADOWED_PGDS;
 	const uint64_t nr_dropped = variant->drops ? nr_pgds : 0;
 	const bool one_root = !variant->nested_paging && kvm_is_tdp_enabled();
-	/* An entry and an exit on each PGD, before and after. */
+	/* L1 enters and leaves L2 on each PGD, both before and after the operation. */
 	const struct mmu_root_counts c = {
 		.loads = nr_dropped, .found = nr_dropped, .misses = nr_dropped,
 		.hits = 2 * 2 * nr_pgds - nr_dropped,
@@ -384,8 +386,9 @@ TEST_F(operation, drops_what_it_is_about)
 }
 
 /*
- * With accessed and dirty flags and without, nested EPT has a root each, that differ
- * in role.ad_disabled; only by the former does KVM set them: see nested_ept_new_eptp().
+ * Nested EPT has one root with accessed and dirty flags and another one without, which
+ * differ in role.ad_disabled.  KVM sets the flags in L1's EPT only by the root that has
+ * them: see nested_ept_new_eptp().
  */
 static void l1_ept_ad(void)
 {
@@ -445,7 +448,7 @@ TEST(ept_accessed_and_dirty)
 	mmu_roots_vm_free(&roots);
 }
 
-/* L2 switches between its PGDs by itself, from the one that L1 entered it on. */
+/* L2 switches between this number of PGDs by itself, from the one that L1 entered it on. */
 static int l2_nr_pgds;
 
 static void l2_vmfunc(void)
@@ -482,7 +485,7 @@ FIXTURE_VARIANT(vmfunc) {
 	struct mmu_root_counts counts;
 };
 
-/* nested_vmx_eptp_switching(): a PGD switch in guest_mmu, and a flush. */
+/* VMFUNC costs a PGD switch in guest_mmu, and a flush: nested_vmx_eptp_switching(). */
 FIXTURE_VARIANT_ADD(vmfunc, all_cached) {
 	"L2-VMFUNC-4", NR_PGDS, { .hits = 1, .roots = 1 + NR_PGDS, .flushes = 2 },
 };
@@ -528,7 +531,7 @@ TEST_F(vmfunc, finds_the_roots)
 					      NR_ROUND_OPS / variant->nr_pgds);
 }
 
-/* VMCS12 has another CR3 for L1 than that which it enters L2 on. */
+/* HOST_CR3 of VMCS12 differs from the CR3 that L1 has when it enters L2. */
 static void l1_host_cr3(bool nested_paging)
 {
 	int i;
@@ -548,12 +551,12 @@ static void l1_host_cr3(bool nested_paging)
 	}
 }
 
-/* Written by L1. */
+/* L1 writes this variable. */
 static uint64_t l1_cr0;
 
 /*
- * L1 keeps CR0.WP from L2, and has its own: which bits KVM has to ask the CPU for
- * differs, see load_vmcs12_host_state().
+ * L1 intercepts L2's changes of CR0.WP, and changes its own.  The bits of CR0 that KVM has
+ * to ask the CPU for thus differ between L1 and L2, see load_vmcs12_host_state().
  */
 
 static void l1_cr0_wp(bool nested_paging)
@@ -579,7 +582,7 @@ FIXTURE(exit) {
 };
 
 /*
- * @l1: what L1 does
+ * @l1: the code of L1
  * @nested_paging: L1 uses nested paging
  */
 FIXTURE_VARIANT(exit) {
@@ -602,7 +605,10 @@ FIXTURE_VARIANT_ADD(exit, host_cr3_ept) {
 	{ .hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 4 },
 };
 
-/* With shadow paging L1's write of CR0 resets, and both have to look for their roots. */
+/*
+ * With shadow paging, L1's write of CR0 resets the MMU: KVM has to look for L1's root and
+ * L2's again.
+ */
 FIXTURE_VARIANT_ADD(exit, cr0_wp) {
 	"L1-CR0.WP,L1<->L2", l1_cr0_wp, false,
 	{ .hits = 2, .roots = NR_L1_L2_ROOTS, .flushes = 4 },
@@ -622,7 +628,7 @@ FIXTURE_SETUP(exit)
 	mmu_root_nested_require(variant->nested_paging);
 	mmu_root_path_vm_create(&self->vcpu, variant->l1);
 	vcpu_args_set(self->vcpu, 1, variant->nested_paging);
-	/* The second one is another CR3 of L1's. */
+	/* L1 uses the second CR3 for itself. */
 	mmu_root_nested_create(self->vcpu, variant->nested_paging, 2);
 	mmu_root_nested_open(&self->roots, self->vcpu->vm, variant->name, NR_L1_L2_ROOTS + 1);
 }
@@ -632,7 +638,7 @@ FIXTURE_TEARDOWN(exit)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* Two rounds to warm up, and a third one with its exact counts. */
+/* Two rounds warm up, and the third one must have the exact counts. */
 #define NR_ROUNDS		3
 
 static void expect_rounds(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
@@ -669,16 +675,16 @@ TEST_F(exit, l1_has_its_registers)
 	mmu_root_nested_expect_visits(roots, 0, NR_ROUNDS * NR_ROUND_OPS);
 }
 
-/* The PGD that L1 changes; not its own CR3, which is the other one. */
+/* L1 changes this PGD, which is not its own CR3: that is the other PGD. */
 #define CHANGED_PGD		1
 
-/* PGDs whose pages take turns. */
+/* L1 maps the pages of this number of PGDs in turn. */
 #define NR_OWNERS		(CHANGED_PGD + 1)
 
 /*
- * L1 changes what L2 has at its page, before each entry.  With nested paging it is for
- * INVEPT, or else for the entry, to have L2 see that: Intel SDM, "Operations that
- * Invalidate Cached Mappings"; L2 has no VPID.
+ * Before each entry, L1 maps another page as the one that L2 sees.  INVEPT with nested
+ * paging, or else the entry, must make L2 see the change: Intel SDM, "Operations that
+ * Invalidate Cached Mappings".  L2 has no VPID.
  */
 static void l1_change_pgd(bool nested_paging)
 {
@@ -712,9 +718,10 @@ FIXTURE_VARIANT(change) {
 };
 
 /*
- * If KVM shadows the table, L1's write faults, and L2's read does, as what was mapped is
- * dropped when the table is synchronized.  That takes a flush beside those of entry and
- * exit, as L1 may not write to it anymore: mmu_sync_children().
+ * If KVM shadows the page table, L1's write takes a page fault, and so does L2's read, as
+ * KVM drops what was mapped when it synchronizes the table.  The synchronization also takes
+ * one more flush than entry and exit do, as it write-protects the table for L1:
+ * mmu_sync_children().
  */
 FIXTURE_VARIANT_ADD(change, of_cr3) {
 	"L2-PTE", false,
@@ -754,30 +761,30 @@ TEST_F(change, is_seen_by_l2)
 		mmu_root_nested_expect_visits(roots, i, NR_ROUNDS * NR_ROUND_OPS / NR_OWNERS);
 }
 
-/* Ways for L1 to have the entry to L2 fail. */
+/* L1 has these ways to make the entry to L2 fail. */
 enum bad_entry {
 	/*
-	 * The page of the virtual APIC is beyond all memory, which is no error for
-	 * the CPU, but KVM has no page to point VMCS02 to: it has the CPU find an
-	 * illegal address there, see nested_get_vmcs12_pages().
+	 * The virtual-APIC page is beyond all memory.  That is no error for the CPU, but
+	 * KVM has no page to point VMCS02 to: KVM puts an illegal address there, which the
+	 * CPU finds, see nested_get_vmcs12_pages().
 	 */
 	BAD_APIC_PAGE,
-	/* KVM finds it, and has the instruction fail. */
+	/* KVM finds the error, and makes the instruction fail. */
 	BAD_CONTROLS,
-	/* KVM finds it, and has the entry exit. */
+	/* KVM finds the error, and makes the entry exit. */
 	BAD_GUEST_STATE,
 };
 
 /* Beyond everything that the library and mmu_root_path_vm_create() map. */
 #define NO_MEMORY_GPA		0x60000000ul
 
-/* More than any CPU has: Intel SDM, "VM Execution Control Fields". */
+/* No CPU has that many: Intel SDM, "VM Execution Control Fields". */
 #define TOO_MANY_CR3_TARGETS	5
 
 /* Intel SDM, "VM-Instruction Error Numbers". */
 #define ERROR_INVALID_CONTROLS	7
 
-/* Of L2, and not L1's own CR3, which is the first one without EPT. */
+/* L2 runs on this PGD, which is not L1's own CR3: without EPT, that is PGD 0. */
 #define FAILED_PGD		1
 
 static void guest_break_l2(enum bad_entry bad)
@@ -825,7 +832,7 @@ static void guest_fail(enum bad_entry bad, uint64_t nr_ops)
 					ERROR_INVALID_CONTROLS);
 		guest_touch_data(i);
 	}
-	/* L1 goes on as if it had not tried. */
+	/* A failed entry must not change L1's registers. */
 	GUEST_ASSERT(get_cr0() == cr0 && get_cr3() == cr3 && get_cr4() == cr4 &&
 		     rdmsr(MSR_EFER) == efer);
 	GUEST_SYNC(guest_checksum_data());
@@ -837,7 +844,7 @@ static void l1_fail(enum bad_entry bad)
 	guest_l2_init(l2_visit, L1_INTERCEPTS_NOTHING);
 	l2_pgd = FAILED_PGD;
 	guest_l2_run_to_call(0, l2_pgd);
-	/* A bit that L1 does not have, and of no root. */
+	/* L1 does not have this bit, and no root's role depends on it. */
 	guest_l2_vmcs_write(0, GUEST_CR4, X86_CR4_MCE, 0);
 	guest_break_l2(bad);
 	guest_fail(bad, NR_WARM_UP_OPS);
@@ -861,17 +868,17 @@ FIXTURE_VARIANT(entry) {
 };
 
 /*
- * nested_vmx_restore_host_state() resets: the roots of both are dropped, L1's is
- * looked for when it goes on, and L2's with the next entry.
+ * nested_vmx_restore_host_state() resets the MMU, which drops the roots of L1 and L2: KVM
+ * looks for L1's root when L1 goes on, and for L2's at the next entry.
  */
 #define UNWOUND		{							\
 	.resets = 1, .loads = 2, .found = 2, .misses = 1, .roots = 2, .flushes = 2,	\
 }
 
-/* Before the vCPU is in guest mode, nothing has happened to its MMU. */
+/* KVM finds the error before the vCPU is in guest mode: nothing has happened to its MMU. */
 #define UNTOUCHED	{ .roots = 2 }
 
-/* An exit loads L1's PGD, which is the current one: load_vmcs12_host_state(). */
+/* The exit switches to L1's PGD, whose root is the current one: load_vmcs12_host_state(). */
 #define EXITED		{ .hits = 1, .roots = 2, .flushes = 2 }
 
 FIXTURE_VARIANT_ADD(entry, refused_by_cpu) {
@@ -926,13 +933,13 @@ TEST_F(entry, exact_counts)
 	mmu_root_nested_run(self->vcpu, roots, &warm);
 	mmu_root_nested_run(self->vcpu, roots, &storm);
 	mmu_root_nested_expect_storm(roots, &warm, &storm, &variant->counts, NR_OPS);
-	/* As KVM sees L1, which has set CR4.VMXE itself. */
+	/* KVM must see L1 with its own registers, and with the CR4.VMXE that L1 has set itself. */
 	vcpu_sregs_get(self->vcpu, &sregs);
 	mmu_roots_check(roots, sregs.cr3 == created.cr3 &&
 			sregs.cr4 == (created.cr4 | X86_CR4_VMXE),
 			"KVM takes CR3 %#llx and CR4 %#llx for L1's, which are %#llx and %#llx",
 			sregs.cr3, sregs.cr4, created.cr3, created.cr4 | X86_CR4_VMXE);
-	/* L2 runs before and after, and not in between. */
+	/* L2 has run once before the failed entries and once after them, not in between. */
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
 	mmu_root_nested_expect_visits(roots, FAILED_PGD, 2);
 }

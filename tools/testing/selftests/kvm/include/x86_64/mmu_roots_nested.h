@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Guests of guests: L2s that differ in the page tables that KVM shadows, and
- * in the memory that they see through them.
+ * Nested guests: L2s on different page tables, which KVM shadows, and through
+ * which the L2s see different memory.
  *
- * A PGD is what a nested hypervisor switches between: the nested CR3 if L1 uses
- * nested paging, or else the CR3 of L2.
+ * L1 can run an L2 on several PGDs.  A PGD stands for the nested CR3 if L1 uses
+ * nested paging, or else for the CR3 of L2.
  */
 #ifndef SELFTEST_KVM_MMU_ROOTS_NESTED_H
 #define SELFTEST_KVM_MMU_ROOTS_NESTED_H
@@ -15,19 +15,19 @@
 #include "kvm_util.h"
 #include "mmu_roots.h"
 
-/* One more than the current root and prev_roots[] of a struct kvm_mmu hold. */
+/* A struct kvm_mmu can hold roots for all PGDs but one: the current root, and prev_roots[]. */
 #define MMU_ROOT_MAX_PGDS	5
 #define MMU_ROOT_MAX_L2S	2
 
 /*
- * Each PGD maps a page of its own here.  Beyond all memory, so that the page is
- * seen through this PGD or not at all; below 4 GiB - 1 GiB, i.e. not MMIO.
+ * Each PGD maps a page of its own here.  The address is beyond all memory, so that
+ * the page is visible only through this PGD, and below 4 GiB - 1 GiB, i.e. not MMIO.
  */
 #define MMU_ROOT_OWN_PAGE	0x80000000ul
 
 /*
- * Why L2 was left, or never entered: the instruction failed, which is so with VMX
- * only, or was an exit of its own.
+ * Why L2 has exited, or was not entered.  L2_ENTRY_FAILED: the instruction failed, which is
+ * possible only with VMX.  L2_ENTRY_EXITED: the entry itself caused an exit.
  */
 enum mmu_root_l2_exit {
 	L2_EXIT_CALL,
@@ -38,25 +38,34 @@ enum mmu_root_l2_exit {
 	L2_ENTRY_EXITED,
 };
 
-/* The roots of L1 and of one L2, whatever the MMU. */
+/* Bits of CR4 and EPTPs that all CPUs reserve: Intel SDM, "Extended-Page-Table Pointer". */
+#define CR4_RESERVED		BIT_ULL(63)
+#define EPTP_RESERVED		BIT_ULL(11)
+
+/* Offsets in struct vmcs12 of arch/x86/kvm/vmx/vmcs12.h, which is ABI. */
+#define VMCS12_EPT_POINTER	120
+#define VMCS12_GUEST_CR0	424
+#define VMCS12_GUEST_CR3	432
+
+/* Number of roots of L1 and one L2, with any MMU. */
 #define NR_L1_L2_ROOTS		2
 
-/* What L1 intercepts beyond what it has to. */
+/* Events that L1 intercepts in addition to those that L1 has to intercept. */
 #define L1_INTERCEPTS_NOTHING	0
 #define L1_INTERCEPTS_INIT	1
 #define L1_INTERCEPTS_SHUTDOWN	2
 
 /**
- * struct mmu_root_nested_ops - What SVM and VMX do differently
+ * struct mmu_root_nested_ops - Differences between SVM and VMX
  * @table_flags: flags of an entry of nested page tables that points to a table
  * @page_flags: flags of an entry that maps a page
- * @require: skip the test if KVM does not offer it
+ * @require: skip the test if KVM does not offer nested SVM or VMX
  * @has_nested_paging: whether KVM offers nested paging
  * @create: allocate what L1 needs to run L2s
  * @state_set_pgd: change the PGD of nested paging in saved nested state
  * @init: set up an L2; called in L1
  * @run: run an L2 on a PGD; called in L1
- * @call: leave for L1; called in L2
+ * @call: exit to L1; called in L2
  */
 struct mmu_root_nested_ops {
 	uint64_t table_flags;
@@ -73,9 +82,11 @@ struct mmu_root_nested_ops {
 extern const struct mmu_root_nested_ops mmu_root_nested_svm, mmu_root_nested_vmx;
 
 void mmu_root_nested_require(bool nested_paging);
+uint64_t mmu_root_gpa_limit(void);
 void mmu_root_nested_require_ept_ad(void);
 void mmu_root_nested_require_vmfunc(void);
 const char *mmu_root_nested_name(const char *name);
+bool mmu_root_host_has_five_levels(void);
 bool mmu_root_npt_is_passthrough(struct kvm_vm *vm);
 void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pgds);
 void mmu_root_nested_replace_pgd(struct kvm_vm *vm, int pgd, uint64_t gpa);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guests of guests: L2s that differ in the page tables that KVM shadows, and
- * in the memory that they see through them.
+ * Nested guests: L2s on different page tables, which KVM shadows, and through
+ * which the L2s see different memory.
  *
- * What is specific to SVM is in mmu_roots_nested_svm.c, and to VMX in
+ * The code for SVM only is in mmu_roots_nested_svm.c, that for VMX only in
  * mmu_roots_nested_vmx.c.
  */
 #include <stdio.h>
@@ -20,42 +20,42 @@
 
 #define OWN_PAGE		MMU_ROOT_OWN_PAGE
 
-/* What the nested page tables map one to one: all memory of the tests. */
+/* The nested page tables map this many bytes one to one: all memory of the tests. */
 #define NPT_SIZE		OWN_PAGE
 
 /*
- * Where L1 sees the PGDs, and the tables that map OWN_PAGE; beside the data of
- * mmu_root_path_vm_create().
+ * L1 maps the PGDs, and the tables that map OWN_PAGE, at these addresses, outside the
+ * data of mmu_root_path_vm_create().
  */
 #define PGD_WINDOW		0x70000000ul
 #define TABLE_WINDOW		(PGD_WINDOW + MMU_ROOT_MAX_PGDS * PAGE_SIZE)
 
 #define OWN_PAGE_INDEX		(OWN_PAGE / PAGE_SIZE % (PAGE_SIZE / sizeof(uint64_t)))
 
-/* Of user space; the other half is the kernel's. */
+/* Bits of userspace's half of the addresses; the other half is the kernel's. */
 #define HOST_VA_BITS_4_LEVELS	47
 
-/* Room for a ucall, which L2s make, too. */
+/* An L2 makes ucalls, too, and has to have the stack for that. */
 #define L2_STACK_SIZE		8192
 
-/* A word of a PGD that maps nothing that anybody uses, and less than a word. */
+/* Index of an entry of a PGD that no guest uses, and a type that is smaller than an entry. */
 #define SPARE_PGD_ENTRY		300
 #define PARTIAL_WRITE		uint16_t
 
-/* Of EPTPs, see mmu_roots_nested_vmx.c; NPTs have as many as L1's page tables. */
+/* Levels in EPTPs, see mmu_roots_nested_vmx.c; NPTs have as many levels as L1's page tables. */
 #define EPT_LEVELS		4
 
-/* What is at OWN_PAGE. */
+/* Content of the page at OWN_PAGE. */
 struct own_page {
 	uint64_t pgd;
 	uint64_t visits;
 };
 
-/* The same for the host and the guest; written by the former. */
+/* The host writes this, and copies it to the guest. */
 static struct {
 	const struct mmu_root_nested_ops *ops;
 	bool nested_paging;
-	/* Of page tables that CR3 points to, and of PGDs. */
+	/* Levels of the page tables that CR3 points to, and of PGDs. */
 	int cr3_levels;
 	int pgd_levels;
 	uint64_t page[MMU_ROOT_MAX_PGDS];
@@ -86,7 +86,7 @@ void mmu_root_nested_require(bool nested_paging)
 }
 
 /**
- * mmu_root_nested_name() - What a path is called on this host
+ * mmu_root_nested_name() - Name of a path on this host
  * @name: its name with SVM's nested paging; a constant string
  *
  * Return: the name with VMX's nested paging, if the host has VMX; or @name.
@@ -108,26 +108,37 @@ const char *mmu_root_nested_name(const char *name)
 }
 
 /**
- * mmu_root_npt_is_passthrough() - Ask whether nested NPT has passthrough roots
- * @vm: the VM, which is to be L1
+ * mmu_root_host_has_five_levels() - Ask how many levels the host's page tables have
  *
- * NPT has as many levels as the host's page tables, see get_npt_level().  If
- * these are five, the roots of nested NPT with four levels are one level above
- * what L1 has, see kvm_init_shadow_npt_mmu().
- *
- * EPT has as many as L1 says, see kvm_init_shadow_ept_mmu().
- *
- * Return: true if it is NPT, and the host has five levels, and L1 has four.
+ * Return: true if five, false if four.
  */
-bool mmu_root_npt_is_passthrough(struct kvm_vm *vm)
+bool mmu_root_host_has_five_levels(void)
 {
-	/* The kernel serves hints beyond 47 bits if there is a fifth level. */
+	/* The kernel follows a hint beyond 47 bits only if the host has five levels. */
 	void *hint = (void *)BIT_ULL(HOST_VA_BITS_4_LEVELS);
 	void *page = mmap(hint, getpagesize(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	TEST_ASSERT(page != MAP_FAILED, "mmap() a page");
 	munmap(page, getpagesize());
-	return page >= hint && !host_cpu_is_intel && mmu_roots_pgtable_levels(vm) == 4;
+	return page >= hint;
+}
+
+/**
+ * mmu_root_npt_is_passthrough() - Ask whether nested NPT has passthrough roots
+ * @vm: the VM, which is to be L1
+ *
+ * KVM's NPTs have as many levels as the host's page tables, see get_npt_level().
+ * If the host has five levels and L1's NPT has four, KVM's root for nested NPT is
+ * one level above L1's top-level table, see kvm_init_shadow_npt_mmu().
+ *
+ * KVM's EPTs for L2 have as many levels as L1 chooses, see kvm_init_shadow_ept_mmu().
+ *
+ * Return: true with NPT, if the host has five levels and L1 has four.
+ */
+bool mmu_root_npt_is_passthrough(struct kvm_vm *vm)
+{
+	return mmu_root_host_has_five_levels() && !host_cpu_is_intel &&
+	       mmu_roots_pgtable_levels(vm) == 4;
 }
 
 static uint64_t *pte_of(struct kvm_vm *vm, uint64_t table, uint64_t addr, int level)
@@ -163,7 +174,7 @@ static uint64_t npt_create(struct kvm_vm *vm, uint64_t own_page)
 	return npt;
 }
 
-/* Copy the tables on the way to OWN_PAGE, to have another page there. */
+/* Copy the tables that map OWN_PAGE, and have the copy map another page there. */
 static uint64_t clone_tables(struct kvm_vm *vm, uint64_t table, int level,
 			     uint64_t own_page)
 {
@@ -186,7 +197,7 @@ static uint64_t own_page_create(struct kvm_vm *vm, int pgd)
 	return gpa;
 }
 
-/* The table of the last level on the way to OWN_PAGE. */
+/* A PGD's table of the last level that maps OWN_PAGE. */
 static uint64_t own_table(struct kvm_vm *vm, int pgd)
 {
 	uint64_t table = nested.pgd[pgd];
@@ -198,14 +209,24 @@ static uint64_t own_table(struct kvm_vm *vm, int pgd)
 }
 
 /**
- * mmu_root_nested_create() - Prepare a VM to be a hypervisor
+ * mmu_root_gpa_limit() - The first guest physical address beyond MAXPHYADDR
+ *
+ * Return: 2 to the power of MAXPHYADDR, in bytes; this bit is reserved in CR3.
+ */
+uint64_t mmu_root_gpa_limit(void)
+{
+	return BIT_ULL(kvm_cpu_property(X86_PROPERTY_MAX_PHY_ADDR));
+}
+
+/**
+ * mmu_root_nested_create() - Prepare a VM to be L1
  * @vcpu: a vCPU of the VM, in 64-bit mode
  * @nested_paging: whether L1 uses nested paging
  * @nr_pgds: number of PGDs, at most MMU_ROOT_MAX_PGDS
  *
- * Call this last, as PGDs are copies of the page tables as they are then.  The
- * first PGD without nested paging is L1's own CR3, so that L1 and L2 are told
- * apart by nothing but the role of the root.
+ * Call this last, because PGDs are copies of the page tables at the time of the call.
+ * Without nested paging, the first PGD is L1's own CR3, so that the roots of L1 and
+ * L2 differ only in their role.
  */
 void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pgds)
 {
@@ -243,10 +264,10 @@ void mmu_root_nested_create(struct kvm_vcpu *vcpu, bool nested_paging, int nr_pg
 }
 
 /**
- * mmu_root_nested_replace_pgd() - Have other page tables be a PGD of L2
+ * mmu_root_nested_replace_pgd() - Replace the page tables of a PGD of L2
  * @vm: a VM of mmu_root_nested_create(), without nested paging
  * @pgd: number of the PGD
- * @gpa: what its CR3 is to be when L1 runs it again
+ * @gpa: L2's CR3 when L1 runs L2 on this PGD again
  */
 void mmu_root_nested_replace_pgd(struct kvm_vm *vm, int pgd, uint64_t gpa)
 {
@@ -259,11 +280,11 @@ void mmu_root_nested_replace_pgd(struct kvm_vm *vm, int pgd, uint64_t gpa)
  * @roots: caller-allocated; initialized
  * @vm: a VM of mmu_root_nested_create()
  * @name: the path
- * @nr_roots: most roots that the path has valid at once
+ * @nr_roots: how many roots of the path may be valid at once
  *
- * With nested paging the roots of L2 are indirect, and one for each PGD, i.e. not
- * what the laws are about by default.  The calling thread stays on its CPU, see
- * mmu_roots_pin().
+ * With nested paging the roots of L2 are indirect, and each PGD has one of its own, so
+ * the default limits of laws 2 and 4 do not apply.  The function pins the calling
+ * thread to its CPU, see mmu_roots_pin().
  */
 void mmu_root_nested_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name,
 			  unsigned int nr_roots)
@@ -277,8 +298,8 @@ void mmu_root_nested_open(struct mmu_roots *roots, struct kvm_vm *vm, const char
 
 /**
  * mmu_root_nested_pick() - Pick the counts of the MMU that KVM uses
- * @tdp: the counts of two-dimensional paging, by the TDP MMU or not
- * @shadow: the counts of shadow paging
+ * @tdp: the counts with TDP, by the TDP MMU or not
+ * @shadow: the counts with shadow paging
  *
  * Return: one of them.
  */
@@ -290,7 +311,7 @@ mmu_root_nested_pick(const struct mmu_root_counts *tdp,
 }
 
 /**
- * mmu_root_nested_run() - Run a vCPU until it syncs, and take a snapshot
+ * mmu_root_nested_run() - Run a vCPU until its next GUEST_SYNC(), and take a snapshot
  * @vcpu: the vCPU
  * @roots: the watched VM
  * @snap: the snapshot
@@ -311,9 +332,9 @@ void mmu_root_nested_run(struct kvm_vcpu *vcpu, struct mmu_roots *roots,
 /**
  * mmu_root_nested_expect_storm() - Check and report a storm on roots that survive
  * @roots: the watched VM, opened with the name of the path
- * @before: the snapshot before the storm, with everything built and mapped
+ * @before: the snapshot before the storm, with all roots built and all pages mapped
  * @after: the snapshot after the storm
- * @c: what one operation costs
+ * @c: the cost of one operation
  * @nr_ops: number of operations
  */
 void mmu_root_nested_expect_storm(struct mmu_roots *roots,
@@ -327,7 +348,7 @@ void mmu_root_nested_expect_storm(struct mmu_roots *roots,
 }
 
 /**
- * mmu_root_nested_own_entry() - What a PGD has for the page that is its own
+ * mmu_root_nested_own_entry() - The entry with which a PGD maps its own page
  * @vm: a VM of mmu_root_nested_create()
  * @pgd: number of the PGD
  *
@@ -339,7 +360,7 @@ uint64_t mmu_root_nested_own_entry(struct kvm_vm *vm, int pgd)
 }
 
 /**
- * mmu_root_nested_own_table() - Where a PGD has its entry for the page that is its own
+ * mmu_root_nested_own_table() - Address of the table with which a PGD maps its own page
  * @vm: a VM of mmu_root_nested_create()
  * @pgd: number of the PGD
  *
@@ -351,7 +372,7 @@ uint64_t mmu_root_nested_own_table(struct kvm_vm *vm, int pgd)
 }
 
 /**
- * mmu_root_nested_visits() - How often L2 was on a PGD
+ * mmu_root_nested_visits() - How often L2 has run on a PGD
  * @vm: a VM of mmu_root_nested_create()
  * @pgd: number of the PGD
  *
@@ -365,7 +386,7 @@ uint64_t mmu_root_nested_visits(struct kvm_vm *vm, int pgd)
 }
 
 /**
- * mmu_root_nested_expect_visits() - Check how often L2 was on a PGD
+ * mmu_root_nested_expect_visits() - Check how often L2 has run on a PGD
  * @roots: the watched VM
  * @pgd: number of the PGD
  * @expected: number of calls of guest_l2_visit() with this PGD
@@ -409,7 +430,7 @@ void mmu_root_nested_state_set_pgd(struct kvm_nested_state *state, int pgd)
 }
 
 /**
- * mmu_root_nested_state_set_gif() - Open the GIF that an exit from L2 has closed
+ * mmu_root_nested_state_set_gif() - Set the GIF, which an exit from L2 has cleared
  * @vcpu: a vCPU in L1, on a host with SVM
  */
 void mmu_root_nested_state_set_gif(struct kvm_vcpu *vcpu)
@@ -425,8 +446,8 @@ void mmu_root_nested_state_set_gif(struct kvm_vcpu *vcpu)
 
 /**
  * guest_l2_init_one() - Set up one L2
- * @l2: number of the L2; the first one has the CPU begin to virtualize
- * @l2_guest_code: where it starts; without arguments
+ * @l2: number of the L2; must be 0 in the first call, as that makes the CPU enter VMX operation
+ * @l2_guest_code: the function that L2 starts with; takes no arguments
  * @intercepts: what L1 intercepts, L1_INTERCEPTS_*
  */
 void guest_l2_init_one(int l2, void *l2_guest_code, int intercepts)
@@ -436,7 +457,7 @@ void guest_l2_init_one(int l2, void *l2_guest_code, int intercepts)
 
 /**
  * guest_l2_init() - Set up all L2s
- * @l2_guest_code: where they start; without arguments
+ * @l2_guest_code: the function that they start with; takes no arguments
  * @intercepts: what L1 intercepts, L1_INTERCEPTS_*
  */
 void guest_l2_init(void *l2_guest_code, int intercepts)
@@ -448,7 +469,7 @@ void guest_l2_init(void *l2_guest_code, int intercepts)
 }
 
 /**
- * guest_l2_pgd() - Where a PGD is
+ * guest_l2_pgd() - Address of a PGD
  * @pgd: number of the PGD
  *
  * Return: its physical address in L1.
@@ -459,11 +480,11 @@ uint64_t guest_l2_pgd(int pgd)
 }
 
 /**
- * guest_l2_run() - Run an L2 until it is left
+ * guest_l2_run() - Run an L2 until it exits to L1
  * @l2: number of the L2
- * @pgd: number of the PGD that it runs on
+ * @pgd: number of the PGD that L2 runs on
  *
- * Return: why it was left.
+ * Return: why L2 has exited, or was not entered.
  */
 enum mmu_root_l2_exit guest_l2_run(int l2, int pgd)
 {
@@ -473,7 +494,7 @@ enum mmu_root_l2_exit guest_l2_run(int l2, int pgd)
 /**
  * guest_l2_run_to_call() - Run an L2 until guest_l2_call()
  * @l2: number of the L2
- * @pgd: number of the PGD that it runs on
+ * @pgd: number of the PGD that L2 runs on
  */
 void guest_l2_run_to_call(int l2, int pgd)
 {
@@ -484,7 +505,7 @@ void guest_l2_run_to_call(int l2, int pgd)
 }
 
 /**
- * guest_l2_call() - Leave L2 for L1
+ * guest_l2_call() - Exit from L2 to L1
  */
 void guest_l2_call(void)
 {
@@ -492,7 +513,7 @@ void guest_l2_call(void)
 }
 
 /**
- * guest_l2_visit() - Check that L2 runs on a PGD, and leave a trace of that
+ * guest_l2_visit() - Check that L2 runs on a PGD, and count that
  * @pgd: number of the PGD
  */
 void guest_l2_visit(int pgd)
@@ -505,11 +526,12 @@ void guest_l2_visit(int pgd)
 }
 
 /**
- * guest_own_page() - Look who owns the page that each PGD has for itself
+ * guest_own_page() - Find out whose page is mapped at MMU_ROOT_OWN_PAGE
  *
- * L1 with nested paging has none, and leaves for userspace: see mmu_root_l1_look().
+ * An L1 that uses nested paging has no page there, and exits to userspace: see
+ * mmu_root_l1_look().
  *
- * Return: number of the PGD that maps it.
+ * Return: number of the PGD whose page it is.
  */
 uint64_t guest_own_page(void)
 {
@@ -520,7 +542,7 @@ uint64_t guest_own_page(void)
 
 /**
  * guest_l2_cr3() - A CR3 of L2
- * @nr: which one; the first is L1's own
+ * @nr: number of the CR3; the first one is L1's own
  *
  * Return: its value.
  */
@@ -531,7 +553,7 @@ uint64_t guest_l2_cr3(int nr)
 
 /**
  * guest_l2_write_cr3() - Have L2 switch its CR3
- * @nr: which one; with nested paging all of them map the same
+ * @nr: number of the CR3; with nested paging all of them map the same
  */
 void guest_l2_write_cr3(int nr)
 {
@@ -539,11 +561,11 @@ void guest_l2_write_cr3(int nr)
 }
 
 /**
- * guest_write_pgd() - Have L1 write to a PGD, such that KVM drops its root
+ * guest_write_pgd() - Have L1 write to a PGD such that KVM zaps the PGD's root
  * @pgd: number of the PGD; not L1's own CR3
  *
- * KVM takes a page whose entries are written in part for something else than a
- * page table by now, see detect_write_misaligned(), if it shadows the page.
+ * If KVM shadows a page, and the guest writes only a part of an entry there, KVM assumes
+ * that the page is no longer a page table, see detect_write_misaligned().
  */
 void guest_write_pgd(int pgd)
 {
@@ -553,11 +575,11 @@ void guest_write_pgd(int pgd)
 }
 
 /**
- * guest_map_own_page() - Have L1 map the own page of another PGD
- * @pgd: number of the PGD that is to map it; not L1's own CR3
+ * guest_map_own_page() - Have L1 change a PGD to map the own page of another PGD
+ * @pgd: number of the PGD to change; not L1's own CR3
  * @owner: number of the PGD whose page it is
  *
- * It is for the caller to have the CPU forget what was mapped.
+ * The caller must flush the old mapping from the CPU's TLB.
  */
 void guest_map_own_page(int pgd, int owner)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * L2s of SVM.
+ * How L1 runs L2s with SVM.
  */
 #include "test_util.h"
 #include "kvm_util.h"
@@ -9,13 +9,13 @@
 #include "mmu_roots.h"
 #include "mmu_roots_nested.h"
 
-/* Length of VMMCALL. */
+/* Length of VMMCALL, in bytes. */
 #define CALL_INSN_SIZE		3
 
 #define TABLE_FLAGS		(PT_PRESENT_MASK | PT_WRITABLE_MASK | PT_USER_MASK | \
 				 PT_ACCESSED_MASK | PT_DIRTY_MASK)
 
-/* The same for the host and the guest; written by the former. */
+/* The host writes this, and copies it to the guest. */
 static struct {
 	bool nested_paging;
 	struct svm_test_data *l2[MMU_ROOT_MAX_L2S];
@@ -104,10 +104,10 @@ const struct mmu_root_nested_ops mmu_root_nested_svm = {
 };
 
 /**
- * guest_l2_svm() - What L1 runs an L2 with
+ * guest_l2_svm() - The data with which L1 runs an L2
  * @l2: number of the L2, on SVM
  *
- * Return: addresses of its VMCB, and of L1's permission maps; for L1.
+ * Return: addresses of the L2's VMCB, and of L1's permission maps; for L1.
  */
 struct svm_test_data *guest_l2_svm(int l2)
 {
@@ -115,7 +115,7 @@ struct svm_test_data *guest_l2_svm(int l2)
 }
 
 /**
- * mmu_root_nested_svm_data() - What L1 runs an L2 with, as the host sees it
+ * mmu_root_nested_svm_data() - The data with which L1 runs an L2, as the host sees it
  * @vm: a VM of mmu_root_nested_create(), on a host with SVM
  * @l2: number of the L2
  *
@@ -141,8 +141,8 @@ void mmu_root_nested_state_set_asid(struct kvm_nested_state *state, uint32_t asi
 /**
  * guest_l2_set_asid() - Change the ASID in an L2's VMCB
  * @l2: number of the L2, on SVM
- * @asid: the ASID; 0 is the host's, and illegal: AMD APM, "Canonicalization and
- *	Consistency Checks" of VMRUN
+ * @asid: the ASID; 0 is the host's, and illegal for a guest: AMD APM, "Canonicalization
+ *	and Consistency Checks" of VMRUN
  */
 void guest_l2_set_asid(int l2, uint32_t asid)
 {

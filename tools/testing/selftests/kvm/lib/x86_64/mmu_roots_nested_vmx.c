@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * L2s of VMX.
+ * How L1 runs L2s with VMX.
  */
 #include "test_util.h"
 #include "kvm_util.h"
@@ -17,30 +17,27 @@
 #define EPT_WRITE_BACK		((uint64_t)X86_MEMTYPE_WB << 3)
 #define EPT_TABLE		(EPT_READ | EPT_WRITE | EPT_EXEC)
 
-/* EPTP: four levels, less one. */
+/* EPTP: memory type, and the number of levels minus one. */
 #define EPTP_FLAGS		((uint64_t)X86_MEMTYPE_WB | 3 << 3)
 #define EPTP_AD			BIT_ULL(6)
 
-/* Intel SDM, "Field Encoding in VMCS": what vmx.h lacks. */
+/* Intel SDM, "Field Encoding in VMCS": fields that vmx.h lacks. */
 #define VM_FUNCTION_CONTROLS	0x2018
 #define EPTP_LIST_ADDRESS	0x2024
 
 /* Intel SDM, "VM Functions". */
 #define VMFUNC_EPTP_SWITCHING	0
 
-/* Of struct vmcs12 in arch/x86/kvm/vmx/vmcs12.h, which is ABI. */
-#define VMCS12_EPT_POINTER	120
-
-/* What INVVPID names; not 0, which is L1's own.  Whether an L2 has it does not matter to KVM. */
+/* VPID for INVVPID, not 0, which is L1's own.  KVM does not care whether an L2 has this VPID. */
 #define SOME_VPID		1
 
-/* No VMCS is current. */
+/* Value of current_l2 while no VMCS is current. */
 #define NO_L2			(-1)
 
-/* Of the basic exit reason. */
+/* Bits of the basic exit reason. */
 #define EXIT_REASON_MASK	0xffff
 
-/* The same for the host and the guest; written by the former. */
+/* The host writes this, and copies it to the guest. */
 static struct {
 	bool nested_paging;
 	struct vmx_pages *l2[MMU_ROOT_MAX_L2S];
@@ -48,7 +45,7 @@ static struct {
 	uint64_t eptp_list_gpa;
 } vmx;
 
-/* Written by L1. */
+/* L1 writes these variables. */
 static uint64_t eptp_flags = EPTP_FLAGS;
 static int current_l2;
 static bool is_launched[MMU_ROOT_MAX_L2S];
@@ -80,7 +77,7 @@ static void vmx_state_set_pgd(struct kvm_nested_state *state, uint64_t pgd)
 	*(uint64_t *)(state->data.vmx->vmcs12 + VMCS12_EPT_POINTER) = pgd | EPTP_FLAGS;
 }
 
-/* Exits are those that L1 cannot do without; INIT and triple faults are among them. */
+/* L2 exits only where L1 cannot prevent that, e.g. for INIT and triple faults. */
 static void vmx_init(int l2, void *l2_guest_code, void *stack, int intercepts)
 {
 	struct vmx_pages *pages = vmx.l2[l2];
@@ -98,8 +95,8 @@ static void vmx_init(int l2, void *l2_guest_code, void *stack, int intercepts)
 		GUEST_ASSERT(!vmwrite(SECONDARY_VM_EXEC_CONTROL, SECONDARY_EXEC_ENABLE_EPT));
 	GUEST_ASSERT(!vmwrite(GUEST_RFLAGS, MMU_ROOT_RFLAGS));
 	/*
-	 * The library's value, which never matches, has the exception bitmap mean the opposite
-	 * for page faults: Intel SDM, "Exceptions" that cause VM exits.
+	 * The library's value never matches, and thereby inverts the meaning of the exception
+	 * bitmap for page faults: Intel SDM, "Exceptions" that cause VM exits.
 	 */
 	GUEST_ASSERT(!vmwrite(PAGE_FAULT_ERROR_CODE_MATCH, 0));
 	current_l2 = l2;
@@ -131,7 +128,7 @@ static enum mmu_root_l2_exit vmx_run(int l2, uint64_t pgd)
 	if (failed)
 		return L2_ENTRY_FAILED;
 
-	/* Exits clear RFLAGS, see MMU_ROOT_RFLAGS. */
+	/* VM-Exits clear RFLAGS, but interrupts must be on, see MMU_ROOT_RFLAGS. */
 	asm volatile("sti");
 	if (vmreadz(VM_EXIT_REASON) & VMX_EXIT_REASONS_FAILED_VMENTRY)
 		return L2_ENTRY_EXITED;
@@ -169,7 +166,7 @@ const struct mmu_root_nested_ops mmu_root_nested_vmx = {
  * @set: bits to set
  * @clear: bits to clear
  *
- * Return: what the field was.
+ * Return: the old value of the field.
  */
 uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clear)
 {
@@ -182,7 +179,7 @@ uint64_t guest_l2_vmcs_write(int l2, uint64_t field, uint64_t set, uint64_t clea
 }
 
 /**
- * mmu_root_nested_require_ept_ad() - Skip the test if EPT of L1 has no flags A and D
+ * mmu_root_nested_require_ept_ad() - Skip the test if L1's EPT has no accessed and dirty flags
  */
 void mmu_root_nested_require_ept_ad(void)
 {
@@ -203,7 +200,7 @@ void mmu_root_nested_require_vmfunc(void)
 }
 
 /**
- * guest_l2_use_ept_ad() - Choose what L1 has in EPTPs from now on
+ * guest_l2_use_ept_ad() - Choose the flags of L1's EPTPs from now on
  * @ad: have the CPU set accessed and dirty flags
  */
 void guest_l2_use_ept_ad(bool ad)
@@ -214,7 +211,7 @@ void guest_l2_use_ept_ad(bool ad)
 /**
  * guest_l2_allow_vmfunc() - Have L1 let an L2 switch between PGDs by itself
  * @l2: number of the L2
- * @nr_pgds: how many PGDs, from the first one on
+ * @nr_pgds: number of PGDs, from the first one on
  */
 void guest_l2_allow_vmfunc(int l2, int nr_pgds)
 {
@@ -240,7 +237,7 @@ void guest_l2_vmfunc(int pgd)
  * guest_l2_vmclear() - Have L1 clear the VMCS of an L2
  * @l2: number of the L2
  *
- * The L2 goes on where it was when it is run again.
+ * When L1 runs the L2 again, the L2 continues where it was.
  */
 void guest_l2_vmclear(int l2)
 {
@@ -274,7 +271,7 @@ bool guest_l2_invvpid(uint64_t type)
 /**
  * guest_l2_invept() - Have L1 execute INVEPT
  * @type: the type, Intel SDM, "INVEPT"
- * @pgd: the PGD that a type that takes one names, see guest_l2_pgd()
+ * @pgd: the PGD, for types that take one, see guest_l2_pgd()
  *
  * Return: true if the instruction failed.
  */
