@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several vCPUs in threads of their own, on random paths at once.
+ * Several vCPUs operate random paths at once, each in a thread of its own.
  *
- * What a vCPU does to its own MMU does not depend on the others: per vCPU, resets
- * and loads are as exact as they are for one.  What happens to the roots of the VM
- * is left to the laws, and to bounds.  On a host with a single CPU the threads take
- * turns; it takes several, and a kernel that checks its locks, to see races.
+ * The resets and loads of a vCPU do not depend on the other vCPUs, so the test expects
+ * exact numbers for each vCPU.  The vCPUs share the roots of the VM, for which the test
+ * checks the laws, and bounds.  On a host with a single CPU the threads take turns: to
+ * see races, it takes several CPUs, and a kernel that checks its locks.
  */
+#include <errno.h>
 #include <glob.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,13 +29,14 @@
 #include "mmu_roots_traits.h"
 
 #define MAX_VCPUS		MMU_ROOT_PATH_VCPUS
-#define NR_OPS			300
+#define NR_OPS			120
 
 /*
- * Roots that random paths visit: with two-dimensional paging one, and one in SMM.
- * Those of shadow paging differ in CR0.WP and, unless it is set, in CR4.SMEP and
- * CR4.SMAP, or whatever it is in CR4.SMEP, see mmu_roots_smep_is_in_role(); and there
- * are four PAE roots in SMM.
+ * The largest number of roots that random paths can visit.  With two-dimensional paging,
+ * there is one root outside of SMM, and one in SMM.  With shadow paging, roots differ in
+ * CR0.WP and, while CR0.WP is clear, in CR4.SMEP and CR4.SMAP; some kernels have CR4.SMEP
+ * in the role while CR0.WP is set, too, see mmu_roots_smep_is_in_role().  SMM has four PAE
+ * roots then.
  */
 static unsigned int max_roots(bool tdp)
 {
@@ -43,7 +47,7 @@ static unsigned int max_roots(bool tdp)
 	return of_smep * of_smap + (mmu_roots_smep_is_in_role() ? of_smep : 1) + in_smm;
 }
 
-/* What a vCPU has done, written by the guest. */
+/* What the operations of a vCPU must cost, and its checksum; the guest writes both. */
 struct tally {
 	uint64_t resets;
 	uint64_t loads;
@@ -53,7 +57,7 @@ struct tally {
 
 static struct tally tallies[MAX_VCPUS];
 
-/* Known to the guest. */
+/* The host sets these for the guest. */
 static bool tdp;
 static bool usable[NR_GUEST_PATHS];
 static uint64_t stop_guests;
@@ -104,7 +108,7 @@ static void guest_code(uint32_t id, uint64_t nr_ops)
 	}
 }
 
-/* Of the first vCPU, which all others find the data filled by. */
+/* The first vCPU runs this to fill the data for all vCPUs. */
 static void guest_fill(void)
 {
 	guest_path_init(PATH_NULL_EXIT);
@@ -202,7 +206,7 @@ static void check_tally(struct mmu_roots *roots, const struct mmu_roots_snapshot
 			"vCPU %d sees other data than the host", vcpu);
 }
 
-/* No root dies, so what the loads do not find they have built. */
+/* KVM frees no root meanwhile, so KVM has built each root that a load did not find. */
 static void check_roots(struct mmu_roots *roots, const struct mmu_roots_snapshot *before,
 			const struct mmu_roots_snapshot *after, int nr_vcpus)
 {
@@ -244,7 +248,10 @@ TEST_F(smp, each_vcpu_counts_for_itself)
 	check_roots(roots, &before, &after, variant->nr_vcpus);
 }
 
-/* seeds/003: a vCPU that does not run keeps the root alive, and finds it again. */
+/*
+ * A vCPU that does not run keeps its root alive, and needs no load afterwards.  See the thread of
+ * "[RFC] KVM: x86: Don't wipe TDP MMU when guest sets %cr4", KVM's list, October 2023.
+ */
 TEST(idle_vcpu_keeps_its_root)
 {
 	struct mmu_roots_snapshot before, storm, after;
@@ -274,10 +281,15 @@ TEST(idle_vcpu_keeps_its_root)
 	mmu_roots_vm_free(&roots);
 }
 
-/* Everything that can happen to a VM meanwhile, from the thread of userspace. */
+/* Userspace does all that it can to the VM while the vCPUs run. */
 #define SPARE_SLOT		8
 #define SPARE_GPA		0x50000000ul
-#define NR_EVENTS		40
+
+/* Races need CPUs in parallel.  On one CPU, fewer events do all that can be done. */
+static int nr_events(void)
+{
+	return get_nprocs() > 1 ? 40 : 15;
+}
 
 static void disturb(struct kvm_vm *vm, int nr_vcpus)
 {
@@ -286,7 +298,7 @@ static void disturb(struct kvm_vm *vm, int nr_vcpus)
 	unsigned int seed = 1;
 	int i;
 
-	for (i = 0; i < NR_EVENTS; i++) {
+	for (i = 0; i < nr_events(); i++) {
 		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, PAGE_SIZE, hva);
 		if (kvm_has_cap(KVM_CAP_X86_SMM))
 			mmu_root_path_send_smi(vm, rand_r(&seed) % nr_vcpus);
@@ -295,12 +307,12 @@ static void disturb(struct kvm_vm *vm, int nr_vcpus)
 		usleep(rand_r(&seed) % 1000);
 		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, 0, hva);
 	}
-	/* One that never runs, and goes with the VM. */
+	/* This vCPU never runs, and is destroyed with the VM. */
 	__vm_vcpu_add(vm, nr_vcpus);
 	munmap(hva, PAGE_SIZE);
 }
 
-/* Long enough to outlast the disturbances. */
+/* This many operations outlast disturb(), after which the host stops the guests. */
 #define ENDLESS			UINT64_MAX
 #define NR_DISTURBED		4
 
@@ -330,27 +342,231 @@ TEST(everything_at_once)
 	mmu_root_params_restore();
 	mmu_roots_read(&roots, &after);
 
-	mmu_roots_report("SMP-all", NR_EVENTS, &before, &after);
+	mmu_roots_report("SMP-all", nr_events(), &before, &after);
 	sync_global_from_guest(vm, tallies);
 	for (i = 0; i < NR_DISTURBED; i++) {
 		grown = mmu_roots_vcpu_stat(&after, i, MMU_RESET) -
 			mmu_roots_vcpu_stat(&before, i, MMU_RESET);
-		/* SMIs and forced resets of the host add to what the guest did. */
+		/* The host's SMIs and forced resets add to the guest's own resets. */
 		mmu_roots_check(&roots, grown >= tallies[i].resets,
 				"mmu_reset of vCPU %d grew by %lu, expected %lu at least",
 				i, grown, tallies[i].resets);
 		mmu_roots_check(&roots, tallies[i].checksum == mmu_root_path_checksum(vm),
 				"vCPU %d sees other data than the host", i);
 	}
-	/* Each deletion finds as many valid roots as there can be, or fewer. */
+	/* Each deletion invalidates at most as many roots as can exist. */
 	mmu_roots_check(&roots, after.stat[MMU_ROOT_INVALIDATE] > 0 &&
-			after.stat[MMU_ROOT_INVALIDATE] <= NR_EVENTS * max_roots(tdp),
-			"%lu roots invalidated by %u deletions",
-			after.stat[MMU_ROOT_INVALIDATE], NR_EVENTS);
+			after.stat[MMU_ROOT_INVALIDATE] <= nr_events() * max_roots(tdp),
+			"%lu roots invalidated by %d deletions",
+			after.stat[MMU_ROOT_INVALIDATE], nr_events());
 	mmu_roots_vm_free(&roots);
 }
 
-/* INITs from several vCPUs that hit another one wherever it is. */
+/* Number of memslot changes while a vCPU pre-faults, and the longest time for one pre-fault. */
+#define NR_CHANGES		100
+#define PATIENCE_S		5
+
+static bool changes_done, stop_changes;
+
+static void *change_memslots(void *vm)
+{
+	static uint8_t page[PAGE_SIZE] __aligned(PAGE_SIZE);
+	int i;
+
+	for (i = 0; i < NR_CHANGES && !READ_ONCE(stop_changes); i++) {
+		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, PAGE_SIZE, page);
+		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, 0, page);
+	}
+	WRITE_ONCE(changes_done, true);
+	return NULL;
+}
+
+/* The signal makes KVM_PRE_FAULT_MEMORY fail with EINTR. */
+static void out_of_patience(int sig)
+{
+}
+
+/* Return 0 or an errno. */
+static int pre_fault_data(struct kvm_vcpu *vcpu)
+{
+	struct kvm_pre_fault_memory range = {
+		.gpa = addr_gva2gpa(vcpu->vm, MMU_ROOT_DATA_GVA),
+		.size = MMU_ROOT_DATA_PAGES * PAGE_SIZE,
+	};
+	int err;
+
+	alarm(PATIENCE_S);
+	err = ioctl(vcpu->fd, KVM_PRE_FAULT_MEMORY, &range) ? errno : 0;
+	alarm(0);
+	return err;
+}
+
+/*
+ * Each deletion of a memslot makes the vCPU's root obsolete, sometimes in the middle of a
+ * pre-fault.  The pre-fault must end nevertheless.
+ */
+TEST(pre_fault_ends_though_roots_become_obsolete)
+{
+	struct sigaction action = { .sa_handler = out_of_patience };
+	struct kvm_vcpu *vcpu;
+	struct mmu_roots roots;
+	struct kvm_vm *vm;
+	pthread_t thread;
+	int err = 0;
+
+	printf("#@ path=SMP-pre-fault counts=vary\n");
+	mmu_roots_require_applicable(kvm_is_tdp_enabled(),
+				     "KVM has KVM_PRE_FAULT_MEMORY with two-dimensional paging only");
+	__TEST_REQUIRE(kvm_has_cap(KVM_CAP_PRE_FAULT_MEMORY),
+		       "no KVM_CAP_PRE_FAULT_MEMORY: KVM is older than 6.11");
+	vm = create_vm(&vcpu, 1, 0);
+	mmu_roots_open(&roots, vm, "pre-fault");
+	sigaction(SIGALRM, &action, NULL);
+	TEST_ASSERT(!pthread_create(&thread, NULL, change_memslots, vm), "thread");
+	while (!err && !READ_ONCE(changes_done))
+		err = pre_fault_data(vcpu);
+	WRITE_ONCE(stop_changes, true);
+	pthread_join(thread, NULL);
+	mmu_roots_check(&roots, !err, "KVM_PRE_FAULT_MEMORY while memslots change: %s",
+			strerror(err));
+	mmu_roots_vm_free(&roots);
+}
+
+/*
+ * Memslots come while vCPUs read where they will be.  A fault that began before finds no memslot,
+ * but it may find a page that another vCPU has mapped meanwhile.
+ */
+#define NR_COMINGS		20
+#define NR_READERS		2
+#define COMING_PAGES		8
+#define COMING_TAG		0x5107
+
+/* The last memslot comes only after each vCPU has read MMIO there, or after this time. */
+#define MMIO_TRIES		500
+#define MMIO_STEP_US		10000
+
+static uint64_t tags_seen[NR_READERS];
+
+/* Number of MMIO exits of each vCPU, which the vCPU's thread counts. */
+static uint64_t nr_mmio[NR_READERS];
+
+static uint64_t guest_read_pages(void)
+{
+	uint64_t sum = 0;
+	int i;
+
+	for (i = 0; i < COMING_PAGES; i++)
+		sum += READ_ONCE(*(uint64_t *)(SPARE_GPA + i * PAGE_SIZE));
+	return sum;
+}
+
+static void guest_reader(uint32_t id)
+{
+	GUEST_SYNC(0);
+	while (!READ_ONCE(stop_guests))
+		guest_read_pages();
+	tags_seen[id] = guest_read_pages();
+	GUEST_SYNC(1);
+}
+
+/* Without a memslot, each read is an exit, and reads as 0. */
+static void *run_reader(void *arg)
+{
+	struct kvm_vcpu *vcpu = arg;
+	struct ucall uc;
+
+	do {
+		memset(vcpu->run->mmio.data, 0, sizeof(vcpu->run->mmio.data));
+		vcpu_run(vcpu);
+		if (vcpu->run->exit_reason == KVM_EXIT_MMIO)
+			WRITE_ONCE(nr_mmio[vcpu->id], nr_mmio[vcpu->id] + 1);
+	} while (vcpu->run->exit_reason == KVM_EXIT_MMIO);
+	TEST_ASSERT_EQ(get_ucall(vcpu, &uc), UCALL_SYNC);
+	return NULL;
+}
+
+static uint64_t *tagged_pages(void)
+{
+	uint64_t *hva = mmap(NULL, COMING_PAGES * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int i;
+
+	TEST_ASSERT(hva != MAP_FAILED, "mmap()");
+	for (i = 0; i < COMING_PAGES; i++)
+		hva[i * PAGE_SIZE / sizeof(*hva)] = COMING_TAG;
+	return hva;
+}
+
+/*
+ * Wait until each vCPU has read MMIO, so that KVM has MMIO SPTEs where the memslot will be.  The
+ * next exit may have been under way when the memslot went; the read of the one after was not.
+ */
+static void wait_for_mmio(struct mmu_roots *roots)
+{
+	uint64_t old;
+	int i, tries;
+
+	for (i = 0; i < NR_READERS; i++) {
+		old = READ_ONCE(nr_mmio[i]);
+		for (tries = MMIO_TRIES; tries && READ_ONCE(nr_mmio[i]) < old + 2; tries--)
+			usleep(MMIO_STEP_US);
+		mmu_roots_check(roots, tries, "vCPU %d reads no MMIO without a memslot", i);
+	}
+}
+
+/* The memslot is there in the end. */
+static void let_memslot_come_and_go(struct mmu_roots *roots, struct kvm_vm *vm, void *hva)
+{
+	unsigned int seed = 1;
+	int i;
+
+	for (i = 0; i < NR_COMINGS; i++) {
+		usleep(rand_r(&seed) % 3000);
+		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, 0, hva);
+		usleep(rand_r(&seed) % 3000);
+		if (i == NR_COMINGS - 1)
+			wait_for_mmio(roots);
+		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA,
+					  COMING_PAGES * PAGE_SIZE, hva);
+	}
+}
+
+TEST(memslot_comes_while_vcpus_read)
+{
+	struct kvm_vcpu *vcpus[NR_READERS];
+	void *hva = tagged_pages();
+	pthread_t threads[NR_READERS];
+	struct mmu_roots roots;
+	struct kvm_vm *vm;
+	int i;
+
+	printf("#@ path=SMP-memslot-comes counts=vary\n");
+	vm = mmu_root_path_vm_create(&vcpus[0], guest_reader);
+	for (i = 1; i < NR_READERS; i++)
+		vcpus[i] = mmu_root_path_vcpu_add(vm, i, guest_reader);
+	virt_map(vm, SPARE_GPA, SPARE_GPA, COMING_PAGES);
+	mmu_roots_open(&roots, vm, "memslot comes");
+	for (i = 0; i < NR_READERS; i++) {
+		vcpu_args_set(vcpus[i], 1, i);
+		run_reader(vcpus[i]);
+	}
+	vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, COMING_PAGES * PAGE_SIZE, hva);
+	for (i = 0; i < NR_READERS; i++)
+		TEST_ASSERT(!pthread_create(&threads[i], NULL, run_reader, vcpus[i]), "thread");
+	let_memslot_come_and_go(&roots, vm, hva);
+	stop_guests = 1;
+	sync_global_to_guest(vm, stop_guests);
+	for (i = 0; i < NR_READERS; i++)
+		pthread_join(threads[i], NULL);
+	sync_global_from_guest(vm, tags_seen);
+	for (i = 0; i < NR_READERS; i++)
+		mmu_roots_check(&roots, tags_seen[i] == COMING_PAGES * COMING_TAG,
+				"vCPU %d reads %#lx from the memslot, expected %#x", i,
+				tags_seen[i], COMING_PAGES * COMING_TAG);
+	mmu_roots_vm_free(&roots);
+}
+
+/* Several vCPUs send INITs to another vCPU, which may be anywhere in its code. */
 #define NR_SENDERS		3
 #define TARGET_ID		NR_SENDERS
 #define NR_INITS		30
@@ -417,8 +633,8 @@ TEST(init_storm_from_several_vcpus)
 	run_all(vcpus, NR_SENDERS);
 	WRITE_ONCE(stop_guests, 1);
 	/*
-	 * An INIT and a SIPI that arrive while KVM is busy with an INIT are taken in the
-	 * wrong order, see kvm_apic_accept_events(): the target then waits for another.
+	 * If an INIT and a SIPI arrive while KVM is busy with an INIT, KVM takes them in the
+	 * wrong order, see kvm_apic_accept_events(): the target then waits for another SIPI.
 	 */
 	do {
 		run(vcpus[0]);
@@ -440,15 +656,15 @@ TEST(init_storm_from_several_vcpus)
 	mmu_roots_vm_free(&roots);
 }
 
-/* VMs that are killed with all of their vCPUs running. */
+/* The test kills VMs while all of their vCPUs run. */
 #define NR_KILLS		5
 #define KILL_AFTER_US		3000
 
-/* How long the kernel may take to destroy the last one. */
+/* How long the kernel may take to destroy the last VM. */
 #define GONE_TRIES		500
 #define GONE_STEP_US		10000
 
-/* @ready: told that the storm begins, and closed */
+/* @ready: the end of a pipe to close when the storm begins */
 static void storm_until_killed(int ready)
 {
 	struct kvm_vcpu *vcpus[NR_DISTURBED];
@@ -459,7 +675,7 @@ static void storm_until_killed(int ready)
 	run_all(vcpus, NR_DISTURBED);
 }
 
-/* Kill a VM some time after its vCPUs were let loose. */
+/* Kill a VM @after_us microseconds after the storm of its vCPUs began. */
 static void kill_storm(struct mmu_roots *check, useconds_t after_us)
 {
 	int pipe_fds[2], status;
@@ -474,7 +690,7 @@ static void kill_storm(struct mmu_roots *check, useconds_t after_us)
 		_exit(KSFT_FAIL);
 	}
 	close(pipe_fds[1]);
-	/* Ends when the child closes its end, be it because it has died. */
+	/* read() returns when the child closes its end of the pipe, or dies. */
 	TEST_ASSERT(!read(pipe_fds[0], &unused, sizeof(unused)), "read()");
 	close(pipe_fds[0]);
 	usleep(after_us);
@@ -483,7 +699,7 @@ static void kill_storm(struct mmu_roots *check, useconds_t after_us)
 	mmu_roots_check(check, WIFSIGNALED(status), "the storm ended by itself");
 }
 
-/* Counts of an event, by all processes: a killed VM is destroyed by the kernel. */
+/* Count an event on all CPUs, in any process, because the kernel destroys a killed VM. */
 #define MAX_CPUS		64
 
 static void open_on_all_cpus(int fds[MAX_CPUS], const char *event, const char *filter)
