@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whether a vCPU's local APIC answers while the page behind it moves.
+ * A vCPU's local APIC must answer while the host moves the APIC-access page.
  *
- * With VMX a page of the VMM's own memory is mapped where the guest has its xAPIC,
- * and the CPU is told its physical address, to exit on each access: the APIC-access
- * page.  It is movable like any other memory, and KVM must tell the CPU of its new
- * place before the guest gets there, see vmx_set_apic_access_page_addr(): a reload.
- * If it does not, the guest reads the page instead of its APIC.  That is so if KVM
- * uses APICv; if it does not, the page is reloaded all the same, but never mapped, and
- * all accesses are emulated, see kvm_faultin_pfn(): reloads can be counted only.
+ * With VMX, KVM puts a page of the VMM's own memory where the guest has its xAPIC: the
+ * APIC-access page.  KVM tells the CPU the page's physical address, and the CPU exits on each
+ * access.  The host may move this page like any other memory.  KVM must then tell the CPU the
+ * new address before the guest accesses its APIC again: a reload, see
+ * vmx_set_apic_access_page_addr().  Without the reload, the guest reads the page instead of its
+ * APIC.
  *
- * What a migration costs is derived in docs/counters.md of kvm-mmu-roots.
+ * The guest can see a missing reload only if KVM uses APICv.  Without APICv, KVM reloads the page
+ * as well, but never maps it and emulates all accesses, see kvm_faultin_pfn(): the test can only
+ * count the reloads.
+ *
+ * docs/counters.md of kvm-mmu-roots derives the cost of a migration.
  */
 #include <linux/mempolicy.h>
 #include <numa.h>
@@ -33,21 +36,21 @@
 
 #define RELOAD_FUNCTION		"vmx_set_apic_access_page_addr"
 
-/* What makes a VMCS the current one. */
+/* KVM calls this function to make a VMCS the current one. */
 #define LOAD_FUNCTION		"vmx_vcpu_load_vmcs"
 
-/* Tries to have as many runs of each kind that nothing disturbs. */
+/* Limit of rounds: the test does not count runs during which another task ran. */
 #define MAX_RUNS		(10 * NR_MIGRATIONS)
 
 #define NR_MIGRATIONS		20
 
-/* Of the guest, to have it see each place that the page is moved to. */
+/* Accesses in a round of the guest, for the guest to see each new place of the page. */
 #define NR_ACCESSES		16
 
-/* Enough to keep a CPU busy for longer than the scheduler lets it. */
+/* To unmap so much memory takes longer than a time slice: the vCPU runs meanwhile. */
 #define INVALIDATED_SIZE	(16ul << 20)
 
-/* More than there are holes in the address space. */
+/* The address space has fewer holes. */
 #define MAX_HOLES		4096
 
 /* In xAPIC mode, the destination is in the upper byte of ICR2. */
@@ -136,7 +139,7 @@ static void require_nodes(void)
 				     "needs two NUMA nodes, as with numa=fake=2");
 }
 
-/* Also those of threads that are created later. */
+/* Count calls by this thread, and by threads that it creates later. */
 static int open_calls(const char *function)
 {
 	int fd = mmu_roots_calls_open(function);
@@ -154,7 +157,7 @@ static int node_of(void *page)
 	return node;
 }
 
-/* To the other one of the first two nodes. */
+/* Move the page to the other one of the first two NUMA nodes. */
 static void migrate(struct mmu_roots *roots, void *page)
 {
 	int from = node_of(page), to = !from, now = -1;
@@ -183,7 +186,7 @@ static void *next_page_of_kvm(FILE *maps)
 	return NULL;
 }
 
-/* The one that is reloaded when it has moved. */
+/* Find the APIC-access page: the one of KVM's pages that KVM reloads after a move. */
 static void *find_apic_page(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int reloads)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -195,7 +198,7 @@ static void *find_apic_page(struct mmu_roots *roots, struct kvm_vcpu *vcpu, int 
 	do {
 		before = mmu_roots_event_read(reloads);
 		page = next_page_of_kvm(maps);
-		/* Pages that nobody has touched are nowhere. */
+		/* A page that nobody has touched is on no node. */
 		if (page && node_of(page) >= 0)
 			migrate(roots, page);
 		mmu_root_path_run(vcpu, &uc, UCALL_SYNC);
@@ -233,7 +236,7 @@ FIXTURE_TEARDOWN(apic_page)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* A vCPU with an xAPIC, on one CPU: to change that costs a TLB flush of its own. */
+/* Create a vCPU with an xAPIC, on one CPU: a move to another CPU takes a TLB flush of its own. */
 static struct kvm_vcpu *create(struct mmu_roots *roots, void *code, bool nested)
 {
 	struct kvm_vcpu *vcpu;
@@ -257,8 +260,9 @@ static uint64_t read_debugfs(struct mmu_roots *roots, const char *name)
 }
 
 /*
- * A migration while the vCPU does not run: one reload, and if the page is mapped, one
- * flush as the guest's page tables had the old place, and one fault for the new one.
+ * The page migrates while the vCPU does not run: KVM reloads the page once.  If KVM maps the
+ * page, KVM also flushes once, as the guest's page tables had the old place, and fixes one page
+ * fault for the new place.
  */
 TEST_F(apic_page, costs_one_reload)
 {
@@ -304,7 +308,7 @@ static long nr_context_switches(void)
 	return usage.ru_nvcsw + usage.ru_nivcsw;
 }
 
-/* Runs of one kind: how many, and calls during them. */
+/* Runs of one kind: their number, and the calls during them. */
 struct runs {
 	unsigned int nr;
 	uint64_t reloads;
@@ -312,8 +316,8 @@ struct runs {
 };
 
 /*
- * Run the vCPU, to L1 if it is in L2 and the other way round; @runs gets what was called
- * meanwhile, but not if another task has run: the VMCS is loaded again then.
+ * Run the vCPU from L1 to L2, or from L2 to L1.  @runs gets the calls during this run, unless
+ * another task has run meanwhile: KVM loads the VMCS again then.
  */
 static void run_counted(FIXTURE_DATA(apic_page) * self, uint64_t level, struct runs *runs)
 {
@@ -338,10 +342,10 @@ static bool all_done(struct runs still[2], struct runs moved[2])
 }
 
 /*
- * A migration while L2 runs: it is VMCS01 that has to know, and not the current one.  Either KVM
- * puts it off to the exit to L1, see nested_vmx_vmexit(), i.e. tries twice; or it makes VMCS01 the
- * current one for that moment, which is a load there and one back more than in a run without
- * a migration.  Each run ends alternately in L2 and L1.
+ * The page migrates while L2 runs: KVM must write the new place to VMCS01, which is not the
+ * current VMCS.  Either KVM defers the reload to the exit to L1, see nested_vmx_vmexit(), i.e.
+ * tries twice; or KVM makes VMCS01 the current VMCS for that moment, which takes two loads of a
+ * VMCS (there and back) more than a run without a migration.  Runs end in L2 and L1 by turns.
  */
 TEST_F(apic_page, is_reloaded_when_l2_is_left)
 {
@@ -398,7 +402,7 @@ static uint64_t rounds_of(struct kvm_vm *vm)
 	return READ_ONCE(*(uint64_t *)addr_gva2hva(vm, (uintptr_t)&nr_rounds));
 }
 
-/* The guest has used its APIC from beginning to end. */
+/* Wait until the guest has completed a round that began after this call. */
 static void wait_for_guest(struct kvm_vm *vm)
 {
 	uint64_t before = rounds_of(vm);
@@ -415,8 +419,8 @@ static void stop_running(struct kvm_vm *vm, pthread_t thread)
 }
 
 /*
- * While the vCPU runs, a reload may come too early, i.e. before the migration is
- * over, and is tried again: beyond one for each migration are retries.
+ * The page migrates while the vCPU runs.  A reload may come too early, i.e. before the migration
+ * is over, and KVM tries again: reloads beyond one for each migration are retries.
  */
 TEST_F(apic_page, answers_while_it_moves)
 {
@@ -451,8 +455,8 @@ TEST_F(apic_page, answers_while_it_moves)
 }
 
 /*
- * Have the next page that is mapped be right behind memory that takes its time to be
- * unmapped: the kernel puts it into the highest hole.
+ * Map memory that takes the kernel long to unmap, with a hole of one page right behind it.  The
+ * kernel puts the next page that is mapped into the highest hole: all higher holes are filled.
  */
 static void *reserve_behind_memory(size_t size)
 {
@@ -467,7 +471,7 @@ static void *reserve_behind_memory(size_t size)
 		TEST_ASSERT(page != MAP_FAILED && i++ < MAX_HOLES, "fill the holes");
 	} while (page > area);
 
-	/* Huge pages would be unmapped at once. */
+	/* The kernel would unmap huge pages at once. */
 	TEST_ASSERT(!madvise(area, size, MADV_NOHUGEPAGE), "madvise()");
 	memset(area, 1, size);
 	munmap(area + size, PAGE_SIZE);
@@ -488,11 +492,11 @@ static bool is_page_of_kvm(void *page)
 }
 
 /*
- * The page is replaced as the last part of an invalidation so long that the vCPU runs
- * meanwhile: the first reloads find the old page, and must be tried again until it
- * has gone, see commit 878940b33d76 ("KVM: VMX: Retry APIC-access page reload if
- * invalidation is in-progress").  It is not moved but replaced, by memory that the
- * guest must not see either.
+ * Userspace replaces the page as the last part of an invalidation that takes so long that the
+ * vCPU runs meanwhile.  The first reloads find the old page, and KVM must try again until the old
+ * page has gone, see commit 878940b33d76 ("KVM: VMX: Retry APIC-access page reload if
+ * invalidation is in-progress").  The page is not moved but replaced, by memory that the guest
+ * must not see either.
  */
 TEST(reload_is_retried_while_memory_is_invalidated)
 {

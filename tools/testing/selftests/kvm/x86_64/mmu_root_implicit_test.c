@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * SMAP and the accesses that no instruction asks for, to descriptor tables, in KVM's emulator.
+ * KVM's emulator must enforce SMAP for implicit accesses, i.e. accesses to descriptor tables, also
+ * while EFLAGS.AC is set.
  *
- * EFLAGS.AC lifts SMAP for what an instruction reads and writes, and for nothing else: user
- * mode has AC as it likes when it gets into the kernel.  The guest has its LDT in a page of the
- * user's, and has KVM load a segment from there.  Only KVM is asked: some emulated CPUs let AC
- * lift SMAP for all accesses.
+ * EFLAGS.AC lifts SMAP for the explicit reads and writes of an instruction only: user mode can
+ * enter the kernel with any value of AC.  The guest has its LDT in a user page, and has KVM load
+ * a segment from there.  The test asks KVM's emulator only, as some emulated CPUs let AC lift SMAP
+ * for all accesses.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +20,10 @@
 #include "mmu_roots_paths.h"
 
 #define NR_FLIPS		4
-/* Of each, with AC set and clear. */
+/* In each round the guest loads a segment with SMAP off and on, each with AC clear and set. */
 #define NR_EMULATED		(2 * 2 * NR_FLIPS)
 
-/* Page of the data, by number. */
+/* The page of the data that holds the LDT. */
 #define LDT_PAGE		3
 #define LDT_GVA			(MMU_ROOT_DATA_GVA + LDT_PAGE * PAGE_SIZE)
 
@@ -30,10 +31,10 @@
 #define LDT_SELECTOR		BIT(2)
 /* Type of a segment that is an LDT. */
 #define LDT_TYPE		2
-/* Data, flat, writable, and accessed, for KVM not to have to write to the LDT. */
+/* A flat, writable data segment; its accessed bit is set, so KVM does not write to the LDT. */
 #define DATA_DESCRIPTOR		0x00cf93000000ffffull
 
-/* kvm_asm_safe_fep() of the library lacks the prefix. */
+/* kvm_asm_safe_fep() of Linux 6.12's selftest library lacks the prefix. */
 static uint8_t load_segment_emulated(uint16_t selector)
 {
 	uint64_t error_code;
@@ -51,7 +52,7 @@ static void guest_expect_fault(bool expected)
 	uint8_t vector = expected ? PF_VECTOR : 0;
 
 	GUEST_ASSERT_EQ(load_segment_emulated(LDT_SELECTOR), vector);
-	/* Without CR4.SMAP, too, it is but a flag. */
+	/* STAC only sets a flag, and needs no CR4.SMAP. */
 	asm volatile("stac" : : : "cc");
 	GUEST_ASSERT_EQ(load_segment_emulated(LDT_SELECTOR), vector);
 	asm volatile("clac" : : : "cc");
@@ -115,7 +116,7 @@ TEST_F(implicit, accesses_are_not_excused_by_ac)
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
 	ret = ret ?: mmu_roots_read_debugfs(roots, "insn_emulation", &after);
 
-	/* At least, as KVM is free to emulate more than it is asked to. */
+	/* KVM is free to emulate more instructions than the guest asks for. */
 	mmu_roots_check(roots, !ret && after - before >= NR_EMULATED,
 			"%lu instructions emulated, expected %u at least",
 			after - before, NR_EMULATED);

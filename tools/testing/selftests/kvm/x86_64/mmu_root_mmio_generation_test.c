@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MMIO that KVM remembers in its page tables, with the generation of the memslots: for as
- * long as these do not change, and no longer, not even when the generation wraps.
+ * KVM must remember MMIO in its page tables for as long as the memslots do not change, and no
+ * longer, not even when the generation of the memslots wraps.
  *
- * A knob that only tests have makes it wrap after a few updates, see stress/ of
- * kvm-mmu-roots' patches; without it takes 2^17 of them, or 2^18.
+ * KVM stores the generation in each MMIO SPTE.  A test-only knob has the generation wrap after a
+ * few updates of the memslots, see stress/ of kvm-mmu-roots' patches; without the knob, a wrap
+ * takes 2^17 updates, or 2^18.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,19 +21,19 @@
 #include "mmu_roots_paths.h"
 
 /*
- * MMIO_SPTE_GEN_MASK has 19 bits, or 18 since the hardware's bits of SPTEs are one more, and
- * a generation grows by the number of address spaces for each step: so many updates later it
- * is the same to an MMIO SPTE, either way.
+ * MMIO_SPTE_GEN_MASK has 19 bits, or 18 in kernels that leave one more bit of SPTEs to the
+ * hardware.  Each update adds STEP times the number of address spaces to the generation.  With
+ * either number of bits, MMIO SPTEs have the same generation again after NR_UPDATES updates.
  */
 #define GENERATION_BITS		19
 #define NR_AS_IDS		2
 #define STEP			BIT(14)
 #define NR_UPDATES		((int)(BIT(GENERATION_BITS) / NR_AS_IDS / STEP))
 
-/* A memslot whose flags change, in the address space that the guest looks at. */
+/* The memslot whose flags change, in the address space that the guest accesses. */
 #define OTHER_GPA		0x60000000ul
 
-/* Two, as each vCPU remembers its last MMIO, whatever the page tables have. */
+/* Two pages, as each vCPU remembers its last MMIO, whatever the page tables have. */
 #define NR_PAGES		2
 
 static const uint64_t pages[NR_PAGES] = { 0, 1 };
@@ -58,11 +59,11 @@ FIXTURE_SETUP(generation)
 	printf("#@ path=MMIO-generation\n");
 	__TEST_REQUIRE(mmu_root_param_writable("memslots_generation_step"),
 		       "no module parameter kvm.memslots_generation_step: apply patches/*/stress");
-	/* From the first memslot on, i.e. all generations are multiples of it. */
+	/* Set the step before the first memslot: all generations are multiples of the step. */
 	snprintf(step, sizeof(step), "%lu", STEP);
 	mmu_root_param_set("memslots_generation_step", step);
 	mmu_root_leaf_create(&self->leaf, "MMIO-generation", variant->viewer, false);
-	/* Roots that go with a memslot would take MMIO along. */
+	/* If roots went with each deleted memslot, the MMIO SPTEs would go with them. */
 	mmu_root_path_keep_roots(self->leaf.vcpu->vm);
 	mmu_root_leaf_delete_slot(&self->leaf);
 	self->other = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -77,7 +78,7 @@ FIXTURE_TEARDOWN(generation)
 	munmap(self->other, PAGE_SIZE);
 }
 
-/* One update of the memslots, which is none of the guest's business. */
+/* Update the memslots once, without a change of what the guest accesses. */
 static void update(struct mmu_root_leaf *leaf, void *other, bool *is_logged)
 {
 	vm_set_user_memory_region(leaf->vcpu->vm, leaf->slot + 1,
@@ -86,7 +87,7 @@ static void update(struct mmu_root_leaf *leaf, void *other, bool *is_logged)
 	*is_logged = !*is_logged;
 }
 
-/* Have the guest access a hole, of which KVM learns @nr_new pages. */
+/* Have the guest access pages without a memslot; KVM creates @nr_new MMIO SPTEs. */
 static void expect_mmio(struct mmu_root_leaf *leaf, uint64_t nr_new,
 			struct mmu_roots_snapshot *after)
 {
@@ -108,7 +109,7 @@ TEST_F(generation, is_that_of_the_memslots)
 		mmu_roots_read(&leaf->roots, &before);
 		update(leaf, self->other, &self->is_logged);
 		mmu_roots_read(&leaf->roots, &after);
-		/* All that has a generation goes when it wraps. */
+		/* KVM invalidates all roots when the generation wraps. */
 		nr_wraps += after.stat[MMU_ROOT_INVALIDATE] != before.stat[MMU_ROOT_INVALIDATE];
 		expect_mmio(leaf, NR_PAGES, &after);
 		expect_mmio(leaf, 0, &after);
@@ -118,7 +119,7 @@ TEST_F(generation, is_that_of_the_memslots)
 			nr_wraps, NR_UPDATES);
 }
 
-/* There is memory now where there was MMIO when the generation looked the same. */
+/* The guest has memory now where it had MMIO when MMIO SPTEs had the same generation. */
 TEST_F(generation, is_not_that_of_the_last_time)
 {
 	struct mmu_roots_snapshot after;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Resets outside 64-bit mode, where paging itself can be turned on and off, and
- * where its mode follows from bits that are fixed in 64-bit mode.
+ * Resets outside 64-bit mode, where the guest can turn paging on and off, and where the paging
+ * mode depends on bits that are fixed in 64-bit mode.
  *
- * Each path flips one bit of a control register in one paging mode, and reads from
- * its memory after each flip: what the guest sees follows from the mode, although
- * with two-dimensional paging the root is always the same.  So does what KVM sees when
- * it emulates an instruction.
+ * Each path flips one bit of a control register in one paging mode, and reads from memory after
+ * each flip.  The guest must see the data that its current mode maps, although with
+ * two-dimensional paging the root is always the same.  KVM must see the same data when it emulates
+ * an instruction.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,18 +19,18 @@
 #include "mmu_roots_modes.h"
 
 /* Even, so that flips leave the guest's registers as they were. */
-#define NR_OPS			120
+#define NR_OPS			40
 
-/* Each is emulated. */
+/* Operations with reads that KVM emulates. */
 #define NR_EMULATED_OPS		16
 
-/* Maps the data by whichever of a path's roots, see guest_path_storm(). */
+/* So many operations map all of the data by each root of a path, see guest_path_storm(). */
 #define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
 
 /* Without paging, and with 32-bit paging, each load has four PAE roots. */
 #define NR_PAE_ROOTS		4
 
-/* With PAE paging it has those whose PDPTEs are present. */
+/* With PAE paging, each load has one root for each PDPTE that is present. */
 #define NR_PDPTES		2
 
 FIXTURE(mode) {
@@ -40,16 +40,16 @@ FIXTURE(mode) {
 
 /*
  * @name: the path
- * @mode: where the guest starts, and is after every other operation
- * @op: what it flips
- * @mask: which bits of it; of a PDPTE, if 0, those that reverse the data
+ * @mode: the mode in which the guest starts, and is after every other operation
+ * @op: the operation, i.e. the register or entry that it flips
+ * @mask: the bits to flip; if 0, the bits of a PDPTE that reverse the pages of the data
  * @pdpte: the PDPTE that maps the data in PAE paging; 0 if it is of no interest
- * @exits_as: a path that exits if this one does
- * @feature: what the CPU has to have, by name; NULL if all have it
- * @cpu_has: whether this host's CPU has it
- * @supported: whether KVM can do it on this host; NULL if always
+ * @exits_as: a path that exits exactly if this one does
+ * @feature: name of the CPU feature that the path needs; NULL if all CPUs have it
+ * @cpu_has: whether this host's CPU has the feature
+ * @supported: whether KVM supports the path on this host; NULL if always
  * @tdp: what two operations cost with two-dimensional paging
- * @shadow: and with shadow paging
+ * @shadow: what two operations cost with shadow paging
  */
 FIXTURE_VARIANT(mode) {
 	const char *name;
@@ -65,7 +65,7 @@ FIXTURE_VARIANT(mode) {
 	struct mmu_root_counts shadow;
 };
 
-/* A role bit changes twice, and nothing else. */
+/* Two operations flip a role bit, and nothing else; they flush @f times. */
 #define TDP_RESET(f)	{ .resets = 2, .loads = 2, .found = 2, .roots = 1, .flushes = 2 * (f) }
 #define TDP_NO_RESET	{ .roots = 1 }
 #define UNPAGED_RESET(f)	{					\
@@ -73,7 +73,7 @@ FIXTURE_VARIANT(mode) {
 	.roots = NR_PAE_ROOTS, .flushes = 2 * (f),			\
 }
 
-/* The role of page tables without paging has none of the guest's bits. */
+/* Without paging, the role of page tables has none of the guest's bits. */
 #define UNPAGED_NO_RESET	{ .roots = NR_PAE_ROOTS }
 
 /* The roots with paging and those without take turns. */
@@ -92,7 +92,7 @@ FIXTURE_VARIANT(mode) {
 	.roots = 1 + NR_PAE_ROOTS, .flushes = 2,			\
 }
 
-/* The roots follow from the PDPTRs: those of the two states, and the one for the code. */
+/* The PDPTRs determine the roots: one for the data in each of two states, and one for the code. */
 #define OTHER_PDPTRS	{						\
 	.loads = 2, .found = 2 * NR_PDPTES, .roots = NR_PDPTES + 1, .flushes = 4, \
 }
@@ -159,14 +159,14 @@ FIXTURE_VARIANT_ADD(mode, cr0_pg_32bit) {
 	.tdp = TDP_RESET(1), .shadow = TURNS_32BIT,
 };
 
-/* CR0.WP alone would not reset, or not with two-dimensional paging. */
+/* A change of CR0.WP alone takes no reset without paging, nor with two-dimensional paging. */
 FIXTURE_VARIANT_ADD(mode, cr0_pg_wp_32bit) {
 	.name = "CR0.PG+WP-32bit", .mode = MODE_32BIT, .op = MODE_OP_CR0,
 	.mask = X86_CR0_PG | X86_CR0_WP,
 	.tdp = TDP_RESET(1), .shadow = TURNS_32BIT,
 };
 
-/* The page of 4 MiB is taken for a page table, of other data, if CR4.PSE is forgotten. */
+/* A KVM that forgets CR4.PSE takes the page of 4 MiB for a page table that maps other data. */
 FIXTURE_VARIANT_ADD(mode, large_pages_32bit) {
 	.name = "CR0.PG-4MiB", .mode = MODE_32BIT_PSE, .op = MODE_OP_CR0, .mask = X86_CR0_PG,
 	.tdp = TDP_RESET(1), .shadow = TURNS_32BIT,
@@ -188,19 +188,19 @@ FIXTURE_VARIANT_ADD(mode, cr0_pg_la57) {
 	.tdp = TDP_RESET(1), .shadow = TURNS_LONG,
 };
 
-/* KVM reloads PDPTRs, and with shadow paging the roots that follow from them. */
+/* KVM reloads the PDPTRs, and with shadow paging also the roots, which depend on the PDPTRs. */
 FIXTURE_VARIANT_ADD(mode, pdptrs) {
 	.name = "CR3-PDPTRs", .mode = MODE_PAE, .op = MODE_OP_PDPTE, .pdpte = 1,
 	.tdp = TDP_NO_RESET, .shadow = OTHER_PDPTRS,
 };
 
-/* All four of them. */
+/* KVM must look at all four PDPTRs, also at the last one. */
 FIXTURE_VARIANT_ADD(mode, pdptr_3) {
 	.name = "CR3-PDPTR3", .mode = MODE_PAE, .op = MODE_OP_PDPTE, .pdpte = 3,
 	.tdp = TDP_NO_RESET, .shadow = OTHER_PDPTRS,
 };
 
-/* So does a change of CR4.PGE: Intel SDM, "PDPTE Registers". */
+/* A change of CR4.PGE reloads the PDPTRs, too: Intel SDM, "PDPTE Registers". */
 FIXTURE_VARIANT_ADD(mode, cr4_pge_pdptrs) {
 	.name = "CR4.PGE-PDPTRs", .mode = MODE_PAE, .op = MODE_OP_PGE, .pdpte = 1,
 	.exits_as = PATH_CR4_PGE,
@@ -226,7 +226,7 @@ FIXTURE_TEARDOWN(mode)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* As in the variants.  The mode comes last, as it loads the PDPTRs. */
+/* Start the guest as a variant says.  The mode comes last, as entering it loads the PDPTRs. */
 static void start(struct kvm_vcpu *vcpu, enum mmu_root_mode mode, enum mmu_root_mode_op op,
 		  uint32_t mask, unsigned int pdpte)
 {
@@ -245,7 +245,7 @@ TEST_F(mode, exact_counts)
 	bool mirror = variant->pdpte;
 	uint32_t sum;
 
-	/* It is the CPU that flushes. */
+	/* Without an exit, the CPU flushes, and KVM does not. */
 	if (!mmu_root_path_exits(variant->exits_as))
 		counts.flushes = 0;
 
@@ -263,10 +263,12 @@ TEST_F(mode, exact_counts)
 }
 
 /*
- * KVM translates as the CPU does, in the mode of now, whatever the root: by its notion
- * of the guest's paging, which is what a reset refreshes as well, see kvm_init_mmu().
- * With page tables the pages of the data are in reverse order, but not after a flip: of
- * CR0.PG, of CR4.PSE, which makes one page of them, or of a PDPTE.
+ * When KVM emulates an instruction, KVM must translate addresses as the CPU does in its current
+ * mode, whatever the root.  For that KVM has its own notion of the guest's paging, which a reset
+ * refreshes as well, see kvm_init_mmu().
+ *
+ * The guest's page tables map the pages of the data in reverse order.  A flip changes that: of
+ * CR0.PG, of CR4.PSE, which makes one large page of the data, or of a PDPTE.
  */
 TEST_F(mode, emulated_reads)
 {
@@ -284,15 +286,15 @@ TEST_F(mode, emulated_reads)
 	ret = ret ?: mmu_roots_read_debugfs(roots, "insn_emulation", &after);
 
 	mmu_root_mode_check_sum(roots, sum, NR_EMULATED_OPS, false, mirror);
-	/* At least, as KVM is free to emulate more than it is asked to. */
+	/* KVM is free to emulate more instructions than the guest asks for. */
 	mmu_roots_check(roots, !ret && after - before >= NR_EMULATED_OPS,
 			"%lu instructions emulated, expected %u at least",
 			after - before, NR_EMULATED_OPS);
 }
 
 /*
- * What takes a CPU out of its mode, and back to it or not.  KVM has to notice, whatever the
- * mode was.
+ * An SMI takes a CPU out of its mode until RSM, and INIT takes the CPU out of its mode for good.
+ * KVM has to notice, whatever the mode was.
  */
 FIXTURE(event) {
 	struct mmu_roots roots;
@@ -326,8 +328,8 @@ FIXTURE_TEARDOWN(event)
 }
 
 /*
- * enter_smm() resets as SMM begins, and when it has set the registers; RSM as SMM ends, and
- * for each register of the guest with bits of the role that SMM clears.
+ * enter_smm() resets as SMM begins, and again when it has set the registers.  RSM resets as SMM
+ * ends, and once more for each register in which the guest has bits of the role that SMM clears.
  */
 #define SMM_RESETS	3
 
@@ -361,7 +363,7 @@ TEST_F(event, smi_returns_to_the_mode)
 	mmu_roots_check(roots, nr_smis == 1, "%lu SMIs handled, expected 1", nr_smis);
 }
 
-/* INIT does, if paging was on: kvm_vcpu_reset(). */
+/* INIT resets the MMU only if paging was on: kvm_vcpu_reset(). */
 TEST_F(event, init_leaves_the_mode)
 {
 	struct mmu_roots *roots = &self->roots;
@@ -378,7 +380,7 @@ TEST_F(event, init_leaves_the_mode)
 
 	mmu_roots_expect_growth(roots, &before, &after, MMU_RESET, !!(cr0 & X86_CR0_PG));
 	vcpu_sregs_get(self->vcpu, &sregs);
-	/* Intel SDM, "Processor State After Reset": CD and NW are kept. */
+	/* Intel SDM, "Processor State After Reset": INIT keeps CD and NW. */
 	cr0 = X86_CR0_ET | (cr0 & (X86_CR0_CD | X86_CR0_NW));
 	mmu_roots_check(roots, sregs.cr0 == cr0 && !sregs.cr4,
 			"after INIT CR0 is %llx, expected %lx, and CR4 is %llx",

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What one operation of each path costs, beside a control: the same exit without
- * the reset where there is one, or else an exit that does nothing.
+ * How long one operation of each path takes, compared with a control: the same exit
+ * without the reset if there is such an exit, or else an exit that does nothing.
  *
- * Measured with the TSC around single operations, and reported as minimum and
- * median: interrupts of the host hit some of the operations, and would be in a
- * mean.  In an emulator that advances the TSC by one for each instruction (QEMU
- * with -icount shift=0), the figures are instructions, and repeat but for a few.
+ * The guest reads the TSC before and after each operation, and the test reports
+ * minimum and median: the host's interrupts hit some of the operations, and would
+ * distort a mean.  In an emulator that advances the TSC by one for each instruction
+ * (QEMU with -icount shift=0), the figures are numbers of instructions, and differ
+ * by only a few between runs.
  */
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -20,14 +21,14 @@
 #include "apic.h"
 #include "mmu_roots_paths.h"
 
-/* Even, so that flips leave the guest's registers as they were. */
+/* An even number of flips leaves the guest's registers as they were. */
 #define NR_SAMPLES		200
 
 /*
- * A role change that finds its root costs its control plus the reset and the
- * load: 1.2 to 1.3 times the control in bed qemu-svm.  One that rebuilds its page
- * tables takes a page fault exit for each page it touches, i.e. at least as much
- * as the control once more for each of them.
+ * A role change that finds its root costs as much as its control, plus the reset and
+ * the load: 1.2 to 1.3 times the control in bed qemu-svm.  A role change that has to
+ * rebuild page tables takes a page fault exit for each page that the guest touches,
+ * and each of these exits costs at least as much as the control.
  */
 #define MAX_RATIO		3
 
@@ -36,14 +37,14 @@ struct cost {
 	uint64_t median;
 };
 
-/* Shared with the guest. */
+/* The guest writes the samples, and the host reads them. */
 static uint64_t samples[NR_SAMPLES];
 
 static uint64_t timestamp(void)
 {
 	uint32_t lo, hi;
 
-	/* LFENCE, as RDTSC isn't serializing: Intel SDM, "RDTSC". */
+	/* RDTSC is not serializing, so it needs LFENCE: Intel SDM, "RDTSC". */
 	asm volatile("lfence; rdtsc; lfence" : "=a" (lo), "=d" (hi) : : "memory");
 	return (uint64_t)hi << 32 | lo;
 }
@@ -99,7 +100,7 @@ static bool read_counter(int fd, uint64_t *val)
 	return read(fd, val, sizeof(*val)) == sizeof(*val);
 }
 
-/* KVM's own instructions and cycles for one operation, where the host has a PMU. */
+/* Report KVM's own instructions and cycles for one operation, if the host has a PMU. */
 static void report_pmu(struct kvm_vcpu *vcpu, const char *name)
 {
 	static const struct {
@@ -213,7 +214,7 @@ TEST_F(cost, of_one_operation)
 	struct cost control = measure(p->control, 0);
 
 	report(p->name, cost, control_name, control);
-	/* One reset; SMM does more than to reset the MMU six times. */
+	/* MAX_RATIO is for one reset: an SMI does more than its six resets. */
 	if (mmu_root_path_counts(variant->id).resets == 1)
 		check_ratio(p->name, cost, control);
 }
@@ -242,7 +243,7 @@ static void guest_null(void)
 		GUEST_SYNC(0);
 }
 
-/* Seen from the host, i.e. including an entry and an exit to userspace. */
+/* The host measures, so the time includes an entry and an exit to userspace. */
 static uint64_t time_null_run(struct kvm_vcpu *vcpu)
 {
 	uint64_t start = timestamp();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KVM_PRE_FAULT_MEMORY: what is mapped by it costs the guest no fault, what was mapped
- * before is left alone, and what cannot be mapped is refused.
+ * KVM_PRE_FAULT_MEMORY: the guest must take no fault on pages that KVM has mapped for this ioctl.
+ * KVM must leave alone pages that were mapped before, and must refuse what it cannot map.
  *
- * By the root that the vCPU is on: that of normal mode, of SMM, of L2; whatever the memslot
- * is, and whatever happened to the root since the vCPU ran.
+ * KVM must map by the root that the vCPU is on: that of normal mode, of SMM, or of L2.  The cases
+ * cover memslots of several kinds, and a root that was invalidated since the vCPU ran.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,20 +22,20 @@
 #include "mmu_roots_leaf.h"
 #include "mmu_roots_paths.h"
 
-/* As many as KVM may map beside the one that faults, see direct_pte_prefetch(). */
+/* KVM may map a group of this many pages on one fault, see direct_pte_prefetch(). */
 #define NR_PAGES		8
 #define SIZE			(NR_PAGES * PAGE_SIZE)
 
-/* Deleted, for roots to go. */
+/* The test deletes this memslot to have KVM invalidate all roots. */
 #define OTHER_SLOT		7
 #define OTHER_GPA		0x60000000ul
 
-/* KVM that tries again and again is stopped by a signal. */
+/* A signal stops the ioctl after this many seconds, in case KVM retries forever. */
 #define PATIENCE_S		2
 
 static const uint64_t pages[NR_PAGES] = { 0, 1, 2, 3, 4, 5, 6, 7 };
 
-/* Some of them in each huge page. */
+/* Pages in both huge pages of the memslot. */
 static const uint64_t far_pages[] = { 0, 7, MMU_ROOT_HUGE_PAGES, MMU_ROOT_LEAF_PAGES - 1 };
 
 FIXTURE(prefault) {
@@ -43,8 +43,8 @@ FIXTURE(prefault) {
 };
 
 /*
- * @viewer: whose root it is
- * @huge: the memory is huge pages
+ * @viewer: from where the guest looks, i.e. whose root KVM maps by
+ * @huge: the memory consists of huge pages
  */
 FIXTURE_VARIANT(prefault) {
 	enum mmu_root_leaf_viewer viewer;
@@ -64,7 +64,10 @@ static void require_pre_fault(void)
 		       "no KVM_CAP_PRE_FAULT_MEMORY: KVM is older than 6.11");
 }
 
-/* Have the guest use its page tables, and all else that it needs, but no page of the memslot. */
+/*
+ * Have the guest access a page outside the memslot, so that KVM has mapped the guest's page
+ * tables, and all else that the guest needs, but no page of the memslot.
+ */
 static void look_beside(struct mmu_root_leaf *leaf)
 {
 	const uint64_t page = MMU_ROOT_LEAF_WINDOW / PAGE_SIZE - 1;
@@ -95,7 +98,7 @@ static void out_of_patience(int sig)
 {
 }
 
-/* Returns 0 or an error; @range is what is left. */
+/* Returns 0 or an error number; KVM updates @range to what it has not mapped. */
 static int pre_fault(struct mmu_root_leaf *leaf, struct kvm_pre_fault_memory *range)
 {
 	struct sigaction action = { .sa_handler = out_of_patience };
@@ -109,7 +112,7 @@ static int pre_fault(struct mmu_root_leaf *leaf, struct kvm_pre_fault_memory *ra
 	return ret;
 }
 
-/* What is left is @left bytes. */
+/* Pre-fault @size bytes at @gpa: KVM must return @err, and leave the last @left bytes. */
 static void expect_pre_fault(struct mmu_root_leaf *leaf, uint64_t gpa, uint64_t size, int err,
 			     uint64_t left)
 {
@@ -124,7 +127,7 @@ static void expect_pre_fault(struct mmu_root_leaf *leaf, uint64_t gpa, uint64_t 
 			size, gpa, range.size, range.gpa, left);
 }
 
-/* Nothing but what was asked for: no reset, no load, no flush. */
+/* The ioctl must have no side effects: no reset, no load, no flush, no fault. */
 static void expect_quiet(struct mmu_root_leaf *leaf, const struct mmu_roots_snapshot *before,
 			 const struct mmu_roots_snapshot *after)
 {
@@ -172,7 +175,10 @@ TEST_F(prefault, maps_what_is_not_mapped)
 		expect_faults(leaf, LEAF_WRITE, far_pages, ARRAY_SIZE(far_pages), 0);
 }
 
-/* A page in the midst of a huge one has all of that mapped, and is all that is done. */
+/*
+ * KVM maps the whole huge page for a single page in its midst, but must count as done only the
+ * bytes that userspace has asked for.
+ */
 TEST_F(prefault, counts_in_pages)
 {
 	struct mmu_roots_snapshot before, after;
@@ -202,7 +208,7 @@ TEST_F(prefault, leaves_alone_what_is_mapped)
 	mmu_roots_expect_growth(&leaf->roots, &before, &after, PAGES_4K, 0);
 	expect_faults(leaf, LEAF_WRITE, pages, NR_PAGES, 0);
 
-	/* Pages that the log protects stay so, and are not dirty until they are written. */
+	/* Pages that the dirty log protects must stay so, and stay clean until the guest writes. */
 	vm_enable_cap(leaf->vcpu->vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 0);
 	mmu_root_leaf_set_slot(leaf, KVM_MEM_LOG_DIRTY_PAGES);
 	if (variant->huge)
@@ -226,12 +232,12 @@ TEST_F(prefault, refuses_holes)
 
 	mmu_roots_read(&leaf->roots, &before);
 	expect_pre_fault(leaf, end, SIZE, ENOENT, SIZE);
-	/* What there is, is done. */
+	/* KVM maps the one page that exists, and leaves the others. */
 	expect_pre_fault(leaf, end - PAGE_SIZE, SIZE, 0, SIZE - PAGE_SIZE);
 	mmu_roots_read(&leaf->roots, &after);
 	expect_quiet(leaf, &before, &after);
 
-	/* What KVM has learned of the hole is not to outlive it. */
+	/* KVM must not take the hole for MMIO any more once there is a memslot. */
 	leaf->gpa = end;
 	mmu_root_leaf_expect_mmio(leaf, LEAF_READ, pages, NR_PAGES);
 	leaf->slot++;
@@ -261,7 +267,7 @@ TEST_F(prefault, keeps_memory_read_only)
 	expect_faults(leaf, LEAF_READ, pages, NR_PAGES, 0);
 }
 
-/* The root that the vCPU is on is not what it was: it was invalidated, or is none yet. */
+/* The deletion of a memslot has invalidated the vCPU's root, so KVM has to load another one. */
 TEST_F(prefault, finds_another_root)
 {
 	struct mmu_roots_snapshot before, after;
@@ -278,7 +284,7 @@ TEST_F(prefault, finds_another_root)
 	mmu_roots_read(&leaf->roots, &after);
 	mmu_roots_expect_growth(&leaf->roots, &before, &after, MMU_ROOT_LOAD, 1);
 	mmu_roots_expect_growth(&leaf->roots, &before, &after, MMU_ROOT_ALLOC, 1);
-	/* What the guest runs on, it maps anew. */
+	/* The guest has to fault in its page tables and code again, before faults count. */
 	look_beside(leaf);
 	expect_faults(leaf, LEAF_WRITE, pages, NR_PAGES, 0);
 	munmap(other, PAGE_SIZE);
@@ -312,7 +318,10 @@ TEST_F(prefault, refuses_bad_ranges)
 	mmu_roots_expect_growth(&leaf->roots, &before, &after, PAGES_2M, 0);
 }
 
-/* By a root whose addresses are not the VM's, nothing can be mapped for these. */
+/*
+ * The ioctl takes guest-physical addresses of the VM.  KVM cannot map these by a root that
+ * translates other addresses.
+ */
 FIXTURE(indirect) {
 	struct mmu_root_leaf leaf;
 };
@@ -327,7 +336,7 @@ FIXTURE_VARIANT_ADD(indirect, l2_npt) { LEAF_L2_NPT };
 FIXTURE_SETUP(indirect)
 {
 	mmu_roots_require_applicable(variant->viewer == LEAF_L2_NPT || !kvm_is_tdp_enabled(),
-				     "it is the CPU that walks the guest's page tables");
+				     "shadow page tables are not used");
 	create(&self->leaf, variant->viewer, false);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest that reads its control registers sees its own, not those that KVM has the CPU
- * run the guest with: with shadow paging CR3 is KVM's root, CR0.WP is set and CR4.PAE, too.
+ * A guest that reads its control registers must see its own values, not those that KVM runs
+ * the guest with: with shadow paging the CPU has KVM's root in CR3, and CR0.WP and CR4.PAE set.
  */
 #include "kselftest_harness.h"
 #include "test_util.h"
@@ -11,7 +11,7 @@
 #include "mmu_roots_faults.h"
 #include "mmu_roots_paths.h"
 
-/* Each on another root, and with other bits of CR4. */
+/* Each PGD has a root of its own with shadow paging; the guest flips CR4.MCE on each. */
 #define NR_PGDS		3
 
 static uint64_t pgds[NR_PGDS];
@@ -57,9 +57,9 @@ FIXTURE(registers) {
 };
 
 /*
- * @cr0: bits that the guest sets.  KVM lets reads of CR0 alone if the guest's is the CPU's,
- *	 which takes CR0.WP with npt=0, and none of CR0.CD; those of CR3 and CR4 exit all
- *	 the same, see svm_set_cr0() and init_vmcb().
+ * @cr0: bits that the guest sets.  KVM does not intercept reads of CR0 if the CPU has the
+ *	 guest's value: with npt=0 the guest must have CR0.WP set for that, and CR0.CD clear.
+ *	 Reads of CR3 and CR4 exit whatever CR0 is, see svm_set_cr0() and init_vmcb().
  */
 FIXTURE_VARIANT(registers) {
 	uint64_t cr0;

@@ -2,10 +2,10 @@
 /*
  * Whether a vCPU finds its MMU root again after KVM reset its MMU.
  *
- * Each path that resets the MMU is operated many times while the guest works on
- * its memory.  Per operation, the number of resets and of root loads is exact;
- * over all operations, no root may be built, no page may be faulted in again,
- * and the guest's memory must be what it was.  Paths that need no reset are the
+ * The guest operates each path that resets the MMU many times, and works on its
+ * memory meanwhile.  Each operation must take exact numbers of resets and root
+ * loads; over all operations, KVM must build no root and fault in no page again,
+ * and the guest's memory must not change.  Paths that need no reset are the
  * controls: none of the counters may move.
  */
 #include <stdio.h>
@@ -19,31 +19,31 @@
 #include "mmu_roots.h"
 #include "mmu_roots_paths.h"
 
-/* Even, so that flips leave the guest's registers as they were. */
-#define NR_OPS			120
-/* The least to have everything mapped, see guest_path_storm(). */
+/* An even number of flips leaves the guest's registers as they were. */
+#define NR_OPS			40
+/* The least number of operations after which all is mapped, see guest_path_storm(). */
 #define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
 
 #define BSP_ID			0
 #define OTHER_ID		1
-#define NR_INITS		200
+#define NR_INITS		50
 
-/* INIT itself, then CR4.PAE, EFER.LME and CR0.PG; see docs/counters.md. */
+/* INIT, CR4.PAE, EFER.LME and CR0.PG take a reset and a load each; see docs/counters.md. */
 static const struct mmu_root_counts init_tdp = {
 	.resets = 4, .loads = 4, .found = 4, .roots = 1, .flushes = 4,
 };
 
-/* The same, and CR3, whose PGD is the current one. */
+/* The same, and the write of CR3 is a PGD switch that hits the current root. */
 static const struct mmu_root_counts init_tdp_restricted = {
 	.resets = 4, .loads = 4, .found = 4, .hits = 1, .roots = 1, .flushes = 6,
 };
 
-/* The same, and CR3; all but the last of five loads have four PAE roots. */
+/* The same, and a load for CR3.  All loads but the last of five take four PAE roots. */
 static const struct mmu_root_counts init_shadow = {
 	.resets = 4, .loads = 5, .found = 4 * 4 + 1, .misses = 1, .roots = 4 + 1, .flushes = 6,
 };
 
-static void guest_code(enum mmu_root_path_id path)
+static void guest_storm(enum mmu_root_path_id path, int nr_ops)
 {
 	uint64_t cr0 = get_cr0(), cr4 = get_cr4(), efer = rdmsr(MSR_EFER);
 
@@ -52,14 +52,19 @@ static void guest_code(enum mmu_root_path_id path)
 	guest_checksum_data();
 	GUEST_SYNC(0);
 
-	guest_path_storm(path, NR_OPS);
-	GUEST_SYNC(NR_OPS);
+	guest_path_storm(path, nr_ops);
+	GUEST_SYNC(nr_ops);
 
 	GUEST_ASSERT_EQ(get_cr0(), cr0);
 	GUEST_ASSERT_EQ(get_cr4(), cr4);
 	GUEST_ASSERT_EQ(rdmsr(MSR_EFER), efer);
 	GUEST_SYNC(guest_checksum_data());
 	GUEST_DONE();
+}
+
+static void guest_code(enum mmu_root_path_id path)
+{
+	guest_storm(path, NR_OPS);
 }
 
 FIXTURE(path) {
@@ -102,7 +107,7 @@ FIXTURE_TEARDOWN(path)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* Half of it is enough: interrupts of the host exit, too, whatever the guest does. */
+/* The bound for paths that do not exit is above 0: the host's interrupts are exits, too. */
 static void check_exits(struct mmu_roots *roots, enum mmu_root_path_id path, uint64_t exits)
 {
 	if (mmu_root_path_exits(path))
@@ -145,13 +150,12 @@ TEST_F(path, exact_counts)
 }
 
 /*
- * A reset is also what refreshes KVM's notion of the guest's paging, by which it
- * translates when it emulates an instruction.  Who makes resets cheaper, and
- * forgets that, has all counts right and lets the guest's kernel do what its
- * permissions forbid.
+ * A reset also refreshes KVM's copy of the guest's paging mode, by which KVM's emulator
+ * translates addresses.  A change that makes resets cheaper, and forgets this, would
+ * have all counts right, and let the guest's kernel do what page tables forbid.
  */
 #define NR_FLIPS		4
-/* Pages of the data, by number. */
+/* Numbers of pages of the data. */
 #define READ_ONLY_PAGE		1
 #define PREFIX_PAGE		2
 #define USER_PAGE		(PREFIX_PAGE + 1)
@@ -161,14 +165,14 @@ TEST_F(path, exact_counts)
 #define PKRU_DENY_KEY_0		1
 #define PKRU_READ_ONLY_KEY_0	2
 
-/* Of a case: userspace flips the bit, by KVM_SET_SREGS. */
+/* Flags of a case.  Userspace flips the bit, by KVM_SET_SREGS, instead of the guest. */
 #define BY_HOST			BIT(0)
-/* CR0.WP is set meanwhile: KVM has other roots for that with shadow paging. */
+/* The guest sets CR0.WP first, for which KVM has other roots with shadow paging. */
 #define WITH_WP			BIT(1)
-/* What CR0.WP decides is whether PKRU.WD is for the kernel, too. */
+/* The case tests PKRU.WD, which applies to the kernel only if CR0.WP is set. */
 #define BY_PKRU			BIT(2)
 
-/* kvm_asm_safe_fep() of the library lacks the prefix. */
+/* The library's kvm_asm_safe_fep() lacks the prefix that has KVM emulate. */
 #define asm_safe_emulated(insn, inputs...)			\
 ({								\
 	uint64_t __error_code;					\
@@ -184,7 +188,7 @@ TEST_F(path, exact_counts)
 #define READ_INSN		"cmpl $0, (%[addr])"
 #define WRITE_INSN		"orl $0, (%[addr])"
 
-/* Tell that no exception was raised, and return; see KVM_ASM_SAFE(). */
+/* This code sets the vector to "no exception", and returns; see KVM_ASM_SAFE(). */
 static const uint8_t code_bytes[] = {
 	0x45, 0x31, 0xc9,	/* xor %r9d, %r9d */
 	0x41, 0xff, 0xe3,	/* jmp *%r11 */
@@ -196,8 +200,8 @@ static uint64_t gva_of(uint64_t page)
 }
 
 /*
- * Jump to @entry, from where execution gets to @code, and return the vector of the
- * exception that the fetch from there raises; 0 for none.
+ * Jump to @entry, from where execution gets to @code.  Return the vector of the exception
+ * that the fetch from @code raises, or 0 if the fetch raises none.
  */
 static uint8_t fetch(uint64_t entry, uint64_t code)
 {
@@ -238,15 +242,16 @@ static void guest_expect_data_fault(enum mmu_root_path_id path, uint64_t flags,
 		return;
 	}
 	/*
-	 * KVM shadows PTE.NX as NX even if EFER.NX makes it reserved, i.e. does
-	 * not have the CPU raise the fault, see kvm_init_shadow_mmu().
+	 * PTE.NX is a reserved bit without EFER.NX.  With shadow paging, KVM keeps
+	 * PTE.NX as NX all the same, so the CPU does not raise the fault of a
+	 * reserved bit, see kvm_init_shadow_mmu().
 	 */
 	if (path != PATH_EFER_NX || tdp)
 		GUEST_ASSERT_EQ(kvm_asm_safe(READ_INSN, [addr] "r" (data)), vector);
 	GUEST_ASSERT_EQ(asm_safe_emulated(READ_INSN, [addr] "r" (data)), vector);
 	if (path != PATH_CR4_SMAP)
 		return;
-	/* It is the kernel that says when it means to: Intel SDM, "Access Rights". */
+	/* RFLAGS.AC allows the kernel such accesses: Intel SDM, "Access Rights". */
 	asm volatile("stac" : : : "cc");
 	GUEST_ASSERT_EQ(kvm_asm_safe(READ_INSN, [addr] "r" (data)), 0);
 	GUEST_ASSERT_EQ(asm_safe_emulated(READ_INSN, [addr] "r" (data)), 0);
@@ -254,9 +259,9 @@ static void guest_expect_data_fault(enum mmu_root_path_id path, uint64_t flags,
 }
 
 /*
- * The prefix is fetched by the CPU from a page that it may execute, and what
- * follows by KVM from the next page; a fetch that fails under the prefix is #UD,
- * see x86_emulate_instruction().
+ * The CPU fetches the prefix from a page that it may execute, and KVM fetches the
+ * instruction that follows from the next page.  If a fetch after the prefix fails, KVM
+ * raises #UD, see x86_emulate_instruction().
  */
 static void guest_expect_fetch_fault(uint64_t page, bool expected)
 {
@@ -280,7 +285,7 @@ static void guest_expect_fault(enum mmu_root_path_id path, uint64_t flags, bool 
 	else
 		guest_expect_data_fault(path, flags, expected, tdp);
 
-	/* Data can be read while EFER.NX is set, but not executed. */
+	/* While EFER.NX is set, the guest can read the page, but not execute it. */
 	if (path == PATH_EFER_NX && !expected)
 		guest_expect_fetch_fault(NX_PAGE, true);
 }
@@ -303,7 +308,7 @@ static void guest_permission(enum mmu_root_path_id path, uint64_t flags, bool td
 	guest_write_code(USER_PAGE);
 	guest_write_code(NX_PAGE);
 	if (path == PATH_CR4_PKE) {
-		/* PKRU exists with CR4.PKE only, and keeps its value without. */
+		/* PKRU is accessible with CR4.PKE only, and keeps its value without. */
 		p->guest_op(&cr4);
 		wrpkru(PKRU_DENY_KEY_0);
 		p->guest_op(&cr4);
@@ -389,7 +394,7 @@ TEST_F(permission, enforced_by_cpu_and_emulator)
 	mmu_root_path_run(self->vcpu, &uc, UCALL_DONE);
 	ret = ret ?: mmu_roots_read_debugfs(roots, "insn_emulation", &after);
 
-	/* At least, as KVM is free to emulate more than it is asked to. */
+	/* A lower bound, as KVM may emulate more instructions than those with the prefix. */
 	mmu_roots_check(roots, !ret && after - before >= 2 * NR_FLIPS,
 			"%lu instructions emulated, expected %u at least",
 			after - before, 2 * NR_FLIPS);
@@ -408,18 +413,30 @@ FIXTURE_VARIANT(forced) {
 
 FIXTURE_VARIANT_ADD(forced, every_exit) { "forced-1/1", 1 };
 
-/* A prime, to not be in step with anything that the guest does. */
-FIXTURE_VARIANT_ADD(forced, every_7th_exit) { "forced-1/7", 7 };
+/* A prime, so that forced resets are not in step with anything that the guest does. */
+#define PERIOD			7
+FIXTURE_VARIANT_ADD(forced, every_7th_exit) { "forced-1/7", PERIOD };
 
-/* More than a vCPU has in any case, and less than two have: neither has a reset. */
-FIXTURE_VARIANT_ADD(forced, no_exit) { "forced-rarely", NR_OPS * 4 / 3 };
+/* From this many exits on, resets on every 7th or on every 8th exit always differ in number. */
+#define NR_FORCED_OPS		(PERIOD * (PERIOD + 1))
 
-/* Of a vCPU that has exits of its own meanwhile, which are none of the first one's. */
+/*
+ * No single vCPU has this many exits, but two together do: a count kept per VM instead of
+ * per vCPU would show as a reset.
+ */
+FIXTURE_VARIANT_ADD(forced, no_exit) { "forced-rarely", NR_FORCED_OPS * 3 / 2 };
+
+/* Another vCPU has exits meanwhile, which KVM must not count for the first vCPU. */
 #define NR_EXITS_OF_OTHER	5
 
-/* IPIs to nobody, which KVM sends in a fastpath, see handle_fastpath_set_msr_irqoff(). */
+/* KVM sends IPIs, here to no vCPU, in a fastpath, see handle_fastpath_set_msr_irqoff(). */
 #define NR_FASTPATH_EXITS	50
 #define NOBODY_ID		0x77ul
+
+static void guest_forced(void)
+{
+	guest_storm(PATH_NULL_EXIT, NR_FORCED_OPS);
+}
 
 static void guest_other(int nr_ipis)
 {
@@ -441,8 +458,7 @@ FIXTURE_SETUP(forced)
 	__TEST_REQUIRE(mmu_reset_every_supported(),
 		       "no module parameter kvm.mmu_reset_every: apply kvm-mmu-roots' patches/*/stress");
 	mmu_roots_pin();
-	mmu_root_path_vm_create(&self->vcpu, guest_code);
-	vcpu_args_set(self->vcpu, 1, PATH_NULL_EXIT);
+	mmu_root_path_vm_create(&self->vcpu, guest_forced);
 	self->other = mmu_root_path_vcpu_add(self->vcpu->vm, OTHER_ID, guest_other);
 	vcpu_args_set(self->other, 1, 0);
 	mmu_roots_open(&self->roots, self->vcpu->vm, variant->name);
@@ -471,15 +487,15 @@ TEST_F(forced, exact_counts)
 	mmu_roots_read(roots, &on);
 	mmu_root_params_restore();
 
-	/* Each exit counts, be it the guest's CPUID or an interrupt of the host. */
+	/* All exits count, whether for the guest's CPUID or for an interrupt of the host. */
 	exits = on.stat[EXITS] - off.stat[EXITS];
 	resets = exits / variant->every;
-	/* The reset of the exit to userspace awaits its load at the next entry. */
+	/* If the exit to userspace takes a reset, its load comes with the next VM-Entry. */
 	pending = !(exits % variant->every);
 
 	mmu_roots_report(variant->name, exits, &off, &on);
-	mmu_roots_check(roots, exits > NR_OPS, "only %lu exits for %u CPUIDs",
-			exits, NR_OPS);
+	mmu_roots_check(roots, exits > NR_FORCED_OPS, "only %lu exits for %u CPUIDs",
+			exits, NR_FORCED_OPS);
 	mmu_roots_expect_storm(roots, &off, &on, &(struct mmu_root_counts) {
 		.resets = resets, .loads = resets - pending, .found = resets - pending,
 	}, 1);
@@ -494,8 +510,8 @@ TEST_F(forced, exact_counts)
 	}, 1);
 }
 
-/* Each vCPU counts its own exits, whatever the other one does. */
-#define NR_TURNS		(NR_OPS / NR_EXITS_OF_OTHER)
+/* KVM must count each vCPU's exits separately; in these turns, both have about as many. */
+#define NR_TURNS		(NR_FORCED_OPS / NR_EXITS_OF_OTHER)
 
 TEST_F(forced, counts_per_vcpu)
 {
@@ -549,11 +565,11 @@ TEST_F(forced, not_by_fastpath_exits)
 				(exits - NR_FASTPATH_EXITS) / variant->every);
 }
 
-/* What the AP sees, and how often it was started; written by the guest. */
+/* The guest writes the AP's checksum of the data, and how often the AP was started. */
 static uint64_t ap_sum;
 static uint64_t nr_ap_starts;
 
-/* Entered anew after each INIT-SIPI-SIPI. */
+/* The AP starts here after each INIT-SIPI-SIPI. */
 static void guest_ap(void)
 {
 	uint64_t efer = rdmsr(MSR_EFER);
@@ -592,8 +608,8 @@ FIXTURE_TEARDOWN(init)
 }
 
 /*
- * vCPUs take turns in one thread: INIT is pending when the AP is run, always in
- * 64-bit mode with paging on, which makes the counts exact.
+ * The vCPUs take turns in one thread, so INIT is pending when the AP runs again, and
+ * finds the AP in 64-bit mode with paging on each time.  This makes the counts exact.
  */
 static void init_sipi_sipi(struct kvm_vcpu *bsp, struct kvm_vcpu *ap, uint64_t sum)
 {
@@ -611,7 +627,7 @@ static void init_sipi_sipi(struct kvm_vcpu *bsp, struct kvm_vcpu *ap, uint64_t s
 
 /*
  * Have KVM process INIT and SIPI without running the AP, to see the reset of INIT
- * alone: KVM_GET_MP_STATE accepts pending events, see kvm_apic_accept_events().
+ * alone: KVM accepts pending events on KVM_GET_MP_STATE, see kvm_apic_accept_events().
  */
 static void check_init_alone(struct mmu_roots *roots, struct kvm_vcpu *bsp,
 			     struct kvm_vcpu *ap)
@@ -653,7 +669,7 @@ TEST_F(init, exact_counts)
 	counts = !kvm_is_tdp_enabled() ? &init_shadow :
 		 mmu_root_unpaged_cr3_exits() ? &init_tdp_restricted : &init_tdp;
 	mmu_roots_report("INIT-SIPI-SIPI", NR_INITS, &warm, &storm);
-	/* And twice before the storm. */
+	/* The AP was started twice before the storm. */
 	mmu_roots_check(roots, nr_ap_starts == NR_INITS + 2,
 			"the AP was started %lu times, expected %u",
 			nr_ap_starts, NR_INITS + 2);
@@ -665,8 +681,8 @@ TEST_F(init, exact_counts)
 }
 
 /*
- * INIT turns paging off, for KVM's emulator, too: the first access after it is
- * emulated, and reads what the AP needs to get on.
+ * INIT turns paging off, and KVM's emulator must know: KVM emulates the AP's first access
+ * after INIT, which reads data that the AP needs to go on.
  */
 TEST_F(init, emulated_access_in_real_mode)
 {
@@ -686,7 +702,7 @@ TEST_F(init, emulated_access_in_real_mode)
 /* The fewest shadow pages that a VM can be limited to: KVM_MIN_ALLOC_MMU_PAGES. */
 #define FEWEST_SHADOW_PAGES	64
 
-/* Each needs a page table of its own; more than there may be. */
+/* Each region needs a page table of its own: these are more than KVM may have. */
 #define NR_REGIONS		80
 #define REGIONS_GPA		0x60000000ul
 #define REGIONS_SLOT		7
@@ -741,8 +757,8 @@ static uint64_t nr_recycled(struct mmu_roots *roots)
 }
 
 /*
- * KVM zaps the oldest shadow pages to have room for others, but no root that a vCPU holds:
- * neither the current one nor prev_roots[], see kvm_mmu_zap_oldest_mmu_pages().
+ * KVM zaps the oldest shadow pages to have room for others, but must spare each root that a
+ * vCPU holds, as current root or in prev_roots[], see kvm_mmu_zap_oldest_mmu_pages().
  */
 TEST(roots_are_not_recycled)
 {
@@ -759,7 +775,7 @@ TEST(roots_are_not_recycled)
 
 	printf("#@ path=recycling\n");
 	mmu_roots_require_applicable(mmu_root_mmu() != MMU_ROOT_TDP_MMU,
-				     "the TDP MMU has as many page tables as it needs");
+				     "the TDP MMU has no limit of page tables");
 	vm = mmu_root_path_vm_create(&vcpu, guest_recycle);
 	create_regions(vm);
 	vm_ioctl(vm, KVM_SET_NR_MMU_PAGES, (void *)FEWEST_SHADOW_PAGES);

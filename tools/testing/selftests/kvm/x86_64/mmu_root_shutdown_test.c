@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Triple faults, in SMM and in L2: a shutdown leaves the vCPU in L1 or in no VM at all, outside
- * of SMM, and what goes on then, be it L1 or what userspace makes of the vCPU, has the roots
- * and the memory that are its own.
+ * After a triple fault in SMM or in L2, the vCPU must run on the right roots and memory, and also
+ * after L2 has turned off SVM.
+ *
+ * A shutdown of L2 is an exit to L1 if L1 intercepts the shutdown, and always with VMX.  Other
+ * shutdowns are exits to userspace, which leave the vCPU outside of L2, and with SVM outside of
+ * SMM; userspace then restores the vCPU's registers.  In either case, L1, or the guest that
+ * userspace has restored, must find its own roots and memory.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,17 +24,17 @@
 #define NR_WARM_OPS		2
 #define NR_OPS			4
 
-/* What L2 runs on; without nested paging, L1 is on the first one. */
+/* L2 runs on this PGD.  Without nested paging, L1 runs on the first PGD. */
 #define L2_PGD			1
 #define NR_PGDS			2
 
-/* What KVM makes of an SMI before the handler runs: see docs/counters.md. */
+/* KVM resets the MMU this often before the SMI handler runs: see docs/counters.md. */
 #define NR_SMI_RESETS		2
 
-/* SMM begins without an IDT, so that ud2 is all that it takes. */
+/* SMM begins without an IDT, so the #UD of this ud2 becomes a triple fault. */
 static const uint8_t smi_handler[] = { 0x0f, 0x0b };
 
-/* Leave for userspace, which saves the registers: no call, for the stack not to matter. */
+/* Exit to userspace, which saves the registers.  Inline, so that the stack does not matter. */
 static inline void leave(void)
 {
 	asm volatile("inb %0, %%al" : : "i" (MMU_ROOT_EXIT_PORT) : "rax", "memory");
@@ -59,7 +63,7 @@ FIXTURE_TEARDOWN(shutdown)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* The guest has left() for its registers to be saved. */
+/* Run the guest to its leave(), and save the registers that it has there. */
 static void save(FIXTURE_DATA(shutdown) * self)
 {
 	mmu_root_path_run_for_good(self->vcpu);
@@ -74,7 +78,7 @@ static void restore(FIXTURE_DATA(shutdown) * self)
 	vcpu_regs_set(self->vcpu, &self->regs);
 }
 
-/* SVM's VMCB is undefined by then, and KVM makes an INIT of it: shutdown_interception(). */
+/* SVM's VMCB is undefined after a shutdown, so KVM performs INIT: shutdown_interception(). */
 static void expect_init(FIXTURE_DATA(shutdown) * self)
 {
 	struct kvm_sregs sregs;
@@ -96,8 +100,8 @@ static void guest_look(void)
 }
 
 /*
- * The vCPU was restored outside of SMM, unless the shutdown has taken it out, and looks at its
- * memory.
+ * Shut the vCPU down in SMM, and have it look at its memory again.  With SVM the shutdown takes the
+ * vCPU out of SMM; with VMX userspace does so, before it restores the registers.
  */
 static void shut_down_in_smm(FIXTURE_DATA(shutdown) * self, struct mmu_roots_snapshot *snap)
 {
@@ -114,14 +118,15 @@ static void shut_down_in_smm(FIXTURE_DATA(shutdown) * self, struct mmu_roots_sna
 		expect_init(self);
 	restore(self);
 	mmu_root_nested_run(self->vcpu, roots, snap);
-	/* For the registers to be those of the next SMI. */
+	/* Run to leave(), so that the next SMI finds the registers that save() has saved. */
 	mmu_root_path_run_for_good(self->vcpu);
 	vcpu_run_complete_io(self->vcpu);
 }
 
 /*
- * Two resets to SMM, one out of it, and one for the registers that userspace restores; the
- * loads are SMM's and the guest's.  Real mode has four PAE roots if KVM shadows it.
+ * KVM resets the MMU twice on the way to SMM, once on the way out, and once when userspace
+ * restores the registers; one load is for SMM, one for the guest.  With shadow paging, real
+ * mode has four PAE roots.
  */
 TEST_F(shutdown, in_smm)
 {
@@ -137,6 +142,9 @@ TEST_F(shutdown, in_smm)
 
 	printf("#@ path=shutdown-in-SMM\n");
 	mmu_root_path_require(PATH_SMM);
+	/* __emulate_int_real() does not check the limit of the IDT. */
+	mmu_roots_require_applicable(!mmu_root_smm_is_emulated(),
+				     "KVM emulates all code in SMM, which does not shut down without an IDT");
 	mmu_roots_pin();
 	mmu_root_path_vm_create(&self->vcpu, guest_look);
 	mmu_root_path_set_smi_handler(smi_handler, sizeof(smi_handler));
@@ -153,13 +161,21 @@ TEST_F(shutdown, in_smm)
 	mmu_roots_expect_no_refault(roots, &warm, &storm);
 }
 
-/* Written by the host: L1 intercepts the shutdown. */
+/* The host tells L1 whether to intercept the shutdown. */
 static bool intercepted;
 
 static void l2_triple_fault(void)
 {
 	guest_l2_visit(L2_PGD);
 	triple_fault();
+}
+
+static void l2_turn_off_svm(void)
+{
+	guest_l2_visit(L2_PGD);
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
+	guest_exit();
+	__GUEST_ASSERT(0, "L2 goes on");
 }
 
 static void l2_smi(void)
@@ -177,7 +193,7 @@ static void l1_enter(void *l2_code)
 	guest_path_init(PATH_NULL_EXIT);
 	for (;; again = true) {
 		leave();
-		/* L2 starts anew. */
+		/* L1 sets up L2 anew, which begins with VMXON. */
 		if (again && host_cpu_is_intel)
 			vmxoff();
 		guest_l2_init_one(0, l2_code, READ_ONCE(intercepted) ? L1_INTERCEPTS_SHUTDOWN :
@@ -199,19 +215,19 @@ static void create_l1(FIXTURE_DATA(shutdown) * self, void *l2_code, bool nested_
 	vcpu_args_set(self->vcpu, 1, l2_code);
 	mmu_root_path_set_smi_handler(smi_handler, sizeof(smi_handler));
 	mmu_root_nested_create(self->vcpu, nested_paging, NR_PGDS);
-	/* SMM's real mode has four roots if KVM shadows it. */
+	/* With shadow paging, SMM's real mode has four roots. */
 	mmu_root_nested_open(&self->roots, self->vcpu->vm, name, NR_L1_L2_ROOTS + 4);
 	save(self);
 }
 
-/* L1 looks whose page tables it runs on. */
+/* Check that L1 runs on its own page tables, with its own registers. */
 static void expect_l1(FIXTURE_DATA(shutdown) * self, bool nested_paging)
 {
 	uint64_t seen = mmu_root_l1_look(self->vcpu);
 
 	mmu_roots_check(&self->roots, seen == (nested_paging ? MMU_ROOT_NOT_MAPPED : 0),
 			"L1 sees the page of PGD %ld", seen);
-	/* VMRUN and VMXON want them. */
+	/* L1 has set these bits since save(), as VMRUN and VMXON need them. */
 	self->sregs.efer |= host_cpu_is_intel ? 0 : EFER_SVME;
 	self->sregs.cr4 |= host_cpu_is_intel ? X86_CR4_VMXE : 0;
 	if (host_cpu_is_intel) {
@@ -232,7 +248,7 @@ static void shut_down_for_good(FIXTURE_DATA(shutdown) * self, const char *when)
 	restore(self);
 }
 
-/* It is an exit to L1, as any; with VMX always. */
+/* The shutdown is an ordinary exit to L1; with VMX it always is. */
 static void in_l2_intercepted(FIXTURE_DATA(shutdown) * self, bool nested_paging,
 			      const char *name)
 {
@@ -261,13 +277,14 @@ TEST_F(shutdown, in_l2_with_nested_paging_is_an_exit)
 	in_l2_intercepted(self, true, "shutdown-in-L2+NPT");
 }
 
-/* Of all of the vCPU, in the end: L1 has not asked to be told. */
+/* L1 does not intercept the shutdown of L2, so the vCPU as a whole shuts down. */
 static void in_l2_not_intercepted(FIXTURE_DATA(shutdown) * self, bool nested_paging, bool smi,
 				  const char *name)
 {
 	int i;
 
-	mmu_roots_require_applicable(!host_cpu_is_intel, "with VMX it is an exit to L1, always");
+	mmu_roots_require_applicable(!host_cpu_is_intel,
+				     "with VMX, a shutdown of L2 always exits to L1");
 	if (smi)
 		mmu_root_path_require(PATH_SMM);
 	create_l1(self, smi ? l2_smi : l2_triple_fault, nested_paging, name);
@@ -301,6 +318,38 @@ TEST_F(shutdown, in_smm_from_l2)
 TEST_F(shutdown, in_smm_from_l2_with_nested_paging)
 {
 	in_l2_not_intercepted(self, true, true, "shutdown-in-SMM");
+}
+
+/*
+ * What the CPU does if L2 clears EFER.SVME is undefined: AMD APM, "EFER".  KVM cannot go on in L2,
+ * and must not run L2's code as L1's, so it shuts down.  Userspace can restore L1 then.
+ */
+static void in_l2_without_svm(FIXTURE_DATA(shutdown) * self, bool nested_paging, const char *name)
+{
+	int i;
+
+	mmu_roots_require_applicable(!host_cpu_is_intel, "L2 cannot clear CR4.VMXE");
+	create_l1(self, l2_turn_off_svm, nested_paging, name);
+	for (i = 0; i < NR_OPS; i++) {
+		expect_l1(self, nested_paging);
+		mmu_root_expect_exit(&self->roots, self->vcpu, KVM_EXIT_SHUTDOWN,
+				     "L2 without EFER.SVME");
+		mmu_roots_check(&self->roots, !mmu_root_is_in_l2(self->vcpu),
+				"the vCPU is in L2 without EFER.SVME");
+		restore(self);
+	}
+	expect_l1(self, nested_paging);
+	mmu_root_nested_expect_visits(&self->roots, L2_PGD, NR_OPS);
+}
+
+TEST_F(shutdown, in_l2_that_turns_off_svm)
+{
+	in_l2_without_svm(self, false, "SVME-off-in-L2");
+}
+
+TEST_F(shutdown, in_l2_with_nested_paging_that_turns_off_svm)
+{
+	in_l2_without_svm(self, true, "SVME-off-in-L2+NPT");
 }
 
 TEST_HARNESS_MAIN

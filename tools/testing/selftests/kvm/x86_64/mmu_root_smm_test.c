@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * SMM in earnest: asynchronous SMIs, memory of its own, an INIT that arrives
- * meanwhile, paging as KVM's emulator sees it, and huge pages that are recovered
- * while SMM's roots live.
+ * SMM with all that can happen to a vCPU there: asynchronous SMIs, memory that exists in SMM
+ * only, a handler that turns on paging, an INIT that arrives in SMM, accesses that KVM
+ * emulates, and huge pages that KVM recovers while roots of SMM exist.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -17,20 +17,20 @@
 #include "mmu_roots.h"
 #include "mmu_roots_paths.h"
 
-#define NR_OPS			100
+#define NR_OPS			40
 
-/* Maps the data by the root of normal mode, see guest_path_storm(). */
+/* The root of normal mode maps all of the data after as many, see guest_path_storm(). */
 #define NR_WARM_OPS		MMU_ROOT_DATA_PAGES
 
 #define BSP_ID			0
 #define OTHER_ID		1
 
-/* As PATH_SMM's: two resets on entry and four on RSM, with a load after each. */
+/* As for PATH_SMM: two resets on entry and four on RSM, with a load after each of the two. */
 #define RESETS_OF_RSM		4
 #define RESETS_PER_SMI		(2 + RESETS_OF_RSM)
 #define LOADS_PER_SMI		2
 
-/* Count the SMI, and leave the guest in SMM. */
+/* Count the SMI, and exit to userspace while in SMM. */
 static const uint8_t handler_exits[] = {
 	0x2e, 0x66, 0xff, 0x06, 0x00, 0x90,	/* incl %cs:MMU_ROOT_SMI_COUNT_OFFSET */
 	0xe4, MMU_ROOT_EXIT_PORT,		/* inb $MMU_ROOT_EXIT_PORT, %al */
@@ -44,7 +44,7 @@ static const uint8_t handler_emulated[] = {
 	0x0f, 0xaa,				/* rsm */
 };
 
-/* Count the SMI, and have another CR3, of a page that is no page table. */
+/* Count the SMI, and load CR3 with the address of a page that is not a page table. */
 static const uint8_t handler_has_cr3[] = {
 	0x2e, 0x66, 0xff, 0x06, 0x00, 0x90,	/* incl %cs:MMU_ROOT_SMI_COUNT_OFFSET */
 	0x66, 0xb8, 0x00, 0x00, 0x00, MMU_ROOT_SMRAM_GPA >> 24,
@@ -54,8 +54,8 @@ static const uint8_t handler_has_cr3[] = {
 };
 
 /*
- * Turn on all that RSM has to turn off before it restores the guest's registers: long
- * mode, with page tables in SMRAM; then count the SMI.
+ * Turn on long mode, with page tables in SMRAM, and count the SMI: RSM has to turn all of
+ * this off before it restores the guest's registers.
  */
 #define HANDLER_PAGES_OFFSET	0xa000
 #define HANDLER_PML4		(MMU_ROOT_SMRAM_GPA + HANDLER_PAGES_OFFSET)
@@ -122,7 +122,7 @@ TEST_F(smm, ioctl_costs_what_a_self_smi_costs)
 	mmu_roots_read(roots, &storm);
 
 	mmu_roots_report("KVM_SMI", NR_OPS, &warm, &storm);
-	/* The root of normal mode is loaded once only, after RSM. */
+	/* KVM loads the root of normal mode only once per SMI, after RSM. */
 	mmu_roots_expect_storm(roots, &warm, &storm, &counts, NR_OPS);
 	mmu_roots_expect_value(roots, &warm, MMU_ROOT_ALLOC, counts.roots);
 	mmu_roots_check(roots, mmu_root_path_nr_smis(self->vm) == NR_WARM_OPS + NR_OPS,
@@ -130,7 +130,7 @@ TEST_F(smm, ioctl_costs_what_a_self_smi_costs)
 			mmu_root_path_nr_smis(self->vm), NR_WARM_OPS + NR_OPS);
 }
 
-/* RSM restores all of the registers, be they the same as in SMM or not. */
+/* RSM must restore CR3 even if the handler has changed CR3. */
 TEST_F(smm, cr3_of_the_handler_is_gone_after_rsm)
 {
 	struct mmu_roots *roots = &self->roots;
@@ -152,7 +152,7 @@ TEST_F(smm, cr3_of_the_handler_is_gone_after_rsm)
 			"%lu SMIs handled, expected %u", mmu_root_path_nr_smis(self->vm), NR_OPS);
 }
 
-/* PML4, PDPT and PD, which maps SMRAM where it is. */
+/* Create a PML4, a PDPT, and a PD which maps SMRAM where it is. */
 static void create_page_tables_of_smm(void)
 {
 	uint64_t *table = mmu_root_path_smram(true) + HANDLER_PAGES_OFFSET;
@@ -168,10 +168,11 @@ static void create_page_tables_of_smm(void)
 }
 
 /*
- * A reset, and a load at the entry that follows, for each of CR4.PAE, EFER.LME and CR0.PG
- * that the handler sets; RSM clears them before it restores the guest's, one reset each.  It
- * also restores CR3: a PGD switch, when no root is left.  Setting CR4.PAE flushes, and what RSM
- * flushes besides is served with what it always does.
+ * The handler sets CR4.PAE, EFER.LME and CR0.PG: KVM resets the MMU for each, and loads a root
+ * at the VM-Entry that follows.  RSM clears these bits before it restores the guest's registers,
+ * with one reset each.  RSM also restores CR3: a PGD switch that misses, as the vCPU has no root
+ * left.  Setting CR4.PAE flushes.  The other flushes that RSM requests here merge with those that
+ * RSM always requests.
  */
 #define RESETS_OF_MODE		3
 
@@ -181,9 +182,10 @@ static const struct mmu_root_counts paging_tdp = {
 };
 
 /*
- * With shadow paging the handler's CR3 is a switch, and a load, of its own.  There are four
- * PAE roots until paging is on, and then the one of SMM's page tables.  The handler's CR3
- * flushes as well, and as RSM asks for TLB_FLUSH_CURRENT only otherwise, so does clearing CR0.PG.
+ * With shadow paging, the handler's write of CR3 takes a PGD switch and a load of its own.  There
+ * are four PAE roots until paging is on, and then the root of SMM's page tables.  The handler's
+ * write of CR3 flushes as well.  So does clearing CR0.PG, because RSM otherwise requests
+ * TLB_FLUSH_CURRENT only.
  */
 static const struct mmu_root_counts paging_shadow = {
 	.resets = RESETS_PER_SMI + 2 * RESETS_OF_MODE, .loads = LOADS_PER_SMI + RESETS_OF_MODE + 1,
@@ -230,7 +232,7 @@ TEST_F(smm, handler_turns_on_paging)
 #define TAG_NORMAL		0x6e6f726d
 #define TAG_SMM			0x736d6d00
 
-/* What a CPU outside of SMM finds, and leaves, where SMM has its memory. */
+/* Outside of SMM, the guest must find its own memory at SMRAM's address, not SMM's memory. */
 static void guest_tag(void)
 {
 	uint64_t *word = (uint64_t *)MMU_ROOT_SMRAM_GPA;
@@ -277,7 +279,7 @@ TEST(memory_of_smm_is_seen_in_smm_only)
 	mmu_roots_vm_free(&roots);
 }
 
-/* Shared with the guest. */
+/* The host sets this to stop the guest. */
 static uint64_t stop_guest;
 
 static void guest_busy(void)
@@ -298,7 +300,7 @@ static void *smi_thread(void *arg)
 	unsigned int seed = 1;
 	int i;
 
-	/* Bursts, too: SMIs that come faster than they are handled are merged. */
+	/* Some SMIs come in bursts: KVM merges those that come faster than they are handled. */
 	for (i = 0; i < NR_OPS; i++) {
 		mmu_root_path_send_smi(vcpu->vm, vcpu->id);
 		usleep(rand_r(&seed) % 3 * 500);
@@ -341,8 +343,8 @@ TEST(asynchronous_smis)
 			"mmu_reset grew by %lu, expected %lu for %lu SMIs",
 			resets, RESETS_PER_SMI * nr_smis, nr_smis);
 	/*
-	 * An SMI that is pending when another one returns is taken before the root
-	 * of normal mode is looked for.
+	 * If another SMI is pending at RSM, KVM takes that SMI before it looks for the
+	 * root of normal mode.
 	 */
 	mmu_roots_check(&roots, loads > nr_smis && loads <= LOADS_PER_SMI * nr_smis,
 			"mmu_root_load grew by %lu, expected more than %lu, up to %lu",
@@ -372,8 +374,8 @@ static void expect_smm(struct mmu_roots *roots, struct kvm_vcpu *vcpu, bool smm,
 }
 
 /*
- * INIT waits for RSM.  The bootstrap processor goes on at the reset vector, where
- * nothing is: how it leaves the guest then does not matter.
+ * KVM must delay INIT until RSM.  The bootstrap processor then goes on at the reset
+ * vector, where there is no code: how it exits from there does not matter.
  */
 TEST(init_is_latched_in_smm)
 {
@@ -399,7 +401,7 @@ TEST(init_is_latched_in_smm)
 	mmu_roots_read(&roots, &in_smm);
 
 	mmu_root_path_sync(other);
-	/* KVM_GET_MP_STATE has KVM process INIT, unless it has to wait. */
+	/* KVM processes a pending INIT on KVM_GET_MP_STATE, unless INIT has to wait. */
 	vcpu_mp_state_get(bsp, &mp_state);
 	expect_smm(&roots, bsp, true, true);
 	mmu_roots_read(&roots, &latched);
@@ -414,7 +416,7 @@ TEST(init_is_latched_in_smm)
 			sregs.cr0, sregs.cr4, sregs.efer);
 	mmu_roots_report("INIT-in-SMM", 1, &latched, &after);
 	mmu_roots_expect_growth(&roots, &latched, &after, MMU_RESET, RESETS_OF_RSM + 1);
-	/* RSM is followed by INIT, without an entry in between. */
+	/* INIT follows RSM without a VM-Entry in between, so one load serves both. */
 	mmu_roots_expect_growth(&roots, &latched, &after, MMU_ROOT_LOAD, 1);
 	mmu_roots_check(&roots, mmu_root_path_nr_smis(vm) == 1, "%lu SMIs handled, expected 1",
 			mmu_root_path_nr_smis(vm));
@@ -424,7 +426,7 @@ TEST(init_is_latched_in_smm)
 #define USER_PAGE		0
 #define READ_INSN		"cmpl $0, (%[addr])"
 
-/* SMAP, with which the data at USER_PAGE cannot be read, as the CPU and KVM see it. */
+/* With SMAP, the CPU and KVM's emulator must both refuse to read USER_PAGE after RSM. */
 static void guest_smap(void)
 {
 	uint64_t cr4 = guest_initial_cr4;
@@ -447,7 +449,7 @@ static void guest_smap(void)
 	GUEST_SYNC(0);
 }
 
-/* Paging is off in SMM, and what it was after RSM, for the emulator, too. */
+/* KVM's emulator must use no paging in SMM, and the guest's paging after RSM. */
 TEST(emulated_accesses_in_smm_and_after_rsm)
 {
 	struct mmu_roots roots;
@@ -460,7 +462,7 @@ TEST(emulated_accesses_in_smm_and_after_rsm)
 	mmu_roots_force_emulation();
 	vm = mmu_root_path_vm_create(&vcpu, guest_smap);
 	mmu_root_path_pte(vm, USER_PAGE, PT_USER_MASK, 0, 0);
-	/* The prefix is for CPUs, which raise #UD. */
+	/* The prefix has an effect on a CPU only, which raises #UD. */
 	if (!mmu_root_smm_is_emulated())
 		mmu_root_path_set_smi_handler(handler_emulated, sizeof(handler_emulated));
 	mmu_roots_open(&roots, vm, "SMM emulated");
@@ -471,14 +473,14 @@ TEST(emulated_accesses_in_smm_and_after_rsm)
 	mmu_roots_vm_free(&roots);
 }
 
-/* A page that exists for SMM only, and code in it, as large as a huge page. */
+/* A memslot that exists in SMM only: one huge page, which holds the SMI handler. */
 #define HUGE_SMM_SLOT		0x10005
 #define HUGE_PAGE_SIZE		(2ul << 20)
 #define HUGE_GPA		(16 * HUGE_PAGE_SIZE)
 #define LOGGED_SLOT		6
 #define LOGGED_GPA		0x50000000ul
 
-/* How often KVM looks for pages to recover, and how long that may take at most. */
+/* How often KVM looks for huge pages to recover, and how long the test waits at most. */
 #define RECOVERY_PERIOD_MS	"20"
 #define RECOVERY_TRIES		500
 #define RECOVERY_STEP_US	20000
@@ -505,9 +507,9 @@ static uint64_t splits(struct mmu_roots *roots)
 }
 
 /*
- * The worker that gives huge pages back looks up the memslot of each page that was
- * split, if any memslot logs dirty pages: in the address space of the page, which
- * is SMM's here (before 817fa998362d it was always the one of normal mode).
+ * If any memslot has a dirty log, KVM's recovery worker looks up the memslot of each huge
+ * page that KVM has split.  The worker must do so in the address space of the page, which is
+ * SMM's here; before 817fa998362d the worker always took the one of normal mode.
  */
 TEST(huge_pages_are_recovered_while_roots_of_smm_live)
 {
@@ -528,7 +530,7 @@ TEST(huge_pages_are_recovered_while_roots_of_smm_live)
 	vm = mmu_root_path_vm_create(&vcpu, guest_touch_and_sync);
 	huge = alloc_huge_page();
 	vm_set_user_memory_region(vm, HUGE_SMM_SLOT, 0, HUGE_GPA, HUGE_PAGE_SIZE, huge);
-	/* SMBASE there: the handler runs in the huge page, and is its only code. */
+	/* With SMBASE there, the handler runs in the huge page, and is the only code in it. */
 	memcpy(huge + 0x8000, mmu_root_path_smram(true) + 0x8000, PAGE_SIZE);
 	vcpu_set_msr(vcpu, MSR_IA32_SMBASE, HUGE_GPA);
 	mmu_roots_open(&roots, vm, "NX huge pages");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The MMU root counters themselves: that they exist, count what they say, and
- * go with their VM.
+ * The MMU root counters themselves: the counters must exist, count what their names say,
+ * and disappear with their VM.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,10 +114,10 @@ TEST_F(stats, described_in_one_scope)
 	}
 }
 
-/* Raw ioctls, as the library has KVM reset the MMU when it sets up a vCPU. */
+/* When the library sets up a vCPU, KVM resets the MMU: this case uses raw ioctls instead. */
 TEST(zero_for_a_new_vm)
 {
-	/* Asked first, as that creates a vCPU, too. */
+	/* mmu_roots_creation_resets() creates a vCPU, too, so the call comes first. */
 	uint64_t resets = mmu_roots_creation_resets();
 	struct kvm_vm *vm = vm_create_barebones();
 	struct mmu_roots_snapshot snap;
@@ -154,8 +154,8 @@ TEST_F(stats, monotonic)
 }
 
 /*
- * The laws relate counters to each other since the creation of the VM, and do
- * not survive a counter being cleared.  Read the counters without them.
+ * Read a counter without checking the laws: these relate counters to each other since the
+ * creation of the VM, and no longer hold when a counter was cleared.
  */
 static uint64_t read_one(struct mmu_roots *roots, enum mmu_root_stat stat)
 {
@@ -215,14 +215,14 @@ TEST(gone_with_the_vm)
 	run(vcpu);
 	run(vcpu);
 	mmu_roots_check(&roots, !access(roots.debugfs, F_OK), "%s does not exist", roots.debugfs);
-	/* Checks that the stats and all roots are gone. */
+	/* mmu_roots_vm_free() checks that the stats and all roots are gone. */
 	mmu_roots_vm_free(&roots);
 }
 
 #define NR_VMS			2
 #define NR_VCPUS		2
 
-/* Different for each vCPU, to tell them apart by their counts. */
+/* Each vCPU performs another number of operations, so that counts tell the vCPUs apart. */
 static uint64_t ops_of(int vm, int vcpu)
 {
 	return NR_OPS * (1 + vm * NR_VCPUS + vcpu);
@@ -252,7 +252,7 @@ TEST(vms_and_vcpus_do_not_mix)
 		for (j = 0; j < NR_VCPUS; j++)
 			vcpu_args_set(vcpus[i][j], 2, PATH_EFER_NX, ops_of(i, j));
 		mmu_roots_open(&roots[i], vm, i ? "second VM" : "first VM");
-		/* Tracepoints do not tell VMs apart, counters must. */
+		/* Tracepoints do not tell VMs apart, but counters must. */
 		roots[i].tracing = false;
 	}
 
@@ -283,18 +283,18 @@ TEST(vms_and_vcpus_do_not_mix)
 		mmu_roots_vm_free(&roots[i]);
 }
 
-/* The compiler is free to inline the former into the latter. */
+/* The compiler may inline kvm_post_set_cr4() into kvm_set_cr4(). */
 #define CALLER_SETS_CR4			"caller.function == kvm_post_set_cr4 || " \
 					"caller.function == kvm_set_cr4"
 
-/* How often an event is hit, by its fields, while a path is operated NR_OPS times. */
+/* How often an event must pass a filter while the guest operates a path NR_OPS times. */
 struct detail {
 	const char *event;
 	const char *filter;
 	uint64_t hits;
 };
 
-/* Not the number that KVM gives it, which is that of its creation. */
+/* The vCPU's ID differs from the index that KVM gives the vCPU in the order of creation. */
 #define DETAILS_VCPU_ID			5
 #define IS_OF_THE_VCPU			"vcpu_id==5"
 #define MAX_DETAILS			16
@@ -332,14 +332,15 @@ static void expect_details(enum mmu_root_path_id path, const struct detail *deta
 }
 
 /*
- * union kvm_mmu_page_role: whether the root is one of SMM, and whether it shadows no
- * page table of the guest, which is so for roots, and not for the paging of the guest.
+ * Bits of union kvm_mmu_page_role: the root is one of SMM; the root shadows no page table of the
+ * guest.  With two-dimensional paging the latter is set in the role of a root, but not in the role
+ * of the guest's paging, so the bit tells which of the two roles a tracepoint shows.
  */
 #define ROLE_SMM			"0x1000000"
 #define ROLE_DIRECT			"0x80"
 #define SMM_IS_LEFT			"(old_role & " ROLE_SMM ") && !(new_role & " ROLE_SMM ")"
 
-/* What the tracepoints say beyond their number, which is law 5. */
+/* The fields of tracepoints must be right, too; law 5 covers the number of hits only. */
 TEST(tracepoints_tell_the_details)
 {
 	bool tdp = kvm_is_tdp_enabled();
@@ -355,14 +356,14 @@ TEST(tracepoints_tell_the_details)
 		{ "kvm_mmu_root_load", "as_id==1", 0 },
 		{ "kvm_mmu_root_load", "level==4 || level==5", NR_OPS },
 		{ "kvm_mmu_root_load", "created==1", 0 },
-		/* Of a page, i.e. a multiple of its size. */
+		/* hpa is the address of a page, i.e. a multiple of the page size. */
 		{ "kvm_mmu_root_load", "hpa==0 || hpa & 0xfff", 0 },
 		{ "kvm_mmu_root_load", IS_OF_THE_VCPU, NR_OPS },
-		/* A direct root maps from 0 on, any other one shadows the guest's PGD. */
+		/* A direct root maps from GFN 0 on; any other root shadows the guest's PGD. */
 		{ "kvm_mmu_root_load", "gfn!=0", tdp ? 0 : NR_OPS },
 		{ "kvm_mmu_root_load", "role & " ROLE_DIRECT, tdp ? NR_OPS : 0 },
 	};
-	/* A load in normal mode finds one root. */
+	/* One of the roots that the loads find is that of normal mode, all others are SMM's. */
 	uint64_t nr_smm = mmu_root_path_counts(PATH_SMM).found - 1;
 	const struct detail smm[] = {
 		{ "kvm_mmu_reset", SMM_IS_LEFT, NR_OPS },
@@ -378,7 +379,7 @@ TEST(tracepoints_tell_the_details)
 		expect_details(PATH_SMM, smm, ARRAY_SIZE(smm));
 }
 
-/* From its beginning to its end a root is known by the address of its page. */
+/* The tracepoints at a root's end must show the address of its page, and its GFN and role. */
 TEST(tracepoints_name_the_same_root)
 {
 	char is_of_pgd[64];
@@ -396,7 +397,7 @@ TEST(tracepoints_name_the_same_root)
 	mmu_roots_open(&roots, vcpu->vm, "tracepoints");
 	__TEST_REQUIRE(roots.tracing,
 		       "no tracepoints: mount -t tracefs none /sys/kernel/tracing, as root");
-	/* A direct root maps from 0 on, and is no other's. */
+	/* A direct root maps from GFN 0 on; any other root shadows the guest's PGD. */
 	if (kvm_is_tdp_enabled())
 		snprintf(is_of_pgd, sizeof(is_of_pgd), "gfn==0 && role & " ROLE_DIRECT);
 	else

@@ -2,10 +2,10 @@
 /*
  * Random walks over everything that has to do with MMU roots, against a model.
  *
- * After each step, each counter must be what the model predicts.  A walk that
- * fails is walked again without some of its steps, each time in a VM of its own,
- * until no step can be left out; what remains is printed so that it can be run
- * again.  See docs/model.md of kvm-mmu-roots.
+ * After each step, each counter must be what the model predicts.  If a walk fails,
+ * the test repeats it without some of its steps, each time in a VM of its own, until
+ * no step can be left out.  The test prints the steps that remain, so that a user can
+ * run them again.  See docs/model.md of kvm-mmu-roots.
  *
  *   mmu_root_walk_test -r walk.two_vcpus.as_predicted [-s SEED] [-n STEPS]
  *   mmu_root_walk_test -r walk.two_vcpus.as_predicted -o CR4.SMEP,1:SMI+RSM
@@ -27,6 +27,7 @@
 #include "apic.h"
 #include "mmu_roots.h"
 #include "mmu_roots_model.h"
+#include "mmu_roots_options.h"
 #include "mmu_roots_paths.h"
 
 #define NAME			"random-walk"
@@ -35,30 +36,30 @@
 #define NR_STEPS		150
 #define MAX_STEPS		10000
 
-/* Seconds for a case; and for shrinking, to have time left to tell the result. */
+/* Seconds for a case, and for shrinking, which has to leave time to print the result. */
 #define TIMEOUT			110
 #define SHRINK_TIMEOUT		60
 
-/* Of as many steps each; between them, parallel walks pause to be checked. */
+/* Rounds of a parallel walk, with as many steps each; the test checks after each round. */
 #define NR_ROUNDS		4
 
-/* Not emulated by KVM's irqchip, and not the port of ucalls. */
+/* KVM's irqchip does not emulate this port, and ucalls do not use it. */
 #define STEP_PORT		0xe1
 
-/* Clear of what else there is, see mmu_roots_paths.c and the library's slot 0. */
+/* No other memslot is here, see mmu_roots_paths.c and the library's slot 0. */
 #define SPARE_SLOT		10
 #define SPARE_GPA		0x80000000ul
 #define SPARE_GPA_MOVED		0x90000000ul
 
-/* From the command line; without, all seeds from 1 to NR_SEEDS are walked. */
+/* From the command line; by default, the test walks all seeds from 1 to NR_SEEDS. */
 static uint32_t only_seed;
-static unsigned int nr_steps = NR_STEPS;
+static uint32_t nr_steps = NR_STEPS;
 static struct mmu_roots_step *only_steps;
 
-/* Written by the host before the guest runs; each vCPU has its next step. */
+/* The host writes these before the guest runs: the PGDs, and the next step of each vCPU. */
 static uint64_t guest_pgds[MMU_ROOTS_NR_PGDS];
 static uint8_t guest_next[MMU_ROOTS_MODEL_VCPUS];
-/* Their copies of CR4, which the host keeps up to date if it changes CR4. */
+/* Each vCPU's copy of CR4, which the host updates when it changes CR4. */
 static uint64_t guest_cr4[MMU_ROOTS_MODEL_VCPUS];
 
 static void guest_perform(enum mmu_roots_op op, uint64_t *cr4)
@@ -72,7 +73,7 @@ static void guest_perform(enum mmu_roots_op op, uint64_t *cr4)
 			     "r" (guest_pgds[op - MMU_ROOTS_OP_PGD]) : "memory");
 }
 
-/* INIT takes the AP here, too, at any time: no ucalls, and no arguments. */
+/* INIT can restart the AP here at any time, so this code has no ucalls and no arguments. */
 static void guest_code(void)
 {
 	static bool data_filled;
@@ -91,7 +92,7 @@ static void guest_code(void)
 	}
 }
 
-/* Where INIT and SIPI take the AP: its trampoline loads the first CR4 again. */
+/* The AP gets here after INIT and SIPI; its trampoline has loaded the first CR4 again. */
 static void guest_restarted(void)
 {
 	guest_cr4[MMU_ROOTS_AP] = guest_initial_cr4;
@@ -99,14 +100,14 @@ static void guest_restarted(void)
 }
 
 /**
- * struct walk - A VM, and what it should be
+ * struct walk - A VM, and the model of it
  * @zap_all: the VM has KVM_X86_QUIRK_SLOT_ZAP_ALL
  * @nr_vcpus: number of vCPUs
- * @model_zap_all: what the model believes, as against @zap_all
- * @seed: where the steps come from
- * @quiet: it is walked for the verdict only
+ * @model_zap_all: what the model takes for @zap_all, right or wrong
+ * @seed: the seed of the steps; 0 if the steps were not drawn
+ * @quiet: the walk is for the verdict only, and prints nothing
  * @go: performs the steps: walk_in_turns() or walk_in_parallel()
- * @deadline: when to be content with what shrinking has achieved
+ * @deadline: when to stop shrinking
  * @nr_gone: how often a memslot was deleted or moved
  */
 struct walk {
@@ -126,7 +127,7 @@ struct walk {
 	struct kvm_userspace_memory_region slot;
 };
 
-/* What a process that walks tells the one that waits for it. */
+/* The process that walks writes this for the process that waits for it. */
 struct report {
 	unsigned int step;
 	uint64_t ops;
@@ -136,7 +137,7 @@ struct report {
 
 static struct report *report;
 
-/* A vCPU that does something else than its step ends the walk there and then. */
+/* Run a vCPU for one step.  If the vCPU does anything else, the walk ends at once. */
 static void run_vcpu(struct kvm_vcpu *vcpu, enum mmu_roots_op op)
 {
 	struct kvm_run *run = vcpu->run;
@@ -294,7 +295,7 @@ static void setup_pgds(struct kvm_vm *vm)
 	sync_global_to_guest(vm, guest_pgds);
 }
 
-/* As they take turns, vCPUs can share the memory of SMM. */
+/* The vCPUs take turns, so they can share the memory of SMM. */
 static void setup_vcpus(struct walk *w)
 {
 	struct kvm_vm *vm = mmu_root_path_vm_create(&w->vcpu[0], guest_code);
@@ -371,7 +372,7 @@ static uint64_t vcpu_growth(struct walk *w, const struct mmu_roots_snapshot *sna
 	       w->roots.birth.vcpu[i][stat - NR_MMU_ROOT_VM_STATS];
 }
 
-/* Causes before effects: the first mismatch is the one that is told. */
+/* Compare causes before effects, because check() reports the first mismatch only. */
 static void compare(struct walk *w, const struct mmu_roots_snapshot *snap)
 {
 	enum mmu_root_stat stat;
@@ -391,7 +392,7 @@ static void compare(struct walk *w, const struct mmu_roots_snapshot *snap)
 		      snap->stat[stat], mmu_roots_model_stat(&w->model, stat, 0));
 }
 
-/* The model is only right for the right reason if it knows the registers, too. */
+/* The model must know the registers, too, or it would be right for the wrong reason. */
 static void check_regs(struct walk *w, unsigned int i)
 {
 	struct mmu_roots_regs *regs = &w->model.vcpu[i].regs;
@@ -427,7 +428,7 @@ static void finish(struct walk *w)
 	mmu_roots_vm_free(&w->roots);
 }
 
-/* vCPUs take turns in one thread, which makes all counts exact. */
+/* The vCPUs take turns in one thread, which makes all counts exact. */
 static void walk_in_turns(struct walk *w, const struct mmu_roots_step *steps,
 			  unsigned int nr)
 {
@@ -446,8 +447,8 @@ static void walk_in_turns(struct walk *w, const struct mmu_roots_step *steps,
 	finish(w);
 }
 
-/* In a process of its own, as a walk may end anywhere, and for a fresh VM. */
-static bool walk_fails(const struct mmu_roots_step *steps, unsigned int nr, void *arg)
+/* The walk has a process of its own, because it may exit anywhere, and needs a fresh VM. */
+static bool walk_fails(const void *steps, unsigned int nr, void *arg)
 {
 	struct walk w = *(struct walk *)arg;
 	int status;
@@ -471,37 +472,37 @@ static bool walk_fails(const struct mmu_roots_step *steps, unsigned int nr, void
 	return status;
 }
 
-static bool still_fails(const struct mmu_roots_step *steps, unsigned int nr, void *arg)
+static bool still_fails(const void *steps, unsigned int nr, void *arg)
 {
 	struct walk *w = arg;
 
 	return time(NULL) < w->deadline && walk_fails(steps, nr, w);
 }
 
-/* Leaves the short sequence in @steps, and returns its length. */
+/* Shrink the walk: leave the short sequence in @steps, and return its length. */
 static unsigned int shrink_walk(struct walk *w, struct mmu_roots_step *steps)
 {
-	/* Up to the step that failed, or all if only the end did. */
+	/* The steps up to the one that failed, or all steps if only finish() failed. */
 	unsigned int nr = report->step + 1;
 
 	w->quiet = true;
 	w->deadline = time(NULL) + SHRINK_TIMEOUT;
-	nr = mmu_roots_steps_shrink(steps, nr, still_fails, w);
+	nr = mmu_roots_steps_shrink(steps, nr, sizeof(*steps), still_fails, w);
 	if (time(NULL) >= w->deadline)
 		printf("# no more time to shrink: some steps may not be needed\n");
-	/* Once more, for what the shortest sequence has to say. */
+	/* Walk the shortest sequence once more, for its failure message. */
 	w->quiet = false;
 	walk_fails(steps, nr, w);
 	return nr;
 }
 
-/* The laws print what is wrong themselves. */
+/* The checks of the laws print what is wrong themselves. */
 static const char *failure(void)
 {
 	return report->failure[0] ? report->failure : "a law does not hold, see above";
 }
 
-/* How to have the same steps again; those of -o have no seed. */
+/* The option that gives the same steps again; steps of -o have no seed. */
 static const char *origin(struct walk *w)
 {
 	static char text[16];
@@ -512,14 +513,14 @@ static const char *origin(struct walk *w)
 	return text;
 }
 
-/* All in one line, as a report shows it. */
+/* Print all in one line, because a report shows one line. */
 static void tell_failure(struct walk *w, struct mmu_roots_step *steps)
 {
 	struct mmu_roots_step failed = steps[report->step];
 	unsigned int nr, at = report->step + 1;
 	char *first = strdup(failure());
 
-	/* Before anything else can go wrong. */
+	/* Print this first, before shrinking can go wrong. */
 	printf("# step %u failed: %s\n", at, first);
 	nr = shrink_walk(w, steps);
 	printf("#! %s: step %u: ", origin(w), at);
@@ -624,7 +625,7 @@ TEST_F_TIMEOUT(walk, as_predicted, TIMEOUT)
 	print_counts(NAME);
 }
 
-/* One vCPU of a parallel walk; it does its share of the steps. */
+/* One vCPU of a parallel walk, which performs its share of the steps. */
 struct walker {
 	struct walk *w;
 	unsigned int vcpu;
@@ -634,8 +635,9 @@ struct walker {
 };
 
 /*
- * INIT is left out as it takes the AP from anywhere.  Memslots are for the first
- * vCPU's thread, and so is SMM, as there is memory for one CPU in SMM only.
+ * A parallel walk leaves out INIT, because INIT would hit the AP anywhere in its code.
+ * Only the first vCPU's thread changes memslots.  Only the first vCPU takes SMIs, because
+ * there is memory for a single CPU in SMM.
  */
 static bool is_step_of(struct mmu_roots_step step, unsigned int vcpu)
 {
@@ -669,9 +671,10 @@ static void model_walker(struct walker *walker)
 }
 
 /*
- * What the vCPUs do by themselves is exact: resets, and PGD switches.  Others can
- * but make them look for a root once more: each time the roots are invalidated
- * for the current one, and for each PGD that is gone from prev_roots[].
+ * The numbers of resets and of PGD switches depend on a vCPU's own steps only, so these
+ * are exact.  Other vCPUs can only make a vCPU look for a root once more: for its current
+ * root each time that all roots are invalidated, and for each PGD that is then gone from
+ * prev_roots[].
  */
 static void check_walker(struct walk *w, const struct mmu_roots_snapshot *snap,
 			 unsigned int i)
@@ -708,13 +711,13 @@ static void check_walkers(struct walk *w)
 	for (i = 0; i < w->nr_vcpus; i++)
 		check_walker(w, &snap, i);
 
-	/* Each of the roots at least once, and at most once each time all were lost. */
+	/* KVM builds each root once, and at most once more after each loss of all roots. */
 	check(w, alloc >= least && alloc <= least * (w->nr_gone + 1),
 	      "mmu_root_alloc is %lu, expected %lu at least and %lu at most",
 	      alloc, least, least * (w->nr_gone + 1));
 }
 
-/* All vCPUs at once, and the model one after the other. */
+/* Run all vCPUs at once, and then the model for one vCPU after the other. */
 static void parallel_round(struct walk *w, const struct mmu_roots_step *steps,
 			   unsigned int nr)
 {
@@ -734,7 +737,7 @@ static void parallel_round(struct walk *w, const struct mmu_roots_step *steps,
 		model_walker(&walkers[i]);
 }
 
-/* Between rounds, nothing runs: the laws hold, and so must the bounds. */
+/* No vCPU runs between rounds, so the laws and the bounds must hold there. */
 static void walk_in_parallel(struct walk *w, const struct mmu_roots_step *steps,
 			     unsigned int nr)
 {
@@ -750,7 +753,7 @@ static void walk_in_parallel(struct walk *w, const struct mmu_roots_step *steps,
 
 TEST(parallel_walk_within_bounds)
 {
-	/* The model sees each vCPU on its own, i.e. as if no root were ever lost. */
+	/* The model takes each vCPU on its own, i.e. as if KVM never invalidated a root. */
 	struct walk w = {
 		.zap_all = true, .model_zap_all = false, .seed = only_seed ?: 1,
 		.nr_vcpus = MMU_ROOTS_MODEL_VCPUS, .go = walk_in_parallel,
@@ -784,16 +787,15 @@ static void expect_steps(const struct mmu_roots_step *steps, unsigned int nr,
 	exit(KSFT_FAIL);
 }
 
-static bool flips_smep_before_pgd2(const struct mmu_roots_step *steps, unsigned int nr,
-				   void *arg)
+static bool flips_smep_before_pgd2(const void *steps, unsigned int nr, void *arg)
 {
+	const struct mmu_roots_step *step = steps;
 	bool flipped = false;
-	unsigned int i;
 
-	for (i = 0; i < nr; i++) {
-		if (flipped && steps[i].op == MMU_ROOTS_OP_PGD + 2)
+	for (; step < (const struct mmu_roots_step *)steps + nr; step++) {
+		if (flipped && step->op == MMU_ROOTS_OP_PGD + 2)
 			return true;
-		flipped |= steps[i].op == PATH_CR4_SMEP;
+		flipped |= step->op == PATH_CR4_SMEP;
 	}
 	return false;
 }
@@ -810,13 +812,13 @@ TEST(shrinking_leaves_what_it_takes)
 	for (i = 0; i < ARRAY_SIZE(steps); i++)
 		steps[i] = (struct mmu_roots_step) { .op = i % NR_MMU_ROOTS_OPS };
 
-	nr = mmu_roots_steps_shrink(steps, i, flips_smep_before_pgd2, NULL);
+	nr = mmu_roots_steps_shrink(steps, i, sizeof(*steps), flips_smep_before_pgd2, NULL);
 	expect_steps(steps, nr, expected, ARRAY_SIZE(expected));
 }
 
 /*
- * A model that does not know what memslot deletion does must be found out, and by
- * no more steps than it takes.
+ * The test must find out a model that is wrong about memslot deletion, and must shrink the
+ * steps to those that are needed for that.
  */
 TEST(wrong_model_is_found_out)
 {
@@ -860,27 +862,14 @@ static void parse_steps(char *list)
 	}
 }
 
-/* Removes what the harness does not know. */
-static int take_options(int argc, char **argv)
-{
-	int i, kept = 1;
-
-	for (i = 1; i < argc; i++) {
-		if (i + 1 < argc && !strcmp(argv[i], "-s"))
-			only_seed = atoi_positive("seed", argv[++i]);
-		else if (i + 1 < argc && !strcmp(argv[i], "-n"))
-			nr_steps = min(atoi_positive("number of steps", argv[++i]),
-				       (uint32_t)MAX_STEPS);
-		else if (i + 1 < argc && !strcmp(argv[i], "-o"))
-			parse_steps(argv[++i]);
-		else
-			argv[kept++] = argv[i];
-	}
-	argv[kept] = NULL;
-	return kept;
-}
-
 int main(int argc, char **argv)
 {
-	return test_harness_run(take_options(argc, argv), argv);
+	static const struct mmu_roots_option options[] = {
+		{ "-s", .number = &only_seed },
+		{ "-n", .number = &nr_steps, .max = MAX_STEPS },
+		{ "-o", .take = parse_steps },
+		{ }
+	};
+
+	return test_harness_run(mmu_roots_take_options(argc, argv, options), argv);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Snapshots of KVM's MMU root counters, and the laws they obey.
+ * Snapshots of KVM's MMU root counters, and checks of the laws that the counters obey.
  *
- * What each counter means is fixed in docs/counters.md of kvm-mmu-roots.
+ * docs/counters.md of kvm-mmu-roots defines each counter, and the laws.
  */
 #ifndef SELFTEST_KVM_MMU_ROOTS_H
 #define SELFTEST_KVM_MMU_ROOTS_H
@@ -14,9 +14,9 @@
 #include "mmu_roots_compat.h"
 
 /*
- * The counters that a snapshot holds.  The root counters come first in either
- * scope, followed by stats that KVM has always had and that tell whether a
- * guest had to build its page tables anew.
+ * The counters that a snapshot holds, by scope: first those of the VM, then those of
+ * vCPUs.  In each scope, the root counters come first.  The others are stats that KVM
+ * has always had; they show whether KVM had to map the guest's memory anew.
  */
 enum mmu_root_stat {
 	MMU_ROOT_ALLOC,
@@ -45,10 +45,10 @@ enum mmu_root_stat {
 
 #define NR_MMU_ROOT_VCPU_STATS	(NR_MMU_ROOT_STATS - NR_MMU_ROOT_VM_STATS)
 
-/* What builds roots; which of them is up to KVM's module parameters. */
+/* The MMU that builds roots; KVM's module parameters decide which one. */
 enum mmu_root_mmu {
 	MMU_ROOT_TDP_MMU,
-	/* tdp_mmu=0: two-dimensional paging, with roots from the shadow page hash */
+	/* tdp_mmu=0: TDP without the TDP MMU, with roots from the shadow page hash */
 	MMU_ROOT_LEGACY_MMU,
 	/* npt=0 or ept=0 */
 	MMU_ROOT_SHADOW_MMU,
@@ -56,17 +56,17 @@ enum mmu_root_mmu {
 };
 
 /*
- * Skip the rest of a test case that this host, or this KVM with its parameters,
- * cannot run by its nature, and say so.  Everything else is to be required with
- * __TEST_REQUIRE(), which a bed that lacks nothing takes for a failure.
+ * Skip the rest of a test case that does not apply to this host, or to KVM with its
+ * present module parameters.  Tests use __TEST_REQUIRE() for all other preconditions:
+ * a bed that has all of these treats the skip as a failure.
  */
 #define mmu_roots_require_applicable(cond, fmt, ...)	\
 	__TEST_REQUIRE(cond, "not applicable: " fmt, ##__VA_ARGS__)
 
-/* More than any test has; a snapshot is a plain struct, without allocations. */
+/* No test has more vCPUs.  The limit is constant, so that a snapshot is a plain struct. */
 #define MMU_ROOTS_MAX_VCPUS	16
 
-/* Tracepoints of kvmmmu: that mirror the counters, one to one. */
+/* Tracepoints of kvmmmu: each of them has one counter that grows with it. */
 enum mmu_root_event {
 	MMU_EVENT_RESET,
 	MMU_EVENT_ROOT_ALLOC,
@@ -90,7 +90,7 @@ struct mmu_roots_snapshot {
 	uint64_t event[NR_MMU_ROOT_EVENTS];
 };
 
-/* One binary stats file descriptor, and where our stats are in it. */
+/* A file descriptor of binary stats, and the offsets of our stats in it. */
 struct mmu_roots_source {
 	int fd;
 	off_t begin;
@@ -101,8 +101,8 @@ struct mmu_roots_source {
 /**
  * struct mmu_roots - A VM whose roots are watched
  * @vm: the VM
- * @name: what is being tested, e.g. the path; starts each failure message
- * @max_valid_roots: most roots that may be valid at once, see law 4
+ * @name: name of the tested path or case; each failure message starts with it
+ * @max_valid_roots: how many roots may be valid at once, see law 4
  * @direct_only: no vCPU ever shadows guest page tables, see law 2
  * @tracing: law 5 includes the tracepoints
  * @nr_failures: number of failed checks so far
@@ -126,14 +126,15 @@ struct mmu_roots {
 };
 
 /**
- * struct mmu_root_counts - What something costs, e.g. one operation of a path
+ * struct mmu_root_counts - Costs, e.g. of one operation of a path
  * @resets: calls of kvm_mmu_reset_context()
  * @loads: root loads
- * @found: root page tables that the loads find again; with PAE roots, four a load
- * @hits: PGD switches served from the current root or prev_roots[]
- * @misses: PGD switches that were not
- * @roots: distinct root page tables that are visited, from the start on
- * @flushes: TLB flushes of two operations, as some bits take one in one direction only
+ * @found: root page tables that the loads find again; with PAE roots, four per load
+ * @hits: PGD switches that KVM serves from the current root or prev_roots[]
+ * @misses: all other PGD switches
+ * @roots: number of different root page tables that the VM has used since its creation
+ * @flushes: TLB flushes of two operations: some bits take a flush only when they are
+ *	     set, or only when they are cleared
  * @faults: page faults, which KVM fixes
  */
 struct mmu_root_counts {
@@ -190,7 +191,7 @@ int mmu_roots_event_open_cpu(const char *event, const char *filter, int cpu);
 int mmu_roots_calls_open(const char *function);
 uint64_t mmu_roots_event_read(int fd);
 
-/* The harness's, see TEST_HARNESS_MAIN; called by what lists cases where there is no KVM. */
+/* TEST_HARNESS_MAIN defines main(); mmu_roots_list.c calls it to list cases without KVM. */
 int main(int argc, char **argv);
 
 #endif /* SELFTEST_KVM_MMU_ROOTS_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * KVM's selftest library, by the names that it has in 7.3, whichever tree this is.
+ * The names of 7.3 for functions and types of KVM's selftest library, in any kernel tree.
  *
- * mmu_roots_library.h tells what the tree's library has.  It is made when the tests are put
- * into the tree, from the headers that are there.
+ * mmu_roots_library.h tells which names the tree's library has.  When the tests are installed
+ * into a tree, that file is generated from the tree's headers.
  */
 #ifndef SELFTEST_KVM_MMU_ROOTS_COMPAT_H
 #define SELFTEST_KVM_MMU_ROOTS_COMPAT_H
@@ -12,8 +12,8 @@
 #include "mmu_roots_library.h"
 
 /*
- * Bits of page table entries, by KVM's own names (arch/x86/kvm/mmu.h): the library's
- * are of one VM's page tables, those of tests are also of L2s and of other modes.
+ * Bits of page table entries, with KVM's own names (arch/x86/kvm/mmu.h).  The library's
+ * names are for the page tables of one VM, but tests have tables of L2s and other modes, too.
  */
 #define PT_PRESENT_MASK		BIT_ULL(0)
 #define PT_WRITABLE_MASK	BIT_ULL(1)
@@ -25,10 +25,10 @@
 #define PT64_NX_MASK		BIT_ULL(63)
 
 /**
- * mmu_roots_pgd() - The page tables that the library has made for a VM
+ * mmu_roots_pgd() - Address of the page tables that the library has made for a VM
  * @vm: the VM
  *
- * Return: physical address of the topmost one
+ * Return: guest physical address of the top-level table
  */
 static inline uint64_t mmu_roots_pgd(struct kvm_vm *vm)
 {
@@ -40,10 +40,10 @@ static inline uint64_t mmu_roots_pgd(struct kvm_vm *vm)
 }
 
 /**
- * mmu_roots_pgtable_levels() - How many levels these page tables have
+ * mmu_roots_pgtable_levels() - Number of levels of these page tables
  * @vm: the VM
  *
- * Return: 5 if KVM and the library can give the guest as many, or 4
+ * Return: 5 if both KVM and the library support that many, or else 4
  */
 static inline int mmu_roots_pgtable_levels(struct kvm_vm *vm)
 {

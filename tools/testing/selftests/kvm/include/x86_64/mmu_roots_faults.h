@@ -8,11 +8,11 @@
 #include <stdbool.h>
 
 /*
- * A bed finds faults with a probe that does without KVM, so that no fault of KVM's passes
- * for one of them.  What they are is in beds/README.md of kvm-mmu-roots.
+ * A bed finds these faults with a probe that does not use KVM, so that no bug of KVM is
+ * mistaken for one of them.  beds/README.md of kvm-mmu-roots describes each fault.
  */
 
-/* SVM: reads of CR3 and CR4 exit only if those of CR0 do. */
+/* SVM: reads of CR3 and CR4 exit only if reads of CR0 are intercepted. */
 #define MMU_ROOTS_FAULT_CR_READS	"svm-cr-reads"
 
 bool mmu_roots_has_fault(const char *name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What L1 has to have back, whichever way L2 has ended, or was never entered: its MMU,
- * its roots, and its registers.
+ * Checks that L1 has its MMU, its roots and its registers back, no matter how L2 has ended,
+ * or why L1 could not enter L2.
  */
 #ifndef SELFTEST_KVM_MMU_ROOTS_L1_H
 #define SELFTEST_KVM_MMU_ROOTS_L1_H
@@ -12,18 +12,18 @@
 #include "kvm_util.h"
 #include "mmu_roots.h"
 
-/* Of memory that L2 has and L1 has not. */
+/* Stands for the content of memory that only L2 has. */
 #define MMU_ROOT_NOT_MAPPED	(~0ull)
 
 /**
- * struct mmu_root_l1 - An L1 that userspace can have go on from where it was
+ * struct mmu_root_l1 - Saved state of an L1, from which userspace can continue L1
  * @roots: the watched VM
  * @vcpu: its vCPU
- * @regs: registers, and @sregs, where guest_l1_run_l2() leaves first
- * @sregs: the others
- * @state: nested state where it leaves then, about to enter L2
- * @vmcb: and with SVM, L2's VMCB in memory
- * @own_page: what guest_own_page() is in L1
+ * @regs: L1's registers at the first exit of guest_l1_run_l2()
+ * @sregs: L1's special registers at the same exit
+ * @state: nested state at the second exit, when L1 is about to enter L2
+ * @vmcb: with SVM, L2's VMCB in memory at the second exit; NULL with VMX
+ * @own_page: the value that guest_own_page() must return in L1
  */
 struct mmu_root_l1 {
 	struct mmu_roots *roots;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A model of the life cycle of MMU roots: what each operation does to the roots
- * that exist, to who holds them, and thereby to each counter.
+ * A model of the life cycle of MMU roots: for each operation, it predicts which roots
+ * exist afterwards, which vCPUs hold them, and thereby the value of each counter.
  *
- * The rules are stated in docs/model.md of kvm-mmu-roots.
+ * docs/model.md of kvm-mmu-roots states the rules.
  */
 #ifndef SELFTEST_KVM_MMU_ROOTS_MODEL_H
 #define SELFTEST_KVM_MMU_ROOTS_MODEL_H
@@ -14,27 +14,27 @@
 #include "mmu_roots.h"
 #include "mmu_roots_paths.h"
 
-/* One more than a vCPU can hold: the current one, and prev_roots[]. */
+/* A vCPU can hold roots for all but one: the current root, and prev_roots[]. */
 #define MMU_ROOTS_NR_PGDS	5
 
-/* The only vCPU that is ever sent INIT: the first one that isn't the BSP. */
+/* The only vCPU that gets INIT: the first one that isn't the BSP. */
 #define MMU_ROOTS_AP		1
 
 #define MMU_ROOTS_MODEL_VCPUS	4
 
 /*
- * What can be done to a vCPU, or to its VM.  The paths that a guest drives come
- * first and are known by their &enum mmu_root_path_id.
+ * Operations on a vCPU, or on its VM.  The paths that a guest drives come first;
+ * their values are those of &enum mmu_root_path_id.
  */
 enum mmu_roots_op {
-	/* The guest moves to another of its PGDs; they are all alike. */
+	/* The guest loads CR3 with one of its PGDs, which are all alike. */
 	MMU_ROOTS_OP_PGD = NR_GUEST_PATHS,
 	MMU_ROOTS_OP_PGD_LAST = MMU_ROOTS_OP_PGD + MMU_ROOTS_NR_PGDS - 1,
 	/* vCPU 0 sends INIT-SIPI-SIPI to this vCPU, which must be MMU_ROOTS_AP. */
 	MMU_ROOTS_OP_INIT,
 	/* KVM_SMI */
 	MMU_ROOTS_OP_HOST_SMI,
-	/* KVM_SET_SREGS, with what KVM_GET_SREGS returned, or one thing changed. */
+	/* KVM_SET_SREGS with what KVM_GET_SREGS returned, unchanged or with one change. */
 	MMU_ROOTS_OP_SREGS,
 	MMU_ROOTS_OP_SREGS_WP,
 	MMU_ROOTS_OP_SREGS_SMEP,
@@ -43,9 +43,9 @@ enum mmu_roots_op {
 	MMU_ROOTS_OP_SREGS_PGD,
 	/* KVM_SET_MSRS of EFER, with NX flipped. */
 	MMU_ROOTS_OP_MSR_NX,
-	/* KVM_SET_CPUID2, with what the vCPU has. */
+	/* KVM_SET_CPUID2 with the CPUID that the vCPU has already. */
 	MMU_ROOTS_OP_CPUID,
-	/* A memslot that no vCPU uses; all but the first do nothing without it. */
+	/* On a memslot that no vCPU uses; all but the first need it to exist, or do nothing. */
 	MMU_ROOTS_OP_SLOT_CREATE,
 	MMU_ROOTS_OP_SLOT_DELETE,
 	MMU_ROOTS_OP_SLOT_MOVE,
@@ -68,7 +68,7 @@ struct mmu_roots_regs {
 	unsigned int pgd;
 };
 
-/* As many as PAE paging has top-level entries. */
+/* A root of PAE paging has a page table for each of its four top-level entries. */
 #define MMU_ROOTS_MAX_TABLES	4
 
 /* KVM_MMU_NUM_PREV_ROOTS of KVM */
@@ -92,7 +92,7 @@ struct mmu_roots_model_vcpu {
 	uint64_t stat[MMU_ROOT_CACHE_MISS - MMU_RESET + 1];
 };
 
-/* A root page table; @key is its role and what it shadows. */
+/* A root page table; @key identifies its role and what it shadows. */
 struct mmu_roots_table {
 	bool exists;
 	bool valid;
@@ -100,16 +100,17 @@ struct mmu_roots_table {
 	unsigned int holders;
 };
 
-/* More than keys times the invalid roots that vCPUs can hold. */
+/* More than can exist at once: a valid one for each key, and invalid ones that vCPUs hold. */
 #define MMU_ROOTS_MODEL_TABLES	128
 
 /**
- * struct mmu_roots_model - A VM, as far as roots are concerned
+ * struct mmu_roots_model - The state of a VM that roots depend on
  * @mmu: which MMU builds the roots
  * @zap_all: the VM has KVM_X86_QUIRK_SLOT_ZAP_ALL
- * @unpaged_cr3_exits: mmu_root_unpaged_cr3_exits(); false after initialization
+ * @unpaged_cr3_exits: mmu_root_unpaged_cr3_exits(), set by the caller; false after
+ *		       mmu_roots_model_init()
  * @nr_vcpus: number of vCPUs
- * @initial: registers of each vCPU to begin with, and after INIT-SIPI-SIPI
+ * @initial: registers of each vCPU at the start, and after INIT-SIPI-SIPI
  * @vcpu: the vCPUs
  * @table: the root page tables that exist
  * @stat: VM-scoped counters
@@ -141,11 +142,10 @@ bool mmu_roots_op_of_vm(enum mmu_roots_op op);
 bool mmu_roots_step_parse(struct mmu_roots_step *step, const char *text);
 void mmu_roots_steps_print(const struct mmu_roots_step *steps, unsigned int nr);
 
-/* Whether a sequence of steps fails; @arg as given to mmu_roots_steps_shrink(). */
-typedef bool (*mmu_roots_steps_fail_fn)(const struct mmu_roots_step *steps,
-					unsigned int nr, void *arg);
+/* Tells whether a sequence of steps fails; @arg is that of mmu_roots_steps_shrink(). */
+typedef bool (*mmu_roots_steps_fail_fn)(const void *steps, unsigned int nr, void *arg);
 
-unsigned int mmu_roots_steps_shrink(struct mmu_roots_step *steps, unsigned int nr,
+unsigned int mmu_roots_steps_shrink(void *steps, unsigned int nr, size_t size,
 				    mmu_roots_steps_fail_fn fails, void *arg);
 
 #endif /* SELFTEST_KVM_MMU_ROOTS_MODEL_H */

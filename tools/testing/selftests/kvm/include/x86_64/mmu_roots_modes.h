@@ -8,14 +8,14 @@
 
 #include "mmu_roots_paths.h"
 
-/* Known to the assembler, too. */
+/* The assembler uses the following constants, too. */
 
-/* Where the guest's code is, aligned to 4 MiB; clear of all other memslots. */
+/* Address of the guest's code, aligned to 4 MiB, and outside all other memslots. */
 #define MMU_ROOT_MODE_GPA	0x1800000
 
 /*
- * The entries of the page directory pointer table of PAE paging; 1 is for the data.  It is
- * not where its page begins, which has no entries that are present.
+ * The page directory pointer table of PAE paging, and its entries; entry 1 maps the data.
+ * The table is not at the beginning of its page, where no entries are present.
  */
 #define MMU_ROOT_MODE_PDPT	(MMU_ROOT_MODE_GPA + 0x1000 + 0x420)
 #define MMU_ROOT_MODE_PDPTE(i)	(MMU_ROOT_MODE_PDPT + 8 * (i))
@@ -24,7 +24,7 @@
 #define MMU_ROOT_MODE_CR3	(MMU_ROOT_MODE_GPA + 0x1000 + 0x440)
 #define MMU_ROOT_MODE_CR4	(MMU_ROOT_MODE_GPA + 0x1000 + 0x444)
 
-/* What is read of each page of the data: where a page table has no entry in use. */
+/* Offset at which the guest reads each page of the data; page tables use no entry there. */
 #define MMU_ROOT_MODE_WORD	0x800
 
 #ifndef __ASSEMBLER__
@@ -38,7 +38,7 @@
 /**
  * enum mmu_root_mode - How a guest's CPU translates addresses
  * @MODE_UNPAGED: protected mode without paging
- * @MODE_UNPAGED_PAE: the same, on the way to IA-32e mode: with CR4.PAE
+ * @MODE_UNPAGED_PAE: the same, with CR4.PAE, as on the way to IA-32e mode
  * @MODE_32BIT: 32-bit paging, two levels
  * @MODE_32BIT_PSE: the same, with pages of 4 MiB
  * @MODE_PAE: PAE paging, with its four PDPTRs
@@ -57,15 +57,15 @@ enum mmu_root_mode {
 };
 
 /**
- * enum mmu_root_mode_op - What the guest's code does before it reads, once an operation
- * @MODE_OP_READ: clear the accessed bits of the PDPTEs, which are
- *	reserved, and which some emulators set; so do all others
+ * enum mmu_root_mode_op - What the guest's code does in each operation before it reads
+ * @MODE_OP_READ: only clear the accessed bits of the PDPTEs, which are reserved, but
+ *	which some emulators set; all other operations clear them, too
  * @MODE_OP_CR0: flip bits of CR0
  * @MODE_OP_CR4: flip bits of CR4
  * @MODE_OP_EFER: flip bits of EFER
  * @MODE_OP_PDPTE: flip bits of a PDPTE, and load CR3
  * @MODE_OP_PGE: flip bits of a PDPTE, and CR4.PGE
- * @MODE_OP_PTE: flip bits of the PTE that maps what is read next, and load CR3, see
+ * @MODE_OP_PTE: flip bits of the PTE that maps the page to read next, and load CR3, see
  *	mmu_root_mode_start_pte()
  * @MODE_OP_VMRUN: run an L2, whose VMCB is in EAX, until it exits
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * KVM's module parameters: changed by a test, and as they were afterwards.
+ * Change KVM's module parameters for a test, and restore them afterwards.
  */
 #ifndef SELFTEST_KVM_MMU_ROOTS_PARAMS_H
 #define SELFTEST_KVM_MMU_ROOTS_PARAMS_H

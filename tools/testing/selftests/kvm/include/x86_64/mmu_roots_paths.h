@@ -6,25 +6,25 @@
 #ifndef SELFTEST_KVM_MMU_ROOTS_PATHS_H
 #define SELFTEST_KVM_MMU_ROOTS_PATHS_H
 
-/* Known to the assembler, too. */
+/* The assembler uses the following constants, too. */
 
 /*
- * Where SIPI starts an application processor: below 1 MiB, and below all that the
- * library allocates, see KVM_UTIL_MIN_PFN.
+ * SIPI starts an application processor at this address: below 1 MiB, and below all
+ * memory that the library allocates, see KVM_UTIL_MIN_PFN.
  */
 #define MMU_ROOT_SIPI_GPA	0x1000
 
 /*
- * Reading from it leaves the guest, see guest_exit_for_good(): not emulated by
- * KVM's irqchip, and not the port of ucalls.
+ * Guests exit to userspace by reading from this port, see guest_exit_for_good().  KVM's
+ * irqchip does not emulate the port, and ucalls do not use it.
  */
 #define MMU_ROOT_EXIT_PORT	0xe0
 
-/* What the guest's memory is checksummed with, see mmu_root_path_vm_create(). */
+/* The data that guests read and checksum, see mmu_root_path_vm_create(). */
 #define MMU_ROOT_DATA_GVA	0x40000000
 #define MMU_ROOT_DATA_PAGES	16
 
-/* Its memslot. */
+/* The memslot of the data. */
 #define MMU_ROOT_DATA_SLOT	2
 
 #ifndef __ASSEMBLER__
@@ -55,19 +55,19 @@ enum mmu_root_path_id {
 
 /**
  * struct mmu_root_path - A path that a guest drives by itself
- * @name: as users see it in the report; one word
- * @tdp: the cost with two-dimensional paging, by whichever MMU
+ * @name: name of the path in the report; one word
+ * @tdp: the cost with TDP, by the TDP MMU or not
  * @shadow: the cost with shadow paging
  * @control: the path to compare the cost with: the same exit without the reset
  *	     where there is one, or else an exit that does nothing
- * @guest_op: performs the operation once; called in the guest, with its copy of its
- *	      CR4.  An even number of operations leaves the registers as they were
- * @tdp_only: KVM does it with two-dimensional paging only
- * @feature: what the CPU has to have, by name; NULL if all have it
- * @cpu_has: whether this host's CPU has it
- * @supported: whether KVM can do it on this host; NULL if always
+ * @guest_op: performs the operation once; called in the guest, with the guest's copy of
+ *	      CR4.  After an even number of operations, the registers are unchanged
+ * @tdp_only: KVM supports the path with TDP only
+ * @feature: name of the feature that the CPU must have; NULL if all CPUs have it
+ * @cpu_has: whether this host's CPU has @feature
+ * @supported: whether KVM supports the path on this host; NULL if always
  *
- * The counts are derived from the source in docs/counters.md of kvm-mmu-roots.
+ * docs/counters.md of kvm-mmu-roots derives the counts from KVM's source.
  */
 struct mmu_root_path {
 	const char *name;
@@ -84,9 +84,9 @@ struct mmu_root_path {
 extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
 
 /*
- * All guests start with interrupts on: on a CPU that does not let an interrupt exit
- * from a guest with interrupts off, which some emulators do not, the host would have
- * to wait for another exit.
+ * All guests start with interrupts on.  On some emulators, interrupts of the host do not
+ * cause an exit while the guest has interrupts off, and the host would have to wait for
+ * another exit.
  */
 #define MMU_ROOT_RFLAGS		(X86_EFLAGS_FIXED | BIT(9))
 
@@ -96,7 +96,7 @@ extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
 				 X86_CR4_SMAP | X86_CR4_PKE)
 #define MMU_ROOT_EFER_ROLE	(EFER_LME | EFER_NX)
 
-/* Most vCPUs of a VM. */
+/* A VM has at most this many vCPUs. */
 #define MMU_ROOT_PATH_VCPUS	8
 
 /* The vCPU that guest_restart_ap() restarts. */
@@ -106,8 +106,8 @@ extern const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS];
 static const uint8_t mmu_root_fep[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
 
 /*
- * SMM's memory for each vCPU, where SMBASE is, and the handler's count in it: in a
- * page without code, as emulators have a hard time with code that writes to itself.
+ * SMRAM: each vCPU has its own, at its SMBASE.  The SMI handler's count is there in a page
+ * without code, because emulators have a hard time with code that writes to its own page.
  */
 #define MMU_ROOT_SMRAM_GPA	0x1000000
 #define MMU_ROOT_SMRAM_PAGES	16
@@ -120,6 +120,7 @@ bool mmu_root_smm_is_emulated(void);
 bool mmu_root_unpaged_cr3_exits(void);
 bool mmu_root_path_exits(enum mmu_root_path_id path);
 void mmu_root_path_require(enum mmu_root_path_id path);
+void mmu_root_path_use_dirty_ring(uint32_t size);
 struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code);
 struct kvm_vcpu *mmu_root_path_vcpu_add(struct kvm_vm *vm, uint32_t id, void *guest_code);
 uint64_t mmu_root_path_checksum(struct kvm_vm *vm);
@@ -137,10 +138,10 @@ void mmu_root_path_init(struct kvm_vcpu *vcpu);
 void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd);
 void mmu_root_path_sync(struct kvm_vcpu *vcpu);
 
-/* What all vCPUs of mmu_root_path_vm_create() start with: for guests not to read them. */
+/* Initial CR3 and CR4 of all vCPUs of a VM, so that guests need not read these registers. */
 extern uint64_t guest_initial_cr3, guest_initial_cr4;
 
-/* A guest may believe what it reads from CR3 and CR4: MMU_ROOTS_FAULT_CR_READS is absent. */
+/* Guests read correct values from CR3 and CR4, as the CPU has no MMU_ROOTS_FAULT_CR_READS. */
 extern bool guest_reads_exit;
 
 void guest_flip_cr4(uint64_t *cr4, uint64_t bits);
@@ -151,7 +152,7 @@ uint64_t guest_checksum_data(void);
 void guest_touch_and_sync(void);
 void guest_restart_ap(void);
 
-/* The trampoline, the first of the values that it loads, and room for a prefix. */
+/* The code after SIPI, the values that it loads into registers, and its room for KVM_FEP. */
 extern const uint8_t mmu_roots_sipi_start[], mmu_roots_sipi_regs[], mmu_roots_sipi_end[];
 extern const uint8_t mmu_roots_sipi_prefix[];
 

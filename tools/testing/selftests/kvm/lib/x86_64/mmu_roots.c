@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Snapshots of KVM's MMU root counters, and the laws they obey.
+ * Snapshots of KVM's MMU root counters, and checks of the laws that the counters obey.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 #define KPROBE_PMU_TYPE	"/sys/bus/event_source/devices/kprobe/type"
 #define KVMMMU_EVENTS	"/sys/kernel/tracing/events/kvmmmu"
 
-/* Of a stat in the binary stats, and of all that may be from our first to our last one. */
+/* Bytes of one binary stat, and the most bytes from the first to the last stat of a snapshot. */
 #define STAT_SIZE	((off_t)sizeof(uint64_t))
 #define MAX_STATS_SIZE	4096
 
@@ -51,7 +51,7 @@ static const char * const stat_names[NR_MMU_ROOT_STATS] = {
 	[PF_MMIO_SPTE_CREATED]	= "pf_mmio_spte_created",
 };
 
-/* @stat: the counter that grows by one with each event. */
+/* @stat: the counter that KVM increments with each event. */
 static const struct {
 	const char *name;
 	const char *filter;
@@ -94,17 +94,17 @@ static bool is_root_stat(enum mmu_root_stat stat)
 }
 
 /**
- * mmu_roots_check() - Record a failure unless something holds
+ * mmu_roots_check() - Record a failure unless a condition holds
  * @roots: the watched VM
- * @good: what must hold
- * @fmt: printf()-style message: what was wanted, and what was found
+ * @good: the condition
+ * @fmt: printf()-style message: the expected and the actual result
  *
- * Failures are collected rather than fatal, as the counters explain each other:
- * which of them are wrong, and by how much, tells one bug from another.  They
- * become the verdict in mmu_roots_vm_free().
+ * A failed check does not end the test: which counters are wrong, and by how
+ * much, tells one bug from another.  mmu_roots_vm_free() fails the test if any
+ * check has failed.
  *
- * Not TEST_ASSERT(), which turns a failure into a skip if errno happens to be
- * EACCES, see test_assert().
+ * This function does not use TEST_ASSERT(), because test_assert() turns a
+ * failure into a skip if errno happens to be EACCES.
  */
 void mmu_roots_check(struct mmu_roots *roots, bool good, const char *fmt, ...)
 {
@@ -122,8 +122,9 @@ void mmu_roots_check(struct mmu_roots *roots, bool good, const char *fmt, ...)
 }
 
 /*
- * A failure to read what mmu_roots_open() found is a failure of the test, not
- * a missing precondition; see mmu_roots_check() for why not TEST_ASSERT().
+ * The stats exist if mmu_roots_require() has passed: an error from then on is a failure
+ * of the test, not a missing precondition.  See mmu_roots_check() for why this is not
+ * TEST_ASSERT().
  */
 static void __printf(2, 3) require_io(bool good, const char *fmt, ...)
 {
@@ -141,7 +142,7 @@ static void __printf(2, 3) require_io(bool good, const char *fmt, ...)
 	exit(KSFT_FAIL);
 }
 
-/* Returns the offset of the value, or 0 if there is none of that name. */
+/* Returns the offset of the value, or 0 if no stat has this name. */
 static off_t source_find(struct kvm_stats_header *header, struct kvm_stats_desc *descs,
 			 const char *name)
 {
@@ -181,7 +182,7 @@ static void source_open(struct mmu_roots_source *source, int fd,
 	free(descs);
 }
 
-/* At once, as a system call for each takes an emulated CPU longer than all the rest. */
+/* One pread() for all stats: a system call per stat takes an emulated CPU longer than the rest. */
 static void source_read(struct mmu_roots_source *source, enum mmu_root_stat first,
 			enum mmu_root_stat end, uint64_t *vals)
 {
@@ -200,10 +201,10 @@ static void source_read(struct mmu_roots_source *source, enum mmu_root_stat firs
 /**
  * mmu_roots_supported() - Ask whether the kernel has root stats
  *
- * Looks at the sums over all VMs, which exist without one.
+ * The function looks for the sums over all VMs, as debugfs has these even without a VM.
  *
- * Return: true if at least one of the root counters exists.  Having some, but not
- * all, of them is a bug, not a missing feature, and is left to the tests to find.
+ * Return: true if at least one of the root counters exists.  If only some of them
+ * exist, that is a bug, not a missing feature, and the tests must run to find it.
  */
 bool mmu_roots_supported(void)
 {
@@ -221,7 +222,7 @@ bool mmu_roots_supported(void)
 /**
  * mmu_roots_require() - Skip the test if roots cannot be watched
  *
- * Names what is missing and the remedy.
+ * The message of the skip names the missing part and how to get it.
  */
 void mmu_roots_require(void)
 {
@@ -265,11 +266,11 @@ static int event_open(const char *event, const char *filter, pid_t pid, int cpu)
 
 /**
  * mmu_roots_event_open() - Count a tracepoint in this process
- * @event: name of an event of kvmmmu:
+ * @event: name of a tracepoint of kvmmmu:
  * @filter: condition on the event's fields as in the kernel's
  *	    Documentation/trace/events.rst, or NULL
  *
- * Counts in the calling thread and in threads that it creates later.
+ * The count includes the calling thread and threads that this thread creates later.
  *
  * Return: a file descriptor for mmu_roots_event_read(), or a negative errno.
  */
@@ -279,12 +280,13 @@ int mmu_roots_event_open(const char *event, const char *filter)
 }
 
 /**
- * mmu_roots_event_open_cpu() - Count a tracepoint on a CPU, whoever hits it
- * @event: name of an event of kvmmmu:
- * @filter: as of mmu_roots_event_open()
+ * mmu_roots_event_open_cpu() - Count a tracepoint on a CPU, in any process
+ * @event: name of a tracepoint of kvmmmu:
+ * @filter: see mmu_roots_event_open()
  * @cpu: number of the CPU
  *
- * A VM whose process was killed may be destroyed by the kernel's own threads.
+ * The count includes threads of the kernel, which may destroy a VM whose process
+ * was killed.
  *
  * Return: a file descriptor for mmu_roots_event_read(), or a negative errno.
  */
@@ -310,9 +312,9 @@ uint64_t mmu_roots_event_read(int fd)
 
 /**
  * mmu_roots_calls_open() - Count the calls of a function of the kernel
- * @function: its name
+ * @function: name of the function
  *
- * Counts in the calling thread and in threads that it creates later, with a kprobe.
+ * A kprobe counts in the calling thread and in threads that this thread creates later.
  *
  * Return: a file descriptor for mmu_roots_event_read(), or a negative errno.
  */
@@ -338,7 +340,7 @@ int mmu_roots_calls_open(const char *function)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Those that have been created since the last time; the library has the newest one first. */
+/* Open the stats of vCPUs created since the last call; the library lists the newest vCPU first. */
 static void open_vcpus(struct mmu_roots *roots)
 {
 	struct kvm_vcpu *vcpu;
@@ -380,10 +382,10 @@ static void open_events(struct mmu_roots *roots)
  * mmu_roots_open() - Start to watch the roots of a VM
  * @roots: caller-allocated; initialized
  * @vm: the VM, with all vCPUs added, none of which has run yet
- * @name: what is being tested; starts each failure message
+ * @name: name of the tested path or case; each failure message starts with it
  *
- * Skips the test if the kernel lacks the counters.  The caller may adjust
- * &struct mmu_roots.max_valid_roots and &struct mmu_roots.direct_only
+ * The function skips the test if the kernel lacks the counters.  The caller may
+ * adjust &struct mmu_roots.max_valid_roots and &struct mmu_roots.direct_only
  * afterwards; the defaults fit VMs that aren't nested.
  */
 void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name)
@@ -393,10 +395,11 @@ void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name
 	roots->name = name;
 	roots->direct_only = kvm_is_tdp_enabled();
 	/*
-	 * {4-level, 5-level} x {normal, SMM, guest mode}.  The level follows
-	 * from the guest's MAXPHYADDR and the host's paging mode, which are the
-	 * same for all vCPUs here; see kvm_mmu_get_tdp_level().  With shadow
-	 * paging each guest page table is a root, i.e. there is no bound.
+	 * With TDP, KVM can have a root for each combination of {4-level, 5-level}
+	 * and {normal, SMM, guest mode}.  All vCPUs here have the same level, because
+	 * it depends on the guest's MAXPHYADDR and the host's paging mode only, see
+	 * kvm_mmu_get_tdp_level().  So there are at most three roots.  With shadow
+	 * paging each guest page table is a root, and the number is not limited.
 	 */
 	roots->max_valid_roots = roots->direct_only ? 3 : UINT_MAX;
 
@@ -417,7 +420,7 @@ void mmu_roots_open(struct mmu_roots *roots, struct kvm_vm *vm, const char *name
  * mmu_roots_read_debugfs() - Read a stat of the VM from debugfs
  * @roots: the watched VM
  * @name: file in the VM's directory
- * @val: the value; stats of vCPUs are summed over all vCPUs by KVM
+ * @val: the value; for stats of vCPUs, KVM's sum over all vCPUs
  *
  * Return: 0, or a negative errno.
  */
@@ -465,14 +468,14 @@ int mmu_roots_write_debugfs(struct mmu_roots *roots, const char *name,
 	return n == (ssize_t)strlen(val) ? 0 : -err;
 }
 
-/* Whether mmu_roots_pin() was called. */
+/* mmu_roots_pin() was called, see mmu_roots_expect_storm(). */
 static bool pinned;
 
 /**
  * mmu_roots_pin() - Keep the calling thread, which runs the vCPUs, on its CPU
  *
- * A vCPU that runs on another CPU than before may have to flush its TLB, see
- * vmx_vcpu_load_vmcs(), and that is none of the flushes that a path takes.
+ * KVM may flush the TLB of a vCPU that moves to another CPU, see vmx_vcpu_load_vmcs().
+ * Tests that count the TLB flushes of a path must not count these.
  */
 void mmu_roots_pin(void)
 {
@@ -481,8 +484,8 @@ void mmu_roots_pin(void)
 }
 
 /*
- * Once in the life of a VM, when all has been counted: files of debugfs and the binary stats
- * are two ways to the same memory, which differ at all times or never.
+ * Check law 5 for debugfs.  One check at the end of a VM's life is enough: debugfs and the binary
+ * stats show the same memory, so they differ either always or never.
  */
 static void check_debugfs(struct mmu_roots *roots,
 			  const struct mmu_roots_snapshot *snap)
@@ -590,7 +593,7 @@ static void check_end_of_life(struct mmu_roots *roots,
 			live, freed);
 }
 
-/* Adds the counters of one source, each of which has @size bytes of them from @begin on. */
+/* Add the counters of one source to @sums: @size bytes from offset @begin on. */
 static void add_counters(int fd, off_t begin, uint64_t *sums, size_t size)
 {
 	uint64_t *vals = malloc(size);
@@ -603,7 +606,7 @@ static void add_counters(int fd, off_t begin, uint64_t *sums, size_t size)
 	free(vals);
 }
 
-/* Counters of one scope, VM or vCPU, by their names; histograms are none. */
+/* Print the nonzero counters of one scope, VM or vCPU, but no histograms. */
 static void print_scope(FILE *out, const struct mmu_roots_source *sources, int nr_sources)
 {
 	struct kvm_stats_header header;
@@ -633,9 +636,9 @@ static void print_scope(FILE *out, const struct mmu_roots_source *sources, int n
 }
 
 /*
- * What the whole life of the VM came to, for the record: all that KVM counted.  Printed at once,
- * as standard output is not buffered, and a system call for each counter takes an emulated CPU
- * longer than all the rest; a file of debugfs takes three.
+ * Print all nonzero counters of KVM at the end of the VM's life, for the record.  One printf()
+ * prints all of them: standard output is not buffered, and a system call for each counter takes
+ * an emulated CPU longer than the rest.  A file of debugfs takes three system calls.
  */
 static void print_counters(struct mmu_roots *roots)
 {
@@ -653,12 +656,12 @@ static void print_counters(struct mmu_roots *roots)
 }
 
 /**
- * mmu_roots_vm_free() - Destroy the VM and give the verdict
- * @roots: the watched VM; done with afterwards
+ * mmu_roots_vm_free() - Destroy the VM, and fail the test if a check has failed
+ * @roots: the watched VM; no longer usable afterwards
  *
- * Prints all counters, for the record.
- * Checks that no root outlives the VM.  Only tracepoints can tell, as the stats
- * go with the VM.  Exits with KSFT_FAIL if any check has failed.
+ * The function prints all counters, for the record, and checks that no root outlives
+ * the VM.  Only tracepoints can show that, because the stats end with the VM.  If any
+ * check has failed, the function exits with KSFT_FAIL.
  */
 void mmu_roots_vm_free(struct mmu_roots *roots)
 {
@@ -742,7 +745,7 @@ static void expect_faults(struct mmu_roots *roots, const struct mmu_roots_snapsh
  * @before: the earlier snapshot, with the guest's working set mapped
  * @after: the later snapshot
  *
- * No page fault was taken, and exactly as many pages are mapped as before.
+ * The vCPUs must have taken no page fault, and KVM must map as many pages as before.
  */
 void mmu_roots_expect_no_refault(struct mmu_roots *roots,
 				 const struct mmu_roots_snapshot *before,
@@ -751,14 +754,14 @@ void mmu_roots_expect_no_refault(struct mmu_roots *roots,
 	expect_faults(roots, before, after, 0);
 }
 
-/* What mmu_roots_report() told last: the growth between two snapshots. */
+/* The arguments of the last mmu_roots_report(). */
 static struct {
 	const char *path;
 	const struct mmu_roots_snapshot *before;
 	const struct mmu_roots_snapshot *after;
 } reported;
 
-/* For the report, to be beside what was counted, if that was reported. */
+/* Print expected counts for the report to show beside the actual ones, if these were reported. */
 static void report_expected(const struct mmu_roots_snapshot *before,
 			    const struct mmu_roots_snapshot *after,
 			    const struct mmu_root_counts *counts, uint64_t nr_ops)
@@ -781,13 +784,13 @@ static void report_expected(const struct mmu_roots_snapshot *before,
  * @roots: the watched VM
  * @before: the earlier snapshot, with all roots built and all pages mapped
  * @after: the later snapshot
- * @counts: what one operation costs
+ * @counts: the cost of one operation
  * @nr_ops: number of operations
  *
- * No root is built, invalidated or freed, each load finds its roots, and the
- * guest keeps its page tables, but for the faults that are expected.  TLBs are
- * flushed as often as the architecture wants it, root or no root: needs
- * mmu_roots_pin().
+ * KVM must not build, invalidate or free any root, each load must find its roots,
+ * and vCPUs must take no page faults other than those of @counts.  KVM must flush
+ * TLBs as often as the architecture requires, whether it keeps the roots or not;
+ * the caller must have called mmu_roots_pin().
  */
 void mmu_roots_expect_storm(struct mmu_roots *roots,
 			    const struct mmu_roots_snapshot *before,
@@ -819,7 +822,7 @@ void mmu_roots_expect_storm(struct mmu_roots *roots,
 }
 
 /**
- * mmu_roots_report() - Say what was counted, for a row of the report
+ * mmu_roots_report() - Print the counts of a path, for a row of the report
  * @path: the path; one word
  * @nr_ops: number of operations between the snapshots
  * @before: the earlier snapshot

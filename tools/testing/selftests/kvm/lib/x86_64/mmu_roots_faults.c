@@ -11,13 +11,13 @@
 #include "mmu_roots_faults.h"
 
 /**
- * mmu_roots_has_fault() - Whether the CPU that KVM runs on has a known fault
+ * mmu_roots_has_fault() - Ask whether the CPU that KVM runs on has a known fault
  * @name: MMU_ROOTS_FAULT_*
  *
- * The bed names them in the environment, MMU_ROOTS_FAULTS, with commas in between.
- * Without a bed no fault is known.
+ * The bed lists the faults in the environment variable MMU_ROOTS_FAULTS, separated by
+ * commas.  Without a bed, no fault is known.
  *
- * Return: true if it has.
+ * Return: true if the CPU has the fault.
  */
 bool mmu_roots_has_fault(const char *name)
 {
@@ -33,7 +33,7 @@ bool mmu_roots_has_fault(const char *name)
 }
 
 /**
- * mmu_roots_require_no_fault() - Skip the test if a fault keeps it from passing
+ * mmu_roots_require_no_fault() - Skip the test if the CPU has a fault that makes it fail
  * @name: MMU_ROOTS_FAULT_*
  */
 void mmu_roots_require_no_fault(const char *name)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What L1 has to have back, whichever way L2 has ended, or was never entered.
+ * Checks that L1 has its MMU, its roots and its registers back, no matter how L2 has ended,
+ * or why L1 could not enter L2.
  */
 #include <errno.h>
 #include <signal.h>
@@ -20,7 +21,7 @@
 #include "mmu_roots_paths.h"
 
 /**
- * mmu_root_is_in_l2() - Whether KVM has a vCPU in guest mode
+ * mmu_root_is_in_l2() - Ask whether KVM has a vCPU in guest mode
  * @vcpu: the vCPU, which isn't running
  *
  * Return: true if so.
@@ -31,7 +32,7 @@ bool mmu_root_is_in_l2(struct kvm_vcpu *vcpu)
 }
 
 /**
- * mmu_root_is_in_smm() - Whether KVM has a vCPU in SMM
+ * mmu_root_is_in_smm() - Ask whether KVM has a vCPU in SMM
  * @vcpu: the vCPU, which isn't running
  *
  * Return: true if so.
@@ -45,11 +46,11 @@ bool mmu_root_is_in_smm(struct kvm_vcpu *vcpu)
 }
 
 /**
- * mmu_root_l1_expect_regs() - Check that a vCPU is in L1, with the registers of paging
+ * mmu_root_l1_expect_regs() - Check that a vCPU is in L1, with L1's CR0, CR3, CR4 and EFER
  * @roots: the watched VM
  * @vcpu: the vCPU, which isn't running
- * @l1: L1's registers
- * @when: what was done to it, for the message
+ * @l1: the registers that L1 must have
+ * @when: what the test did to the vCPU before, for the message
  */
 void mmu_root_l1_expect_regs(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
 			     const struct kvm_sregs *l1, const char *when)
@@ -65,7 +66,7 @@ void mmu_root_l1_expect_regs(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
 			l1->cr0, l1->cr3, l1->cr4, l1->efer);
 }
 
-/* A guest that has lost its way may run forever. */
+/* The test interrupts KVM_RUN then, as a guest that runs astray may run forever. */
 #define DEADLINE_SECONDS	5
 
 static void on_deadline(int sig)
@@ -73,13 +74,13 @@ static void on_deadline(int sig)
 }
 
 /**
- * mmu_root_expect_exit() - Run a vCPU, and check what it leaves for userspace with
+ * mmu_root_expect_exit() - Run a vCPU, and check the reason for its exit to userspace
  * @roots: the watched VM
  * @vcpu: the vCPU
  * @exit_reason: KVM_EXIT_*
- * @when: what was done to it, for the message
+ * @when: what the test did to the vCPU before, for the message
  *
- * Fails a check if it does not leave at all.
+ * The check also fails if the vCPU does not exit to userspace at all.
  */
 void mmu_root_expect_exit(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
 			  uint32_t exit_reason, const char *when)
@@ -101,13 +102,14 @@ void mmu_root_expect_exit(struct mmu_roots *roots, struct kvm_vcpu *vcpu,
  * mmu_root_l1_look() - Run L1 to the GUEST_SYNC() that follows its guest_own_page()
  * @vcpu: the vCPU, in L1
  *
- * L1 tells by what it sees whose page tables it runs on: its own, by which it sees the
- * page of the first PGD, or with nested paging none at all, or those of an L2.
+ * The value that L1 reads at MMU_ROOT_OWN_PAGE shows whose page tables L1 runs on.  Its own
+ * page tables map the page of the first PGD there or, with nested paging, no memory.  If L1
+ * reads anything else, L1 runs on page tables of an L2.
  *
- * Fails the test if L1 leaves for another reason.
+ * The test fails if L1 exits to userspace for another reason.
  *
- * Return: the argument of GUEST_SYNC(); what L1 reads where it has no memory is
- * MMU_ROOT_NOT_MAPPED.
+ * Return: the argument of GUEST_SYNC(), i.e. number of the PGD whose page L1 sees, or
+ * MMU_ROOT_NOT_MAPPED if L1 has no memory there.
  */
 uint64_t mmu_root_l1_look(struct kvm_vcpu *vcpu)
 {
@@ -134,11 +136,12 @@ uint64_t mmu_root_l1_look(struct kvm_vcpu *vcpu)
 /**
  * guest_l1_run_l2() - Have L1 run an L2 again and again
  * @l2_code: where L2 starts
- * @pgd: number of the PGD that it runs on
+ * @pgd: number of the PGD that L2 runs on
  *
- * Each time, L1 leaves for userspace where its registers are to be saved, tells by GUEST_SYNC()
- * what it sees, leaves where the nested state is to be saved, and runs L2 until guest_l2_call().
- * The first of these is no call: when L1 gets these registers again, its stack has changed.
+ * Each time, L1 exits to userspace, which may save L1's registers; reports with GUEST_SYNC()
+ * which page it sees; exits to userspace again, which may save the nested state; and runs L2
+ * until guest_l2_call().  The first exit is not a call of guest_exit(), which could not return
+ * after userspace has restored the registers, as the stack has changed by then.
  */
 void guest_l1_run_l2(void *l2_code, int pgd)
 {
@@ -153,7 +156,7 @@ void guest_l1_run_l2(void *l2_code, int pgd)
 }
 
 /**
- * mmu_root_l1_run_to_exit() - Run a vCPU until guest_exit(), and have it done with that
+ * mmu_root_l1_run_to_exit() - Run a vCPU until guest_exit(), and complete the exit's IN
  * @vcpu: the vCPU
  */
 void mmu_root_l1_run_to_exit(struct kvm_vcpu *vcpu)
@@ -168,10 +171,10 @@ static void *vmcb_in_memory(struct mmu_root_l1 *l1)
 }
 
 /**
- * mmu_root_l1_save() - Run L1 to its first entry to L2, and save it
+ * mmu_root_l1_save() - Run L1 until right before its first entry to L2, and save its state
  * @l1: caller-allocated; initialized
  * @roots: the watched VM, of mmu_root_nested_create()
- * @vcpu: its vCPU, which is to run guest_l1_run_l2() and has not run yet
+ * @vcpu: its vCPU, whose code is guest_l1_run_l2(), and which has not run yet
  * @nested_paging: whether L1 uses nested paging
  */
 void mmu_root_l1_save(struct mmu_root_l1 *l1, struct mmu_roots *roots, struct kvm_vcpu *vcpu,
@@ -201,8 +204,8 @@ void mmu_root_l1_save(struct mmu_root_l1 *l1, struct mmu_roots *roots, struct kv
 }
 
 /**
- * mmu_root_l1_free() - Forget what was saved
- * @l1: what mmu_root_l1_save() has saved
+ * mmu_root_l1_free() - Free the state that mmu_root_l1_save() has saved
+ * @l1: the saved L1
  */
 void mmu_root_l1_free(struct mmu_root_l1 *l1)
 {
@@ -211,12 +214,12 @@ void mmu_root_l1_free(struct mmu_root_l1 *l1)
 }
 
 /**
- * mmu_root_l1_recover() - Have L1 go on from where it was, on whatever MMU it is
- * @l1: what mmu_root_l1_save() has saved
- * @when: what was done to it, for messages
+ * mmu_root_l1_recover() - Continue L1 from its saved registers, and check its MMU
+ * @l1: the saved L1
+ * @when: what the test did to L1 before, for messages
  *
- * Checks that it is on its own MMU, with its own memory and registers, before its nested state
- * is restored.  L1 is about to enter L2, anew, then.
+ * Before the function restores the nested state, it checks that L1 runs on its own MMU, with its
+ * own memory and registers.  On return, L1 is about to enter L2 again.
  */
 void mmu_root_l1_recover(struct mmu_root_l1 *l1, const char *when)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What cases a test has, where there is no KVM.
+ * List the cases of a test on a machine without KVM.
  *
  * Newer versions of KVM's library look for KVM in a constructor, kvm_selftest_init(), and end
- * the program if they find none, even if it is only to list its cases: what there is to run
- * is not to depend on the machine.
+ * the program if there is none, even if the program is only to list its cases.  But the list
+ * must not depend on the machine, so a constructor that runs earlier prints it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,12 +14,12 @@
 #include "mmu_roots.h"
 
 /*
- * After the constructors by which the harness gets to know its cases, KSELFTEST_PRIO_XFAIL at the
- * latest, and before those without a priority.
+ * The constructor must run after those by which the harness registers its cases, the last of which
+ * have KSELFTEST_PRIO_XFAIL, and before those without a priority, such as kvm_selftest_init().
  */
 #define PRIO_LIST	30000
 
-/* The kernel's own tests are linked with this file, too, and may take -l for something else. */
+/* The kernel's own tests, which are linked with this file, too, may use -l for something else. */
 #define OURS		"mmu_root_"
 
 static void __attribute__((constructor(PRIO_LIST))) list_cases(int argc, char **argv)
@@ -30,7 +30,7 @@ static void __attribute__((constructor(PRIO_LIST))) list_cases(int argc, char **
 	    strncmp(program_invocation_short_name, OURS, strlen(OURS)))
 		return;
 
-	/* Nothing to undo for exit(): most constructors have not run. */
+	/* Most constructors have not run, so exit() would have nothing to undo. */
 	status = main(argc, argv);
 	fflush(stdout);
 	_exit(status);

@@ -2,8 +2,8 @@
 /*
  * A model of the life cycle of MMU roots.
  *
- * No ioctls in here: the model knows of KVM only what the rules say.  Names in
- * comments are functions of KVM, in arch/x86/kvm/ of 6.12.y.
+ * The model makes no ioctls: it knows KVM only by the rules.  Function names in
+ * comments are those of the modeled functions of KVM, in arch/x86/kvm/ of 6.12.y.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,16 +15,16 @@
 #include "mmu_roots_model.h"
 #include "mmu_roots_traits.h"
 
-/* What enter_smm() clears in CR0. */
+/* Bits of CR0 that enter_smm() clears. */
 #define CR0_SMM_CLEARS	(X86_CR0_PE | X86_CR0_EM | X86_CR0_TS | X86_CR0_PG)
 
-/* CR3 is zero, and points to none of the PGDs. */
+/* After INIT, CR3 is zero and points to none of the PGDs. */
 #define NO_PGD		MMU_ROOTS_NR_PGDS
 
 /*
- * Two roots are the same iff their keys are equal.  The key is the part of
- * union kvm_mmu_page_role that differs between roots of one VM, and the gfn,
- * for which stands the number of the PGD or of the PAE root.
+ * Two roots are the same iff their keys are equal.  The key consists of the part
+ * of union kvm_mmu_page_role that differs between roots of one VM, and of the
+ * number of the PGD or of the PAE root, which stands for the gfn.
  */
 #define KEY_SMM			BIT(0)
 #define KEY_DIRECT		BIT(1)
@@ -67,10 +67,10 @@ const char *mmu_roots_op_name(enum mmu_roots_op op)
 }
 
 /**
- * mmu_roots_op_of_vm() - Whether an operation concerns no vCPU in particular
+ * mmu_roots_op_of_vm() - Ask whether an operation is on the VM, not on a vCPU
  * @op: the operation
  *
- * Return: true if struct mmu_roots_step.vcpu means nothing for @op.
+ * Return: true if @op ignores struct mmu_roots_step.vcpu.
  */
 bool mmu_roots_op_of_vm(enum mmu_roots_op op)
 {
@@ -134,8 +134,8 @@ static void root_put(struct mmu_roots_model *m, struct mmu_roots_held *root)
 }
 
 /*
- * kvm_mmu_zap_all_fast(), __kvm_mmu_zap_all_fast_front_half(): a root that nobody
- * holds is freed at once, others when their last holder lets go.
+ * kvm_mmu_zap_all_fast(), __kvm_mmu_zap_all_fast_front_half(): KVM frees a root that no
+ * vCPU holds at once, and any other root when its last holder puts it.
  */
 static void zap_all_roots(struct mmu_roots_model *m)
 {
@@ -155,7 +155,7 @@ static void zap_all_roots(struct mmu_roots_model *m)
 		m->vcpu[i].free_obsolete = true;
 }
 
-/* is_obsolete_root(): roots without a shadow page of their own are suspect. */
+/* is_obsolete_root(): KVM takes all roots without a shadow page of their own for obsolete. */
 static bool is_obsolete(struct mmu_roots_model *m, struct mmu_roots_held *root)
 {
 	return root->nr_tables > 1 ||
@@ -201,16 +201,16 @@ static bool is_paging(const struct mmu_roots_model_vcpu *v)
 	return v->regs.cr0 & X86_CR0_PG;
 }
 
-/* kvm_calc_tdp_mmu_root_page_role(): constant but for SMM. */
+/* kvm_calc_tdp_mmu_root_page_role(): only SMM changes the role. */
 static unsigned int tdp_key(const struct mmu_roots_model_vcpu *v)
 {
 	return v->smm ? KEY_SMM : 0;
 }
 
 /*
- * kvm_calc_cpu_role(), kvm_init_shadow_mmu(): EFER.NX is forced to 1, and CR4.SMEP
- * and SMAP matter only as far as they protect from writes that CR0.WP=0 allows; SMEP
- * always, if mmu_roots_smep_is_in_role().
+ * kvm_calc_cpu_role(), kvm_init_shadow_mmu(): KVM forces EFER.NX to 1.  CR4.SMEP and
+ * CR4.SMAP are in the role only as far as they protect from writes that CR0.WP=0 allows,
+ * except that CR4.SMEP is always in the role if mmu_roots_smep_is_in_role().
  */
 static unsigned int paging_key(const struct mmu_roots_model_vcpu *v)
 {
@@ -226,7 +226,7 @@ static unsigned int paging_key(const struct mmu_roots_model_vcpu *v)
 	return key;
 }
 
-/* mmu_alloc_direct_roots(): without paging, no control bit is in the role. */
+/* mmu_alloc_direct_roots(): without paging, the role has no bits of control registers. */
 static unsigned int nonpaging_key(const struct mmu_roots_model_vcpu *v, unsigned int i)
 {
 	return KEY_GFN(i) | KEY_DIRECT | (v->smm ? KEY_SMM : 0);
@@ -309,7 +309,7 @@ static bool find_without_current(struct mmu_roots_model *m,
 	return true;
 }
 
-/* kvm_mmu_new_pgd(), fast_pgd_switch(): PAE roots are never kept. */
+/* kvm_mmu_new_pgd(), fast_pgd_switch(): KVM never keeps PAE roots in prev_roots[]. */
 static void new_pgd(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 		    unsigned int key)
 {
@@ -339,9 +339,9 @@ static void write_cr0(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 }
 
 /*
- * kvm_set_cr3(): with TDP, KVM doesn't see the guest write CR3, but on some CPUs if
- * its paging is off.  With shadow paging, if the guest has its paging off, no PGD is
- * looked for: nothing in prev_roots[] is like that.
+ * kvm_set_cr3(): with TDP, the guest's writes of CR3 do not exit, except on some CPUs while
+ * the guest's paging is off.  With shadow paging, while the guest's paging is off, KVM
+ * never finds a root in prev_roots[], because PAE roots are not there.
  */
 static void write_cr3(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 		      unsigned int pgd)
@@ -380,7 +380,7 @@ static void write_efer(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v
 		reset(m, v);
 }
 
-/* __set_sregs(): any difference in CR0, CR3, CR4 or EFER resets, once. */
+/* __set_sregs(): KVM resets once if any of CR0, CR3, CR4 and EFER differs. */
 static void set_sregs(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 		      struct mmu_roots_regs regs)
 {
@@ -392,7 +392,7 @@ static void set_sregs(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 		reset(m, v);
 }
 
-/* enter_smm(), an entry, emulator_leave_smm() and rsm_load_state_64() */
+/* enter_smm(), a VM-Entry, emulator_leave_smm() and rsm_load_state_64() */
 static void smi(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v)
 {
 	struct mmu_roots_regs saved = v->regs;
@@ -416,7 +416,7 @@ static void smi(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v)
 }
 
 /*
- * kvm_vcpu_reset(), which drops a pending SMI, and then what the guest does in
+ * kvm_vcpu_reset(), which drops a pending SMI, and then the guest's code in
  * mmu_roots_sipi.S.
  */
 static void init_sipi(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v)
@@ -436,7 +436,7 @@ static void init_sipi(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v)
 	write_cr0(m, v, m->initial.cr0);
 }
 
-/* vcpu_enter_guest(): obsolete roots, then INIT, then SMI, then the root. */
+/* vcpu_enter_guest(): KVM frees obsolete roots, takes INIT, takes an SMI, and loads a root. */
 static void enter(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v)
 {
 	v->has_run = true;
@@ -448,7 +448,7 @@ static void enter(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v)
 	load(m, v);
 }
 
-/* What a guest does between two exits to userspace. */
+/* One operation of a path, which the guest does between two exits to userspace. */
 static void guest_op(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 		     enum mmu_root_path_id path)
 {
@@ -477,7 +477,7 @@ static void guest_op(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 		write_cr4(m, v, v->regs.cr4 ^ X86_CR4_PKE);
 		break;
 	case PATH_CR4_PCIDE:
-		/* kvm_post_set_cr4(), when it is set; CR4 is the same afterwards. */
+		/* The guest sets PCIDE, for which kvm_post_set_cr4() unloads, and clears it. */
 		if (m->mmu == MMU_ROOT_SHADOW_MMU)
 			unload(m, v);
 		break;
@@ -520,8 +520,9 @@ static void sregs_op(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 }
 
 /*
- * kvm_arch_flush_shadow_memslot() zaps all roots if a memslot goes or moves, or
- * none.  Creation, and changes of its flags alone, concern no root.
+ * When a memslot is deleted or moved, kvm_arch_flush_shadow_memslot() zaps all roots or,
+ * without KVM_X86_QUIRK_SLOT_ZAP_ALL, none.  The creation of a memslot, or a change of only
+ * its flags, zaps no root.
  */
 static void slot_op(struct mmu_roots_model *m, enum mmu_roots_op op)
 {
@@ -536,7 +537,7 @@ static void slot_op(struct mmu_roots_model *m, enum mmu_roots_op op)
 		m->slot = false;
 }
 
-/* The vCPU is entered, and left after the operation and the load it calls for. */
+/* KVM enters the vCPU, which does the operation; a load follows before it exits to userspace. */
 static void guest_step(struct mmu_roots_model *m, struct mmu_roots_model_vcpu *v,
 		       enum mmu_roots_op op)
 {
@@ -567,7 +568,7 @@ void mmu_roots_model_init(struct mmu_roots_model *m, enum mmu_root_mmu mmu,
 	m->zap_all = zap_all;
 	m->nr_vcpus = nr_vcpus;
 	m->initial = *initial;
-	/* KVM makes EFER.LMA of the others, and no root depends on it alone. */
+	/* KVM derives EFER.LMA from EFER.LME and CR0.PG, and no root depends on LMA alone. */
 	m->initial.efer &= ~EFER_LMA;
 	for (i = 0; i < nr_vcpus; i++)
 		m->vcpu[i].regs = m->initial;
@@ -578,8 +579,8 @@ void mmu_roots_model_init(struct mmu_roots_model *m, enum mmu_root_mmu mmu,
  * @m: the model
  * @step: the operation
  *
- * For each operation of a guest, the vCPU is run once: from the host to the guest
- * and back.  No vCPU runs while something else is done.
+ * For each operation of a guest, userspace runs the vCPU once.  No vCPU runs during any
+ * other operation.
  */
 void mmu_roots_model_step(struct mmu_roots_model *m, struct mmu_roots_step step)
 {
@@ -594,7 +595,7 @@ void mmu_roots_model_step(struct mmu_roots_model *m, struct mmu_roots_step step)
 		v->init_pending = true;
 		break;
 	case MMU_ROOTS_OP_HOST_SMI:
-		/* process_smi(): one that is pending already makes no other. */
+		/* process_smi(): while an SMI is pending, another one has no effect. */
 		v->smi_pending = true;
 		break;
 	case MMU_ROOTS_OP_SREGS ... MMU_ROOTS_OP_SREGS_PGD:
@@ -669,21 +670,34 @@ void mmu_roots_steps_print(const struct mmu_roots_step *steps, unsigned int nr)
 	}
 }
 
-/* Try without each @len steps in turn; returns the number of those left. */
-static unsigned int drop_steps(struct mmu_roots_step *steps, unsigned int nr,
-			       unsigned int len, struct mmu_roots_step *rest,
-			       mmu_roots_steps_fail_fn fails, void *arg)
+/**
+ * struct shrinking - The constants of one mmu_roots_steps_shrink()
+ * @size: size of a step, in bytes
+ * @rest: buffer for a sequence from which some steps are dropped
+ * @fails: tells whether a sequence fails
+ * @arg: passed to @fails
+ */
+struct shrinking {
+	size_t size;
+	char *rest;
+	mmu_roots_steps_fail_fn fails;
+	void *arg;
+};
+
+/* Try to drop each group of @len steps in turn; returns the number of steps that are left. */
+static unsigned int drop_steps(const struct shrinking *s, char *steps, unsigned int nr,
+			       unsigned int len)
 {
 	unsigned int at = 0, end;
 
 	while (at < nr) {
 		end = min(at + len, nr);
 
-		memcpy(rest, steps, at * sizeof(*steps));
-		memcpy(rest + at, steps + end, (nr - end) * sizeof(*steps));
-		if (fails(rest, nr - (end - at), arg)) {
+		memcpy(s->rest, steps, at * s->size);
+		memcpy(s->rest + at * s->size, steps + end * s->size, (nr - end) * s->size);
+		if (s->fails(s->rest, nr - (end - at), s->arg)) {
 			nr -= end - at;
-			memcpy(steps, rest, nr * sizeof(*steps));
+			memcpy(steps, s->rest, nr * s->size);
 		} else {
 			at = end;
 		}
@@ -693,30 +707,34 @@ static unsigned int drop_steps(struct mmu_roots_step *steps, unsigned int nr,
 
 /**
  * mmu_roots_steps_shrink() - Find a short sequence that still fails
- * @steps: a sequence that fails; replaced with the shorter one
+ * @steps: array of a sequence that fails; replaced with the shorter one
  * @nr: its number of steps
- * @fails: tells whether a sequence fails, and the same one always the same
+ * @size: size of a step, in bytes
+ * @fails: tells whether a sequence fails; must be deterministic
  * @arg: passed to @fails
  *
- * Delta debugging: what is left fails, and would not without any one of its steps.
+ * Delta debugging: the resulting sequence fails, but does not fail if any one of its steps
+ * is dropped.
  *
  * Return: the number of steps that are left.
  */
-unsigned int mmu_roots_steps_shrink(struct mmu_roots_step *steps, unsigned int nr,
+unsigned int mmu_roots_steps_shrink(void *steps, unsigned int nr, size_t size,
 				    mmu_roots_steps_fail_fn fails, void *arg)
 {
-	struct mmu_roots_step *rest = calloc(nr, sizeof(*rest));
+	struct shrinking s = {
+		.size = size, .rest = calloc(nr, size), .fails = fails, .arg = arg,
+	};
 	unsigned int len = max(nr / 2, 1u), before;
 
-	TEST_ASSERT(rest || !nr, "allocate %u steps", nr);
+	TEST_ASSERT(s.rest || !nr, "allocate %u steps", nr);
 	do {
 		before = nr;
-		nr = drop_steps(steps, nr, len, rest, fails, arg);
+		nr = drop_steps(&s, steps, nr, len);
 		if (len == 1 && nr == before)
 			break;
 		len = max(len / 2, 1u);
 	} while (nr);
 
-	free(rest);
+	free(s.rest);
 	return nr;
 }

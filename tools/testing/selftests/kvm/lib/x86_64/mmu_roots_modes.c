@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guests outside 64-bit mode.
+ * Guests outside 64-bit mode: their page tables, their registers, and their data.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,9 @@
 #include "mmu_roots_modes.h"
 
 /*
- * The guest's pages from MMU_ROOT_MODE_GPA on.  All page tables map the code and
- * the data where they are; PT_MIRROR maps the pages of the data in reverse.
+ * The guest's pages from MMU_ROOT_MODE_GPA on.  All page tables map code and data at
+ * their physical addresses, except that PT_MIRROR maps the pages of the data in reverse
+ * order.
  *
  *   PD_32 ---------> PT_32_LOW, PT_32_DATA
  *   PD_32_LARGE ---> PT_32_LOW, and a page of 4 MiB that has data of its own
@@ -23,11 +24,11 @@
  *   PD_LOW: one page of 2 MiB, for the code and the tables
  *   PD_DATA -------> PT_DATA;  PD_MIRROR --> PT_MIRROR
  *
- * mmu_root_mode_emulate() has other ones for the data.
+ * mmu_root_mode_emulate() replaces the entries that map the data.
  */
 enum {
 	CODE,
-	/* the table is MMU_ROOT_MODE_PDPT, in that page */
+	/* the page that contains the table, which is at MMU_ROOT_MODE_PDPT */
 	PDPT_PAE,
 	PD_32,
 	PD_32_LARGE,
@@ -47,12 +48,12 @@ enum {
 #define MODE_SLOT		4
 #define LARGE_SLOT		5
 
-/* The page of 4 MiB, as much of it as the guest reads. */
+/* The page of 4 MiB; its memslot is only as large as the part that the guest reads. */
 #define LARGE_GPA		(MMU_ROOT_MODE_GPA + (4 << 20))
 
 #define GPA_OF(page)		(MMU_ROOT_MODE_GPA + (page) * PAGE_SIZE)
 
-/* Index of the code, and of the data, in their tables: Intel SDM, "Paging". */
+/* Indices of the entries for code and data in their tables: Intel SDM, "Paging". */
 #define CODE_PD_32_INDEX	(MMU_ROOT_MODE_GPA >> 22)
 #define CODE_PD_INDEX		(MMU_ROOT_MODE_GPA >> 21)
 #define PD_32_INDEX		(MMU_ROOT_DATA_GVA >> 22)
@@ -73,7 +74,7 @@ kvm_static_assert(MMU_ROOT_MODE_PDPTE(PDPT_INDEX) == MMU_ROOT_MODE_PDPTE(1));
 
 #define DATA_SIZE		(MMU_ROOT_DATA_PAGES * PAGE_SIZE)
 
-/* What reverses the pages of the data, if flipped in an address: see mirror_of(). */
+/* Flipping these bits of an address reverses the order of the data's pages: see mirror_of(). */
 #define MIRROR_MASK		((MMU_ROOT_DATA_PAGES - 1) * PAGE_SIZE)
 
 kvm_static_assert(!(MMU_ROOT_DATA_PAGES & (MMU_ROOT_DATA_PAGES - 1)));
@@ -104,7 +105,7 @@ static unsigned int mirror_of(unsigned int page)
 	return page ^ (MIRROR_MASK >> PAGE_SHIFT);
 }
 
-/* What the guest reads of each page of the data. */
+/* The word that the guest reads from a page of the data. */
 static uint32_t word_of(unsigned int page)
 {
 	return (page + 1) * 0x9e3779b9u;
@@ -115,7 +116,7 @@ static uint32_t word_of(unsigned int page)
  * @data: MMU_ROOT_DATA_PAGES pages
  * @mirrored: with the pages of the data in reverse order
  *
- * Writes MMU_ROOT_MODE_WORD of each page only.
+ * The function writes only the word at MMU_ROOT_MODE_WORD of each page.
  */
 void mmu_root_mode_fill(void *data, bool mirrored)
 {
@@ -142,8 +143,8 @@ static void fill_32bit(struct kvm_vm *vm)
 }
 
 /*
- * A page of 4 MiB, whose first 4 KiB are what the PDE points to if CR4.PSE is clear: a
- * page table, which maps the data in reverse order.
+ * The PDE maps a page of 4 MiB.  If CR4.PSE is clear, the same PDE points to a page table, which
+ * is in the first 4 KiB of that page and maps the pages of the data in reverse order.
  */
 static void fill_32bit_large(struct kvm_vm *vm)
 {
@@ -222,9 +223,9 @@ void mmu_root_mode_install(struct kvm_vcpu *vcpu)
 }
 
 /**
- * mmu_root_mode_sregs() - What the special registers are in a mode
+ * mmu_root_mode_sregs() - Change special registers to those of a mode
  * @mode: the mode
- * @sregs: of a vCPU in any mode; changed accordingly
+ * @sregs: the registers, of a vCPU in any mode
  *
  * Segments are flat, and CS holds 32-bit code.
  */
@@ -253,7 +254,7 @@ void mmu_root_mode_enter(struct kvm_vcpu *vcpu, enum mmu_root_mode mode)
 }
 
 /**
- * mmu_root_mode_start() - Choose what the guest's code does
+ * mmu_root_mode_start() - Choose the operation of the guest's code
  * @vcpu: a vCPU that was put into a mode
  * @op: the operation
  * @mask: the bits to flip
@@ -288,8 +289,8 @@ void mmu_root_mode_start(struct kvm_vcpu *vcpu, enum mmu_root_mode_op op, uint32
  * @vcpu: a vCPU that was put into a mode, after mmu_root_mode_install()
  * @mode: the mode, with paging, and pages of 4 KiB
  *
- * MODE_OP_PTE: each operation has the page of the data that is read next change places
- * with the one that is in its place in reverse order.
+ * The guest performs MODE_OP_PTE: each operation changes the PTE for the page of the data to
+ * read next, from this page to the one that has its place in reverse order, or back.
  */
 void mmu_root_mode_start_pte(struct kvm_vcpu *vcpu, enum mmu_root_mode mode)
 {
@@ -299,18 +300,19 @@ void mmu_root_mode_start_pte(struct kvm_vcpu *vcpu, enum mmu_root_mode mode)
 	mmu_root_mode_start(vcpu, MODE_OP_PTE, MIRROR_MASK);
 	vcpu_regs_get(vcpu, &regs);
 	regs.rdx = GPA_OF(is_32bit ? PT_32_DATA : PT_DATA);
-	/* From offset of a page to that of an entry of four, or of eight, bytes. */
+	/* Shift count from the offset of a page to that of its entry, of 4 or 8 bytes. */
 	regs.rcx = PAGE_SHIFT - (is_32bit ? 2 : 3);
 	vcpu_regs_set(vcpu, &regs);
 }
 
 /**
  * mmu_root_mode_move_data() - Have another PDPTE map the data in PAE paging
- * @vcpu: a vCPU that was started
+ * @vcpu: a vCPU after mmu_root_mode_start()
  * @pdpte: number of the PDPTE, 1 or 3
  *
- * It is where the guest reads then, and the PDPTE that it changes.  Takes effect when
- * PDPTRs are loaded, e.g. with mmu_root_mode_enter().
+ * From then on, the guest reads at the addresses that this PDPTE maps, and operations change
+ * this PDPTE.  The new PDPTE takes effect when PDPTRs are loaded, e.g. with
+ * mmu_root_mode_enter().
  */
 void mmu_root_mode_move_data(struct kvm_vcpu *vcpu, unsigned int pdpte)
 {
@@ -331,8 +333,8 @@ void mmu_root_mode_move_data(struct kvm_vcpu *vcpu, unsigned int pdpte)
  * mmu_root_mode_clean_pdptes() - Clear accessed bits of PDPTEs of PAE paging
  * @vm: a VM whose vCPU does not run
  *
- * They are reserved, and some emulators set them, see MODE_OP_READ: for when KVM loads
- * PDPTRs without the guest having a say.
+ * These bits are reserved, but some emulators set them, see MODE_OP_READ.  The host must clear
+ * them if KVM is to load PDPTRs at a time when the guest's code has no chance to do so.
  */
 void mmu_root_mode_clean_pdptes(struct kvm_vm *vm)
 {
@@ -347,9 +349,9 @@ void mmu_root_mode_clean_pdptes(struct kvm_vm *vm)
  * mmu_root_mode_emulate() - Have KVM emulate the guest's reads
  * @vcpu: a vCPU of mmu_root_mode_install()
  *
- * Needs mmu_roots_force_emulation().  And have paging reverse the pages of the data, so
- * that KVM reads other data if it has a wrong notion of the guest's paging; five levels
- * taken for four do not.
+ * The caller must call mmu_roots_force_emulation().  This function also has the page tables
+ * reverse the pages of the data, so that KVM reads other data if it mistakes the guest's
+ * paging mode.  If KVM takes five levels for four, it reads the pages in normal order.
  */
 void mmu_root_mode_emulate(struct kvm_vcpu *vcpu)
 {
@@ -362,16 +364,19 @@ void mmu_root_mode_emulate(struct kvm_vcpu *vcpu)
 	pd_32[PD_32_INDEX] = LARGE_GPA | PTE_LARGE_PAGE;
 	set_pdpte(vm, PDPT_INDEX, mmu_root_mode_pdpte(true));
 	set_entry(vm, PDPT, PDPT_INDEX, GPA_OF(PD_MIRROR) | PTE_TABLE);
-	/* PML5, PML4 and PDPT taken for PML4, PDPT and PD; else beyond 4 GiB. */
+	/*
+	 * These entries map data and code if KVM takes PML5, PML4 and PDPT for PML4, PDPT and PD.
+	 * Otherwise, they map addresses beyond 4 GiB, which the guest does not access.
+	 */
 	set_entry(vm, PML4, PDPT_INDEX, GPA_OF(PD_DATA) | PTE_TABLE);
 	set_entry(vm, PDPT, CODE_PD_INDEX, MMU_ROOT_MODE_GPA | PTE_LARGE_PAGE);
 }
 
 /**
- * mmu_root_mode_is_mirrored() - Whether a mode reverses the pages of the data
+ * mmu_root_mode_is_mirrored() - Ask whether a mode reverses the pages of the data
  * @mode: the mode, after mmu_root_mode_emulate()
  *
- * Return: true if it does, i.e. if the guest has page tables that do.
+ * Return: true if the mode uses page tables that reverse the pages.
  */
 bool mmu_root_mode_is_mirrored(enum mmu_root_mode mode)
 {
@@ -391,10 +396,10 @@ static void tell_guest_its_registers(struct kvm_vcpu *vcpu)
 
 /**
  * mmu_root_mode_run() - Have the guest perform operations
- * @vcpu: a vCPU that was started
+ * @vcpu: a vCPU after mmu_root_mode_start()
  * @nr_ops: number of operations, at least one
  *
- * Fails the test if the guest does not get that far.
+ * The test fails if the guest does not complete all operations.
  *
  * Return: checksum of the data that the guest has read, see mmu_root_mode_sum().
  */
@@ -418,7 +423,7 @@ uint32_t mmu_root_mode_run(struct kvm_vcpu *vcpu, uint32_t nr_ops)
  * @nr_ops: number of operations
  * @mirror_odd: the first, third, ... operation sees the pages of the data in
  *		reverse order
- * @mirror_even: and so do the others
+ * @mirror_even: the second, fourth, ... operation does
  *
  * Return: the checksum.
  */
@@ -436,9 +441,9 @@ uint32_t mmu_root_mode_sum(uint32_t nr_ops, bool mirror_odd, bool mirror_even)
 }
 
 /**
- * mmu_root_mode_check_sum() - Check what a guest has read
- * @roots: the observed VM
- * @sum: what mmu_root_mode_run() returned
+ * mmu_root_mode_check_sum() - Check the data that a guest has read
+ * @roots: the watched VM
+ * @sum: the checksum that mmu_root_mode_run() has returned
  * @nr_ops: number of operations
  * @mirror_odd: see mmu_root_mode_sum()
  * @mirror_even: see mmu_root_mode_sum()
@@ -453,10 +458,10 @@ void mmu_root_mode_check_sum(struct mmu_roots *roots, uint32_t sum, uint32_t nr_
 }
 
 /**
- * mmu_root_mode_expect_data() - Have a guest read all of its data, and check what it saw
- * @roots: the observed VM
- * @vcpu: a vCPU that mmu_root_mode_start() was called for
- * @mirrored: it is to see the pages in reverse order
+ * mmu_root_mode_expect_data() - Have a guest read all of its data, and check the checksum
+ * @roots: the watched VM
+ * @vcpu: a vCPU after mmu_root_mode_start()
+ * @mirrored: the guest must see the pages in reverse order
  */
 void mmu_root_mode_expect_data(struct mmu_roots *roots, struct kvm_vcpu *vcpu, bool mirrored)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KVM's module parameters: changed by a test, and as they were afterwards.
+ * Change KVM's module parameters for a test, and restore them afterwards.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 
 #define KVM_PARAMETERS		"/sys/module/kvm/parameters"
 
-/* What this process has changed, in its order, and what it was before. */
+/* The parameters that this process has changed, in this order, with their old values. */
 static struct {
 	char name[64];
 	char old[32];
@@ -24,7 +24,7 @@ static struct {
 
 static unsigned int nr_changed;
 
-/* Not assertions, whose failures may be skips; not exit(), which calls us again. */
+/* A failed assertion could become a skip, and exit() would call mmu_root_params_restore() again. */
 static void die(const char *what, const char *name)
 {
 	printf("#! %s module parameter kvm.%s: %s\n", what, name, strerror(errno));
@@ -69,7 +69,7 @@ static void param_write(const char *name, const char *val)
  * mmu_root_param_writable() - Ask whether a parameter can be changed
  * @name: a module parameter of kvm
  *
- * Return: true if it exists, and may be written by this process.
+ * Return: true if the parameter exists, and this process may write it.
  */
 bool mmu_root_param_writable(const char *name)
 {
@@ -84,7 +84,7 @@ bool mmu_root_param_writable(const char *name)
  * @name: a module parameter of kvm
  * @val: its value, as written to sysfs
  *
- * Applies to all VMs of the host, until mmu_root_params_restore().
+ * The value applies to all VMs of the host, until mmu_root_params_restore().
  */
 void mmu_root_param_set(const char *name, const char *val)
 {
@@ -106,7 +106,7 @@ void mmu_root_param_set(const char *name, const char *val)
 /**
  * mmu_root_params_restore() - Undo what this process did to module parameters
  *
- * Also done when it exits, but not if the kselftest harness ends it by _exit().
+ * exit() does so, too, but the kselftest harness may end the process with _exit() instead.
  */
 void mmu_root_params_restore(void)
 {
@@ -128,9 +128,9 @@ bool mmu_reset_every_supported(void)
 
 /**
  * mmu_reset_every_set() - Force a reset on every Nth exit
- * @every: N; 0 turns it off
+ * @every: N; 0 turns forced resets off
  *
- * Applies to all VMs of the host, until mmu_root_params_restore().
+ * The value applies to all VMs of the host, until mmu_root_params_restore().
  *
  * Return: N as KVM reports it.
  */
@@ -145,9 +145,9 @@ uint64_t mmu_reset_every_set(uint64_t every)
 }
 
 /**
- * mmu_roots_force_emulation() - Have KVM emulate what follows KVM_FEP
+ * mmu_roots_force_emulation() - Have KVM emulate any instruction that follows KVM_FEP
  *
- * Applies to all VMs of the host, until mmu_root_params_restore().
+ * This applies to all VMs of the host, until mmu_root_params_restore().
  */
 void mmu_roots_force_emulation(void)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The paths that reset the MMU, and the guest that drives them.
+ * The paths that reset the MMU, and the code of guests that drive these paths.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,13 +17,13 @@
 
 /*
  * SMRAM is one page of code and one of saved state, 32 KiB apart, relative to
- * SMBASE (Intel SDM and AMD APM, "SMRAM").  KVM sees it in address space 1
- * only, i.e. SMM gets memory of its own; the same range of address space 0
- * holds a handler that a CPU in SMM must never see.
+ * SMBASE (Intel SDM and AMD APM, "SMRAM").  SMRAM is in address space 1 only,
+ * i.e. SMM has memory of its own.  Address space 0 also has a handler in this
+ * range, which a CPU in SMM must never see.
  */
 #define SMRAM_SLOT		1
 #define SMRAM_SIZE		(MMU_ROOT_SMRAM_PAGES * PAGE_SIZE)
-/* Each vCPU has SMRAM of its own, as its state is saved there. */
+/* Each vCPU has SMRAM of its own, because its state is saved there. */
 #define SMRAM_SIZE_OF_ALL	(MMU_ROOT_PATH_VCPUS * SMRAM_SIZE)
 #define NORMAL_AS_ID		0
 #define SMM_AS_ID		1
@@ -32,13 +32,13 @@
 #define SMI_HANDLER_OFFSET	0x8000
 #define SMI_COUNT_OFFSET	MMU_ROOT_SMI_COUNT_OFFSET
 
-/* Clear of the library's slot 0, which ends below 4 GiB - 1 GiB at most. */
+/* Outside the library's memslot 0, which ends below 4 GiB - 1 GiB at most. */
 #define DATA_GPA		0x40000000ul
 
 /*
- * Shadow pages that KVM may have: enough to never zap the oldest ones, roots that
- * nobody holds included, see make_mmu_pages_available().  By default KVM allows one
- * for each 50 pages of the guest's memory.
+ * Maximum number of shadow pages of the VM.  With fewer, KVM might zap the oldest ones,
+ * including roots that no vCPU holds, see make_mmu_pages_available().  By default, KVM
+ * allows one shadow page for each 50 pages of the guest's memory.
  */
 #define NR_SHADOW_PAGES		4096
 
@@ -51,7 +51,7 @@ static const uint8_t smi_handler[] = {
 	0x0f, 0xaa,				/* rsm */
 };
 
-/* Written before the first vCPU is created, i.e. constant for the guest. */
+/* The host's mapping of SMRAM, by as_id. */
 static void *smram[NR_AS_IDS];
 
 uint64_t guest_initial_cr3;
@@ -63,9 +63,9 @@ bool guest_reads_exit;
  * @cr4: the guest's copy of its CR4, which is kept up to date
  * @bits: what to flip
  *
- * Operating systems keep such a copy, too, as SVM has reads of CR4 exit: the operation is
- * one exit, not two.  And a guest that reads CR4 may see KVM's bits on an emulated CPU that
- * forgets to exit, see MMU_ROOTS_FAULT_CR_READS.
+ * With SVM, reads of CR4 exit.  The copy saves this exit, so that an operation is one exit,
+ * not two; operating systems keep such a copy, too.  Moreover, a guest that reads CR4 may
+ * see KVM's bits on an emulated CPU that does not exit, see MMU_ROOTS_FAULT_CR_READS.
  */
 void guest_flip_cr4(uint64_t *cr4, uint64_t bits)
 {
@@ -120,7 +120,7 @@ static void op_cr4_pke(uint64_t *cr4)
 	guest_flip_cr4(cr4, X86_CR4_PKE);
 }
 
-/* On and off: it is setting it that costs. */
+/* Set and clear the bit in one operation, because only setting it can unload roots. */
 static void op_cr4_pcide(uint64_t *cr4)
 {
 	guest_flip_cr4(cr4, X86_CR4_PCIDE);
@@ -183,9 +183,9 @@ static bool has_smm(void)
 }
 
 /*
- * Shadow paging: the library's guests start with CR0.WP clear, i.e. CR4.SMEP and
- * CR4.SMAP are part of the root's role, see kvm_calc_cpu_role(); the role of SMM,
- * without paging, has four PAE roots.
+ * With shadow paging: the library's guests start with CR0.WP clear, so that CR4.SMEP
+ * and CR4.SMAP are part of the root's role, see kvm_calc_cpu_role().  In SMM, paging is
+ * off, and KVM loads four PAE roots.
  */
 #define NO_RESET(f)	{ .roots = 1, .flushes = (f) }
 #define ONE_ROOT(f)	{ .resets = 1, .loads = 1, .found = 1, .roots = 1, .flushes = (f) }
@@ -215,7 +215,7 @@ const struct mmu_root_path mmu_root_paths[NR_GUEST_PATHS] = {
 		.name = "CR4.PGE", .tdp = NO_RESET(2), .shadow = NO_RESET(2),
 		.control = PATH_CR4_REWRITE, .guest_op = op_cr4_pge,
 	},
-	/* No role bit, and no CPU lets the guest own it: the exit of its neighbours. */
+	/* MCE exits like the role bits below, as no CPU lets the guest own it, but has no reset. */
 	[PATH_CR4_MCE] = {
 		.name = "CR4.MCE", .tdp = NO_RESET(0), .shadow = NO_RESET(0),
 		.control = PATH_NULL_EXIT, .guest_op = op_cr4_mce,
@@ -260,12 +260,12 @@ static bool is_restricted(void)
 }
 
 /**
- * mmu_root_smm_is_emulated() - Whether KVM emulates all code in SMM
+ * mmu_root_smm_is_emulated() - Ask whether KVM emulates all code in SMM
  *
- * A VMX CPU without "unrestricted guest" cannot run code in real mode whose segments
- * are not those of virtual-8086 mode, as in SMM, see vmx_guest_state_valid().
+ * A VMX CPU without "unrestricted guest" cannot run code in real mode unless the segments
+ * are those of virtual-8086 mode.  In SMM, they are not, see vmx_guest_state_valid().
  *
- * Return: true if it does.
+ * Return: true if KVM does.
  */
 bool mmu_root_smm_is_emulated(void)
 {
@@ -273,16 +273,16 @@ bool mmu_root_smm_is_emulated(void)
 }
 
 /**
- * mmu_root_path_exits() - Whether the guest exits when it operates a path
+ * mmu_root_path_exits() - Ask whether a guest exits when it operates a path
  * @path: the path
  *
- * SVM intercepts writes of CR0 that change more than CR0.TS and CR0.MP, or all of
- * them if CR0 isn't what the CPU has, as without nested paging with CR0.WP clear, see
- * svm_set_cr0(); and all of CR4, see init_vmcb().  VMX exits if a bit changes that the
- * host owns: with EPT the guest owns CR0.WP and CR4.PGE, see
- * vmx_l1_guest_owned_cr0_bits() and set_cr4_guest_host_mask().
+ * With SVM, a write of CR0 exits if it changes more than CR0.TS and CR0.MP.  All writes of
+ * CR0 exit while the guest's CR0 differs from the CPU's, as with shadow paging while the
+ * guest's CR0.WP is clear, see svm_set_cr0().  All writes of CR4 exit, see init_vmcb().
+ * With VMX, a write exits if it changes a bit that the host owns.  With EPT, the guest owns
+ * CR0.WP and CR4.PGE, see vmx_l1_guest_owned_cr0_bits() and set_cr4_guest_host_mask().
  *
- * Return: true if each operation is an exit.
+ * Return: true if each operation causes an exit.
  */
 bool mmu_root_path_exits(enum mmu_root_path_id path)
 {
@@ -300,7 +300,7 @@ bool mmu_root_path_exits(enum mmu_root_path_id path)
 }
 
 /**
- * mmu_root_path_counts() - What a path costs with the MMU that KVM uses
+ * mmu_root_path_counts() - The cost of a path with the MMU that KVM uses
  * @path: the path
  *
  * Return: the counts of one operation.
@@ -310,20 +310,20 @@ struct mmu_root_counts mmu_root_path_counts(enum mmu_root_path_id path)
 	const struct mmu_root_path *p = &mmu_root_paths[path];
 	struct mmu_root_counts counts = kvm_is_tdp_enabled() ? p->tdp : p->shadow;
 
-	/* It is the CPU that flushes. */
+	/* Without an exit, the CPU flushes its TLB, not KVM. */
 	if (!mmu_root_path_exits(path))
 		counts.flushes = 0;
 	return counts;
 }
 
 /**
- * mmu_root_unpaged_cr3_exits() - Whether a guest without paging exits to write CR3
+ * mmu_root_unpaged_cr3_exits() - Ask whether writes of CR3 exit while paging is off
  *
- * With shadow paging, all guests do.  A VMX CPU without "unrestricted guest" always
- * has its paging on, and KVM a CR3 of its own there if the guest has not, see
- * vmx_set_cr0().
+ * With shadow paging, writes of CR3 always exit.  A VMX CPU without "unrestricted guest"
+ * always runs guests with paging on.  While a guest's paging is off, KVM uses a CR3 of its
+ * own there, and writes of CR3 exit, see vmx_set_cr0().
  *
- * Return: true if it does, i.e. KVM looks for another PGD.
+ * Return: true if these writes exit, so that KVM looks for a root of the new PGD.
  */
 bool mmu_root_unpaged_cr3_exits(void)
 {
@@ -331,7 +331,7 @@ bool mmu_root_unpaged_cr3_exits(void)
 }
 
 /**
- * mmu_root_path_require() - Skip the test if KVM cannot operate a path here
+ * mmu_root_path_require() - Skip the test if guests cannot operate a path on this host
  * @path: the path
  */
 void mmu_root_path_require(enum mmu_root_path_id path)
@@ -346,7 +346,7 @@ void mmu_root_path_require(enum mmu_root_path_id path)
 		       "KVM does not support %s on this host", p->name);
 }
 
-/* Both address spaces have a handler; they are told apart by the counts beside. */
+/* Both address spaces have a handler, and each handler has a count that shows whether it ran. */
 static void add_smram(struct kvm_vm *vm)
 {
 	uint32_t as_id;
@@ -365,7 +365,7 @@ static void add_smram(struct kvm_vm *vm)
 		for (i = 0; i < MMU_ROOT_PATH_VCPUS; i++) {
 			memcpy(smram[as_id] + i * SMRAM_SIZE + SMI_HANDLER_OFFSET,
 			       smi_handler, sizeof(smi_handler));
-			/* Not the zero page, which the first SMI would replace. */
+			/* Allocate the page now, or the first SMI would replace the zero page. */
 			*(uint32_t *)(smram[as_id] + i * SMRAM_SIZE + SMI_COUNT_OFFSET) = 0;
 		}
 		region.userspace_addr = (uintptr_t)smram[as_id];
@@ -378,7 +378,7 @@ static void vcpu_init(struct kvm_vcpu *vcpu)
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 
-	/* As in any CPU; KVM sets it with the first write to CR0. */
+	/* CR0.ET is 1 on any CPU, and KVM sets it at the first write of CR0. */
 	vcpu_sregs_get(vcpu, &sregs);
 	sregs.cr0 |= X86_CR0_ET;
 	vcpu_sregs_set(vcpu, &sregs);
@@ -392,7 +392,7 @@ static void vcpu_init(struct kvm_vcpu *vcpu)
 			     MMU_ROOT_SMRAM_GPA + vcpu->id * SMRAM_SIZE);
 }
 
-/* What all vCPUs of a VM start with. */
+/* All vCPUs of a VM start with the same CR3 and CR4. */
 static void tell_guest_its_registers(struct kvm_vcpu *vcpu)
 {
 	struct kvm_sregs sregs;
@@ -404,6 +404,28 @@ static void tell_guest_its_registers(struct kvm_vcpu *vcpu)
 	sync_global_to_guest(vcpu->vm, guest_reads_exit);
 	sync_global_to_guest(vcpu->vm, guest_initial_cr3);
 	sync_global_to_guest(vcpu->vm, guest_initial_cr4);
+}
+
+/* Size of the dirty ring of each vCPU of the next VM; 0 if the VM is to have none. */
+static uint32_t dirty_ring_size;
+
+/**
+ * mmu_root_path_use_dirty_ring() - Have the next VM log dirty pages in rings, one for each vCPU
+ * @size: size of a ring in bytes, see KVM_CAP_DIRTY_LOG_RING
+ */
+void mmu_root_path_use_dirty_ring(uint32_t size)
+{
+	dirty_ring_size = size;
+}
+
+/* KVM takes the size of the rings only before the VM has vCPUs. */
+static struct kvm_vm *create_with_dirty_ring(struct kvm_vcpu **vcpu, void *guest_code)
+{
+	struct kvm_vm *vm = vm_create(1);
+
+	vm_enable_dirty_ring(vm, dirty_ring_size);
+	*vcpu = vm_vcpu_add(vm, 0, guest_code);
+	return vm;
 }
 
 /**
@@ -418,7 +440,8 @@ static void tell_guest_its_registers(struct kvm_vcpu *vcpu)
  */
 struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
 {
-	struct kvm_vm *vm = vm_create_with_one_vcpu(vcpu, guest_code);
+	struct kvm_vm *vm = dirty_ring_size ? create_with_dirty_ring(vcpu, guest_code) :
+					      vm_create_with_one_vcpu(vcpu, guest_code);
 
 	vm_ioctl(vm, KVM_SET_NR_MMU_PAGES, (void *)NR_SHADOW_PAGES);
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, DATA_GPA, MMU_ROOT_DATA_SLOT,
@@ -435,8 +458,8 @@ struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
 /**
  * mmu_root_path_vcpu_add() - Add a vCPU that can drive any path
  * @vm: a VM of mmu_root_path_vm_create()
- * @id: its number, below MMU_ROOT_PATH_VCPUS
- * @guest_code: where it starts
+ * @id: number of the vCPU, below MMU_ROOT_PATH_VCPUS
+ * @guest_code: where the vCPU starts
  *
  * Return: the vCPU.
  */
@@ -449,10 +472,10 @@ struct kvm_vcpu *mmu_root_path_vcpu_add(struct kvm_vm *vm, uint32_t id, void *gu
 }
 
 /**
- * mmu_root_path_nr_smis() - How often the SMI handler ran, and in which memory
+ * mmu_root_path_nr_smis() - How often the SMI handler in SMRAM ran
  * @vm: a VM of mmu_root_path_vm_create()
  *
- * Fails the test if a CPU in SMM saw the memory of address space 0.
+ * The test fails if a CPU in SMM has run the handler in address space 0.
  *
  * Return: number of SMIs that all vCPUs handled in SMRAM.
  */
@@ -482,7 +505,8 @@ uint64_t mmu_root_path_nr_smis(struct kvm_vm *vm)
  * @cr4: bits of CR4
  * @efer: bits of EFER
  *
- * One KVM_SET_SREGS, as if the vCPU was restored with other registers.
+ * The function calls KVM_SET_SREGS once, as if userspace restored the vCPU with other
+ * registers.
  */
 void mmu_root_sregs_flip(struct kvm_vcpu *vcpu, uint64_t cr0, uint64_t cr3, uint64_t cr4,
 			 uint64_t efer)
@@ -498,7 +522,7 @@ void mmu_root_sregs_flip(struct kvm_vcpu *vcpu, uint64_t cr0, uint64_t cr3, uint
 }
 
 /**
- * mmu_root_path_flip_by_host() - Have userspace do to a vCPU what a path does
+ * mmu_root_path_flip_by_host() - Have userspace flip the same bit of a vCPU as a path
  * @vcpu: the vCPU, which isn't running
  * @path: a path that flips one bit that the guest's permissions depend on
  */
@@ -515,7 +539,7 @@ void mmu_root_path_flip_by_host(struct kvm_vcpu *vcpu, enum mmu_root_path_id pat
  * @code: real-mode code, with CS.base == SMBASE; up to MMU_ROOT_SMI_COUNT_OFFSET
  * @size: its size in bytes
  *
- * Applies to the VM that was created last.
+ * This applies to the VM that was created last.
  */
 void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size)
 {
@@ -524,7 +548,7 @@ void mmu_root_path_set_smi_handler(const uint8_t *code, size_t size)
 }
 
 /**
- * mmu_root_path_require_keep_roots() - Skip the test if roots go with each memslot
+ * mmu_root_path_require_keep_roots() - Skip the test if KVM always zaps roots with memslots
  */
 void mmu_root_path_require_keep_roots(void)
 {
@@ -533,10 +557,11 @@ void mmu_root_path_require_keep_roots(void)
 }
 
 /**
- * mmu_root_path_keep_roots() - Have roots of a VM outlive its memslots
+ * mmu_root_path_keep_roots() - Have KVM keep roots when a memslot is deleted or moved
  * @vm: the VM, in which no memslot was deleted or moved yet
  *
- * Disables KVM_X86_QUIRK_SLOT_ZAP_ALL; skips the test if KVM lacks it.
+ * The function disables KVM_X86_QUIRK_SLOT_ZAP_ALL, and skips the test if KVM lacks this
+ * quirk.
  */
 void mmu_root_path_keep_roots(struct kvm_vm *vm)
 {
@@ -545,10 +570,10 @@ void mmu_root_path_keep_roots(struct kvm_vm *vm)
 }
 
 /**
- * mmu_root_path_flip_smm() - Have a vCPU enter SMM, or leave it, with its registers
+ * mmu_root_path_flip_smm() - Have a vCPU enter or leave SMM with unchanged registers
  * @vcpu: the vCPU
  *
- * As when a vCPU that is in SMM is restored: by KVM_SET_VCPU_EVENTS.
+ * The function uses KVM_SET_VCPU_EVENTS, as userspace does when it restores a vCPU in SMM.
  */
 void mmu_root_path_flip_smm(struct kvm_vcpu *vcpu)
 {
@@ -562,7 +587,8 @@ void mmu_root_path_flip_smm(struct kvm_vcpu *vcpu)
 
 /**
  * mmu_root_path_smram() - SMRAM as the host sees it
- * @smm: as a CPU in SMM sees it, or else what is in its place for all others
+ * @smm: whether to return the memory that a CPU in SMM sees, or else the memory that all
+ *	 other CPUs see at the same addresses
  *
  * Return: the first of MMU_ROOT_SMRAM_PAGES pages.
  */
@@ -587,7 +613,7 @@ static void send_msi(struct kvm_vm *vm, uint32_t apic_id, uint32_t delivery_mode
  * @vm: the VM
  * @apic_id: ID of the vCPU's APIC, up to 255
  *
- * As a message-signaled interrupt: KVM_SMI would wait for KVM_RUN to return.
+ * The SMI is a message-signaled interrupt, because KVM_SMI would wait for KVM_RUN to return.
  */
 void mmu_root_path_send_smi(struct kvm_vm *vm, uint32_t apic_id)
 {
@@ -603,11 +629,11 @@ void mmu_root_path_init(struct kvm_vcpu *vcpu)
 	struct kvm_mp_state mp_state;
 	struct kvm_lapic_state apic;
 
-	/* What was never changed KVM does not find: kvm_recalculate_apic_map(). */
+	/* KVM finds an APIC only after its state was changed once: kvm_recalculate_apic_map(). */
 	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &apic);
 	vcpu_ioctl(vcpu, KVM_SET_LAPIC, &apic);
 	send_msi(vcpu->vm, vcpu->id, APIC_DM_INIT);
-	/* It is what has KVM look for events of the APIC. */
+	/* KVM_GET_MP_STATE has KVM look for events of the APIC. */
 	vcpu_mp_state_get(vcpu, &mp_state);
 }
 
@@ -624,7 +650,7 @@ static uint64_t checksum(const uint64_t *data)
  * mmu_root_path_checksum() - Checksum the guest's data as the host sees it
  * @vm: a VM of mmu_root_path_vm_create()
  *
- * Fails the test if the data isn't what guest_path_init() wrote.
+ * The test fails if the data isn't what guest_path_init() has written.
  *
  * Return: the checksum, to be compared with guest_checksum_data().
  */
@@ -650,7 +676,8 @@ uint64_t mmu_root_path_checksum(struct kvm_vm *vm)
  * @uc: the ucall
  * @cmd: the ucall that the guest must make
  *
- * Fails the test with the guest's message if an assertion of the guest failed.
+ * The test fails if the vCPU exits to userspace for another reason.  If an assertion of the
+ * guest has failed, the function prints the guest's message.
  */
 void mmu_root_path_run(struct kvm_vcpu *vcpu, struct ucall *uc, uint64_t cmd)
 {
@@ -698,7 +725,8 @@ void guest_touch_data(uint64_t i)
  * guest_path_init() - Prepare the guest for a path
  * @path: the path
  *
- * Fills the data, and operates the path twice to have all of its roots built.
+ * The function fills the data, and operates the path twice so that KVM builds all roots of
+ * the path.
  */
 void guest_path_init(enum mmu_root_path_id path)
 {
@@ -717,12 +745,12 @@ void guest_path_init(enum mmu_root_path_id path)
 }
 
 /**
- * guest_path_storm() - Operate a path again and again, working on the data
+ * guest_path_storm() - Operate a path again and again, and read a page of the data each time
  * @path: the path
- * @nr_ops: number of operations, an even one: CR4 is then what it was
+ * @nr_ops: number of operations; must be even, so that CR4 is unchanged in the end
  *
- * MMU_ROOT_DATA_PAGES operations map all that any even number of them touches, by
- * each of the path's roots.
+ * MMU_ROOT_DATA_PAGES operations have each of the path's roots map all pages that a storm
+ * of any length reads through this root.
  */
 void guest_path_storm(enum mmu_root_path_id path, uint64_t nr_ops)
 {
@@ -747,10 +775,10 @@ uint64_t guest_checksum_data(void)
 }
 
 /**
- * mmu_root_sipi_install() - Install what an AP runs after INIT-SIPI-SIPI
+ * mmu_root_sipi_install() - Install the code that an AP runs after INIT-SIPI-SIPI
  * @ap: the application processor, in 64-bit mode
- * @entry: where it ends up, in 64-bit mode with the paging of now
- * @stack: its stack pointer then
+ * @entry: where this code jumps to, in 64-bit mode with the AP's present control registers
+ * @stack: the AP's stack pointer at @entry
  *
  * The SIPI vector is MMU_ROOT_SIPI_GPA >> 12.
  */
@@ -778,8 +806,8 @@ void mmu_root_sipi_install(struct kvm_vcpu *ap, void *entry, uint64_t stack)
  * mmu_root_sipi_emulate() - Have KVM emulate an access to memory in real mode
  * @ap: an application processor of mmu_root_sipi_install()
  *
- * The first access after SIPI, i.e. with the paging that INIT has left.  Needs
- * mmu_roots_force_emulation().
+ * The access comes before the AP writes any control register, i.e. while paging is as INIT
+ * has left it.  The caller must call mmu_roots_force_emulation().
  */
 void mmu_root_sipi_emulate(struct kvm_vcpu *ap)
 {
@@ -791,8 +819,8 @@ void mmu_root_sipi_emulate(struct kvm_vcpu *ap)
  * guest_send_init_sipi_sipi() - Restart another vCPU
  * @apic_id: x2APIC ID of the other vCPU
  *
- * The second SIPI is for software that follows the Intel SDM, "MP Initialization
- * Protocol", to the letter; KVM ignores it if the first one got through.
+ * The second SIPI is there because the Intel SDM, "MP Initialization Protocol", asks for two;
+ * KVM ignores the second one if the first one got through.
  */
 void guest_send_init_sipi_sipi(uint32_t apic_id)
 {
@@ -807,7 +835,7 @@ void guest_send_init_sipi_sipi(uint32_t apic_id)
 /**
  * guest_touch_and_sync() - Guest code that reads one page of the data after the other
  *
- * Makes a UCALL_SYNC after each.
+ * The guest makes a UCALL_SYNC after each page.
  */
 void guest_touch_and_sync(void)
 {
@@ -823,7 +851,7 @@ void guest_touch_and_sync(void)
 /**
  * guest_restart_ap() - Guest code that restarts vCPU MMU_ROOT_AP_ID again and again
  *
- * Makes a UCALL_SYNC each time.
+ * The guest makes a UCALL_SYNC each time.
  */
 void guest_restart_ap(void)
 {
@@ -837,10 +865,10 @@ void guest_restart_ap(void)
 }
 
 /**
- * guest_exit() - Leave the guest, and return if the vCPU is run again
+ * guest_exit() - Exit to userspace, and return if userspace runs the vCPU again
  *
- * For vCPUs that INIT may take elsewhere.  A ucall would leak its buffer, and with
- * it map another page of the library's pool every now and then.
+ * For vCPUs that may take INIT next, and never return from here.  A ucall would leak its
+ * buffer then, and now and then the guest would map another page of the library's pool.
  */
 void guest_exit(void)
 {
@@ -848,9 +876,9 @@ void guest_exit(void)
 }
 
 /**
- * guest_exit_for_good() - Leave the guest, with no intention to return
+ * guest_exit_for_good() - Exit to userspace, and fail if userspace just runs the vCPU again
  *
- * For vCPUs that INIT takes elsewhere before they are run again.
+ * For vCPUs that take INIT before they run again.
  */
 void guest_exit_for_good(void)
 {
