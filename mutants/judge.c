@@ -25,7 +25,8 @@
  *
  * With Tests:, only mmu_root_NAME_test of the names given are run.
  *
- * Lane upstream has the kernel's own tests, of which nothing is demanded.
+ * Lanes upstream, upstream-legacy and upstream-shadow have the kernel's own tests, of which nothing
+ * is demanded.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -89,7 +90,10 @@ struct mutant {
 	unsigned int nr_wrong;
 	unsigned int nr_caught;
 	char fault[64];
-	bool upstream_ended;
+	/* Of the lane whose results are being read: what tells it from lane upstream. */
+	char upstream_kind[32];
+	unsigned int nr_upstream_ended;
+	unsigned int nr_incomplete;
 	char noticed[2048];
 	char why[2048];
 };
@@ -266,7 +270,7 @@ static void read_case(struct mutant *m, const char *path, int lane, json_t *line
 	is_red = strcmp(status, "pass");
 	if (lane < 0) {
 		if (is_red)
-			append(m->noticed, sizeof(m->noticed), " %s", test);
+			append(m->noticed, sizeof(m->noticed), " %s%s", test, m->upstream_kind);
 		return;
 	}
 	/* Neither red nor green, and nothing to demand. */
@@ -285,36 +289,42 @@ static void read_case(struct mutant *m, const char *path, int lane, json_t *line
 	judge_case(m, lane, test, name, is_red, reason);
 }
 
-/* The number of the lane, or -1 for the one that is not judged. */
-static int lane_of(const struct mutant *m, const char *path, json_t *run)
+/* The number of the lane, or -1 for those that are not judged. */
+static int lane_of(struct mutant *m, const char *path, json_t *run)
 {
 	const char *name = json_string_value(json_object_get(run, "lane"));
 	int lane = name ? find_lane(m, name) : -1;
 
-	if (!name || (lane < 0 && strcmp(name, UPSTREAM_LANE)))
+	if (lane >= 0)
+		return lane;
+	if (!name || strncmp(name, UPSTREAM_LANE, strlen(UPSTREAM_LANE)))
 		die(path, "not of a lane of this mutant");
+	snprintf(m->upstream_kind, sizeof(m->upstream_kind), "%s", name + strlen(UPSTREAM_LANE));
 	return lane;
 }
 
-static void read_line(struct mutant *m, const char *path, int *lane, json_t *line)
+/* Whether it is the line that ends the results. */
+static bool read_line(struct mutant *m, const char *path, int *lane, json_t *line)
 {
 	const char *type = json_string_value(json_object_get(line, "type"));
 
 	if (!type)
-		return;
+		return false;
 	if (!strcmp(type, "run"))
 		*lane = lane_of(m, path, line);
 	else if (!strcmp(type, "case"))
 		read_case(m, path, *lane, line);
 	else if (!strcmp(type, "end") && *lane < 0)
-		m->upstream_ended = true;
+		m->nr_upstream_ended++;
 	else if (!strcmp(type, "end"))
 		m->lanes[*lane].ended = true;
+	return !strcmp(type, "end");
 }
 
 static void read_results(struct mutant *m, const char *path)
 {
 	FILE *f = fopen(path, "r");
+	bool ended = false;
 	char *text = NULL;
 	size_t size = 0;
 	json_t *line;
@@ -324,9 +334,10 @@ static void read_results(struct mutant *m, const char *path)
 		line = json_loads(text, 0, NULL);
 		/* A bed that died leaves half a line; that it died is said below. */
 		if (line)
-			read_line(m, path, &lane, line);
+			ended |= read_line(m, path, &lane, line);
 		json_decref(line);
 	}
+	m->nr_incomplete += !ended;
 	free(text);
 	if (f)
 		fclose(f);
@@ -452,7 +463,7 @@ static int print_tap(struct mutant *mutants, int nr)
 
 static const char *seen_upstream(const struct mutant *m)
 {
-	if (!m->upstream_ended)
+	if (!m->nr_upstream_ended || m->nr_incomplete)
 		return " the bed died";
 	return m->noticed[0] ? m->noticed : " none";
 }

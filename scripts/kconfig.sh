@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# Shared by what configures a kernel of our own.  Sourced after lib.sh.
+# Shared by the scripts that configure a kernel of our own.  Sourced after lib.sh.
 
-# kconfig_files [NAME]: what the configuration is made of.
+# kconfig_files [NAME]: print the files that make up the configuration; the last one wins.
 kconfig_files() {
 	echo "$top/scripts/kconfig-small"
 	[ -z "${1:-}" ] || {
@@ -15,16 +15,16 @@ kconfig_names() {
 	(cd "$top/scripts" && ls kconfig-* | sed 's/^kconfig-//' | grep -vx small | tr '\n' ' ')
 }
 
-# has_option TREE OPTION: whether the kernel has it; what was an option in one kernel may be built into
-# another, always.
+# has_option TREE OPTION: whether the kernel has the option.  Another kernel may always build in the
+# code that an option selects in this one.
 has_option() {
 	grep -Eqrs --include='Kconfig*' "^[[:space:]]*(menu)?config ${2#CONFIG_}\$" "$1"
 }
 
-# configure_small TREE LOG [NAME]: what becomes visible by what we want stays off,
-# too: allnoconfig.  Kconfig drops silently what cannot be had.
+# configure_small TREE LOG [NAME]: configure with our options on, and all others off (allnoconfig).
+# Kconfig silently drops an option whose dependencies are not met, so the result is checked.
 configure_small() {
-	# What is said last counts.
+	# The last line of an option wins.
 	awk -F = '
 		/^CONFIG_/ { line[$1] = $0 }
 		END { for (option in line) print line[option] }' $(kconfig_files "${3:-}") >"$1/.config.wanted"

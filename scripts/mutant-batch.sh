@@ -1,17 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Run the tests of a lane on some mutants: mutant-batch.sh LANE TREE TESTS OUT PATCH...
-# Writes the path of each results file to OUT/LANE.NAME.  Results are kept, keyed by
+# OUT/LANE.NAME gets the path of each mutant's results file.  Results are cached, keyed by
 # content.
 #
-# They share a boot, as KVM's modules can be reloaded.  A mutant that kills the guest
-# must not take others with it, and one that leaves something behind must not be
-# blamed on the next: what is not a kill in a shared boot gets a boot of its own.
+# The mutants share a boot, which reloads KVM's modules for each.  But a mutant that crashes the
+# guest must not spoil the results of others, and a mutant that leaves damage behind must not
+# change the verdict on the next.  So a mutant that the tests do not catch in the shared boot
+# gets a boot of its own.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
-# More than the longest deadline of a case, and than a boot in Bochs beside other tests.
+# Longer than the longest deadline of a case, and than a boot in Bochs while other tests run.
 STALL_S=600
 
 lane=$1 tree=$2 tests=$3 out=$4
@@ -22,17 +23,26 @@ at_exit "rm -rf '$dir'"
 
 key=$(lane_key "${BED:-qemu-svm}" "$tests")
 
-# kept NAME: where the results are, once there are any.
+# kept NAME: print the path of the mutant's cached results.
 kept() {
 	echo "$dir/$1/$key-$(cksum <"$dir/sets/$1/tests" | tr ' ' -)/$lane.jsonl"
 }
 
-# wanted_tests NAME: of ours, those that are to catch it; all of the kernel's own.
-wanted_tests() {
-	[ "$lane" = upstream ] || sed -n '/^diff --git/q; s/^Tests: //p' "$(mutant_patch "$1")"
+# is_upstream: whether the lane has the kernel's own tests, which need not catch anything.
+is_upstream() {
+	case $lane in
+	upstream*) return 0 ;;
+	esac
+	return 1
 }
 
-# set_up NAME MODULES: what the guest gets, with the tests that are to be run.
+# wanted_tests NAME: print which of our tests have to catch the mutant.  Of the kernel's own tests, all
+# are run, so print nothing.
+wanted_tests() {
+	is_upstream || sed -n '/^diff --git/q; s/^Tests: //p' "$(mutant_patch "$1")"
+}
+
+# set_up NAME MODULES: make the folder of modules that the guest gets, with the list of tests to run.
 set_up() {
 	ln -s "$2" "$dir/$1"
 	mkdir -p "$dir/sets/$1"
@@ -44,14 +54,15 @@ is_complete() {
 	grep -qs '"type":"end"' "$1"
 }
 
-# boot OUT MODULES NAME
+# boot OUT MODULES NAME: run the lane with a folder of modules, or a folder of such folders.
 boot() {
 	mkdir -p "$1"
 	run env BED_ARGS="--timeout 3600 --stall $STALL_S" "$top/scripts/lane.sh" "$lane" \
 		"$tree" "$2" "$tests" "$1" "$3" || :
 }
 
-# Leaves $dir/NAME.jsonl for each mutant that the guest has got to.
+# boot_together NAME...: run the mutants in one boot.  $dir/NAME.jsonl has the results of each mutant
+# that the guest has started.
 boot_together() {
 	mkdir "$dir/chosen"
 	for name in "$@"; do
@@ -65,8 +76,8 @@ boot_together() {
 	rm -rf "$dir/chosen" "$dir/together"
 }
 
-# A mutant that kills the bed even alone has no end of results, which the judge
-# sees, and which is not kept: it might have been something else.
+# run_alone NAME: give the mutant a boot of its own.  If the bed dies again, the results have no end
+# line, which the judge sees.  Such results are not cached, as the cause may be something else.
 run_alone() {
 	boot "$dir/$1.alone" "$dir/sets/$1" "$lane of $1"
 	if is_complete "$dir/$1.alone/$lane.jsonl"; then
@@ -91,10 +102,11 @@ found() {
 
 is_killed() {
 	is_complete "$dir/$1.jsonl" &&
-		{ [ "$lane" = upstream ] || "$BUILD/judge" --lane "$lane" "$(mutant_patch "$1")" "$dir/$1.jsonl" >&2; }
+		{ is_upstream || "$BUILD/judge" --lane "$lane" "$(mutant_patch "$1")" "$dir/$1.jsonl" >&2; }
 }
 
-# Leaves in $todo those that the guest did not get to.
+# run_together NAME...: run the mutants in one boot.  Give a boot of its own to each that was started
+# but not killed, and to the first one if the guest did not start any.  Set $todo to the rest.
 run_together() {
 	boot_together "$@"
 	todo=
@@ -109,7 +121,7 @@ run_together() {
 	done
 }
 
-# In the order of their names, which is that of the guest.
+# Sort the mutants by name: the guest runs them in this order.
 todo=
 for name in $(basename -s .patch "$@" | LC_ALL=C sort); do
 	patch=$(mutant_patch "$name")

@@ -1,19 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Build the modules of one mutant: mutant-build.sh PATCH TREE
-# Prints their folder.  They are kept, keyed by content.
+# Prints the folder of the modules.  Builds are cached, keyed by content.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
 patch=$1 tree=$2
 name=$(basename "$patch" .patch)
 
-# The changelog is for the judge, and no reason to build anything again.
+# code_of PATCH: print the patch without its changelog: only the judge reads it, so a change in it needs
+# no new build.
 code_of() {
 	sed -n '/^diff --git/,$p' "$1"
 }
 
-# One tree for all mutants; only what a mutant touches is rebuilt.
+# build: all mutants share one tree, so that make rebuilds only what a mutant touches.
 build() {
 	work=$tree/mutants
 	if [ ! -e "$work/clean" ]; then
@@ -21,7 +22,7 @@ build() {
 		mkdir -p "$work"
 		cp -a "$tree/linux" "$work/linux"
 	fi
-	# Until it is clean again, the tree is not to be trusted.
+	# If we die before the mutant is reverted, the next build copies the tree again.
 	rm -f "$work/clean"
 	rm -rf "$modules"
 	mkdir -p "$modules"

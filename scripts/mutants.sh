@@ -1,18 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Prove that the tests notice what they are there for: run them on each mutant, in
-# its lanes, and on the kernel without one first.  MUTANTS="NAME..." picks some.
-# UPSTREAM=1 runs the kernel's own KVM selftests on them, too, and prints what they
-# notice beside what ours do.
+# Prove that the tests find bugs: run them on each mutant, in its lanes, but first on the
+# kernel without a mutant.  MUTANTS="NAME..." selects mutants.  UPSTREAM=1 also runs the
+# kernel's own KVM selftests on the mutants, and prints their results beside those of our tests;
+# UNIT_TESTS=CLONE adds those of kvm-unit-tests.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 [ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
-# How many mutants share a boot, at most.
+# The maximum number of mutants that share a boot.
 BATCH=${BATCH:-8}
 
-# All of the lanes, as they are: what is kept must not depend on the day.
+# Run complete lanes with their own options: cached results must not depend on variables of one run.
 unset FILTER ROOTRUN_ARGS BEFORE_TESTS BED_ARGS CONFIG
 
 bed=${BED:-qemu-svm}
@@ -25,7 +25,7 @@ bed_check "$bed"
 need_space "$CACHE" 1500
 "$top/scripts/tools.sh"
 
-# mutant_bed PATCH: where it shows.
+# mutant_bed PATCH: print the bed in which the tests have to catch the mutant.
 mutant_bed() {
 	sed -n '/^diff --git/q; s/^Bed: //p' "$1" | grep . || echo qemu-svm
 }
@@ -54,8 +54,8 @@ for patch in $patches; do
 done
 lanes=$(cd "$out" && ls ./*.patches | sed 's|^./||; s/\.patches$//' | tr '\n' ' ')
 
-# only_wanted LANE: in a folder of configurations, the lane with no other tests than those
-# that are to catch a mutant in it.
+# only_wanted LANE: make a copy of the lane's configuration with only the tests that have to catch a
+# mutant in this lane.
 only_wanted() {
 	mkdir -p "$out/configs"
 	cp "$CONFIGS/$1.conf" "$out/configs/"
@@ -64,13 +64,13 @@ only_wanted() {
 	echo "tests = ( $names)" >>"$out/configs/$1.conf"
 }
 
-# has_passed LANE [CONFIGS]
+# has_passed LANE [CONFIGS]: whether the lane has passed before, unchanged.
 has_passed() {
 	lane_define "$@"
 	[ -e "$(lane_passed "$bed")" ]
 }
 
-# What has passed, unchanged, need not pass again.
+# Without a mutant, a lane need not run again if it has passed before, unchanged.
 unproven=
 for lane in $lanes; do
 	lane_prepare "$lane"
@@ -86,14 +86,33 @@ if [ -n "$unproven" ]; then
 	}
 fi
 
+# upstream_lanes PATCH: print the lanes of the kernel's own tests that have the MMUs of the mutant's lanes.
+upstream_lanes() {
+	for lane in $("$BUILD/judge" --lanes "$1"); do
+		case $lane in
+		legacy*) echo upstream-legacy ;;
+		shadow*) echo upstream-shadow ;;
+		*) echo upstream ;;
+		esac
+	done | LC_ALL=C sort -u
+}
+
 if [ -n "${UPSTREAM:-}" ]; then
-	lane_prepare upstream
-	capture upstream "$top/scripts/upstream.sh" "$tree"
-	echo $patches | xargs -n "$BATCH" echo upstream "$tree" "$upstream" "$out" >>"$out/batches"
+	for patch in $patches; do
+		for lane in $(upstream_lanes "$patch"); do
+			echo "$patch" >>"$out/$lane.upstream"
+		done
+	done
+	for list in "$out"/*.upstream; do
+		lane=$(basename "$list" .upstream)
+		lane_prepare "$lane"
+		capture upstream "$top/scripts/upstream.sh" "$tree" "$lane"
+		xargs -a "$list" -n "$BATCH" echo "$lane" "$tree" "$upstream" "$out" >>"$out/batches"
+	done
 	JUDGE_ARGS=--upstream
 fi
 
-# Some build while the others' beds run.
+# Batches run in parallel: some build while the beds of others run.
 say "running $(echo "$patches" | wc -w) mutants"
 run xargs -a "$out/batches" -P $((JOBS * BOOTS_PER_CPU)) -L 1 \
 	setpriv --pdeathsig TERM -- "$top/scripts/mutant-batch.sh" || :

@@ -4,7 +4,7 @@
 # small-kernel.sh CONFIG
 # Prints the folder: linux/ (to build KVM's modules in), boot/, modules/, release.
 #
-# KVM is not built here: a change of the series is no reason to build it all again.
+# This script does not build KVM, so a change of the series does not rebuild the kernel.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/kconfig.sh"
@@ -12,7 +12,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 NEED_MIB=4000
 
-# What takes room and is not built; Kconfig files and headers are needed.
+# unpack: leave out large parts of the source that are not built.  Kconfig files and headers are needed.
 unpack() {
 	step "$base/unpack.log" "unpacking Debian's source" "$top/scripts/unpack-source.sh" \
 		"$(source_deb "$(basename "$debian")")" "$base/linux" \
@@ -22,7 +22,7 @@ unpack() {
 		--exclude='*/Documentation/devicetree/*'
 }
 
-# Modules of KVM are built from headers, and tests from some of tools/.
+# prune: remove what is not needed anymore: KVM's modules only need headers, and tests need tools/.
 prune() {
 	find "$base/linux" -path "$base/linux/scripts" -prune -o \
 		-path "$base/linux/tools" -prune -o \
