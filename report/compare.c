@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two reports side by side: what differs in counts, costs and verdicts.
+ * Compares two reports: finds differences in counts, costs and verdicts.
  */
 #define _GNU_SOURCE
 #include "report.h"
@@ -43,7 +43,7 @@ static void note_lanes(struct comparison *c, const struct report *in,
 			add_note(c, res, format("only in %s, not compared", where));
 }
 
-/* Instructions may differ for no other reason. */
+/* Costs in instructions may differ only if kernel, emulator or parameters differ. */
 static void note_kernels(struct comparison *c, const struct results *base,
 			 const struct results *res)
 {
@@ -55,7 +55,7 @@ static void note_kernels(struct comparison *c, const struct results *base,
 		add_note(c, res, format("parameters are %s and %s", base->params, res->params));
 }
 
-/* Counts of a race, or of a timer, are never the same. */
+/* Counts that depend on a race or a timer differ in each run, so they are not compared. */
 static bool varies(const struct testcase *tc, const char *path)
 {
 	const char *its_path, *counts;
@@ -78,7 +78,7 @@ static bool is_of(const json_t *entry, const char *kind, const char *path)
 	       !strcmp(its_kind, kind) && !strcmp(its_path, path);
 }
 
-/* A case may tell of a path more than once: the time after @nr others. */
+/* A case may have several entries of a path: returns the one that follows @nr others. */
 static json_t *find_entry(const struct testcase *tc, const char *kind, const char *path,
 			  unsigned int nr)
 {
@@ -91,7 +91,7 @@ static json_t *find_entry(const struct testcase *tc, const char *kind, const cha
 	return NULL;
 }
 
-/* How many there are before the entry at @end. */
+/* Counts the entries of @kind and @path before the index @end. */
 static unsigned int count_entries(const struct testcase *tc, const char *kind,
 				  const char *path, size_t end)
 {
@@ -113,7 +113,7 @@ static void compare_counts(struct comparison *c, const struct results *res, cons
 	for (i = 0; i < NR_COUNTS; i++) {
 		a = json_object_get(old, count_keys[i]);
 		b = json_object_get(new, count_keys[i]);
-		/* Results of another version may have more, or fewer, of them. */
+		/* Results of another version may have more or fewer counts. */
 		if (!a || !b || json_integer_value(a) == json_integer_value(b))
 			continue;
 		c->counts++;
@@ -168,7 +168,7 @@ static void compare_data(struct comparison *c, const struct results *base,
 	}
 }
 
-/* How little there is to rely on. */
+/* A higher rank is a worse verdict.  A missing case ranks as one that does not apply. */
 static int rank(const struct testcase *tc)
 {
 	static const int ranks[NR_VERDICTS] = {
@@ -195,7 +195,7 @@ static void compare_case(struct comparison *c, const struct results *res,
 	const char *was = old ? verdict_words[old->verdict] : "not there";
 	const char *text;
 
-	/* One that is new and passes is no change of what was there. */
+	/* A new case that passes is no improvement: it only counts as added. */
 	c->added += !old;
 	if (rank(tc) == rank(old) || (!old && rank(tc) < rank(old)))
 		return;
@@ -231,7 +231,7 @@ static void compare_lane(struct comparison *c, const struct results *base,
 	}
 }
 
-/* What was measured first, as a table. */
+/* Counts and costs of all lanes come first, as they are printed as one table. */
 static void compare_lanes(struct comparison *c)
 {
 	const struct results *res, *base;
@@ -253,10 +253,10 @@ static void compare_lanes(struct comparison *c)
 
 /**
  * compare_reports() - Find what differs between two reports
- * @c: receives it
+ * @c: receives the differences
  * @base: the report to compare with, reconciled
  * @rep: the report, reconciled
- * @bound: a cost may be that many times the one of @base, or the other way round
+ * @bound: largest ratio of two costs, in either direction, that is no difference
  */
 void compare_reports(struct comparison *c, const struct report *base,
 		     const struct report *rep, double bound)
@@ -304,13 +304,13 @@ static void print_differences(const struct comparison *c)
 }
 
 /**
- * print_comparison() - Print two reports side by side
+ * print_comparison() - Compare two reports, and print the differences
  * @base: the report to compare with, reconciled
- * @rep: the report, reconciled; a cost may be &struct report.bound times that of
- *       @base, or the other way round
+ * @rep: the report, reconciled; &struct report.bound is the largest ratio of two costs, in either
+ *       direction, that is no difference
  *
- * Return: exit status: EXIT_PASSED if nothing differs, EXIT_FAILED if something
- * does, EXIT_UNUSABLE if there is nothing to compare.
+ * Return: exit status: EXIT_PASSED if nothing differs, EXIT_FAILED if something differs,
+ * EXIT_UNUSABLE if there is nothing to compare.
  */
 int print_comparison(const struct report *base, const struct report *rep)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fields of a line of results: types and harmless text.
+ * Checks the types of the fields of a line of results, and removes control characters from text.
  */
 #define _GNU_SOURCE
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 struct obstack pool;
 
-/* Nothing that allocates can fail, neither in the pool nor in libjansson. */
+/* The pool and libjansson allocate with this, so no caller has to check for NULL. */
 static void *xmalloc(size_t size)
 {
 	void *p = malloc(size);
@@ -42,18 +42,18 @@ void *zalloc(size_t size)
 	return memset(obstack_alloc(&pool, size), 0, size);
 }
 
-/* How many bytes at @s are what no text may have; 0 if it is text. */
+/* Returns the length in bytes of the character at @s if no text may have it, else 0. */
 static size_t no_text(const unsigned char *s, const char *allowed)
 {
-	/* C1 controls, U+0080 to U+009F, are two bytes in UTF-8. */
+	/* C1 control characters, U+0080 to U+009F, take two bytes in UTF-8. */
 	if (s[0] == 0xc2 && (s[1] & 0xe0) == 0x80)
 		return 2;
-	/* Marks that turn the direction of a line, or begin another one. */
+	/* U+2028 to U+202E and U+2066 to U+2069 begin a new line or change the text direction. */
 	if (s[0] == 0xe2 && s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae)
 		return 3;
 	if (s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)
 		return 3;
-	/* U+FFFE and U+FFFF are no characters, and XML does not have them. */
+	/* U+FFFE and U+FFFF are not characters, and not allowed in XML. */
 	if (s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe)
 		return 3;
 	return (s[0] < ' ' && !strchr(allowed, s[0])) || s[0] == 0x7f;
@@ -76,8 +76,8 @@ static void clean(char *s, const char *allowed)
  * clean_string() - Replace control characters
  * @s: the string, may become shorter
  *
- * Whatever a test, a guest or a kernel log put into a string must not reach
- * the terminal as a command, nor spoil an XML document.
+ * Strings come from tests, guests and kernel logs.  They must not reach the terminal as commands,
+ * nor make an XML document invalid.
  */
 void clean_string(char *s)
 {
@@ -105,10 +105,10 @@ static void clean_item(json_t *item, const char *allowed)
 
 /**
  * clean_tree() - Replace control characters in all strings but keys
- * @item: where to start
+ * @item: root of the tree
  *
- * Cleaning once, on the way in, leaves no print statement to forget it.  Only
- * logs keep their lines.
+ * All strings are cleaned once when they are read, so that no code that prints them can forget to
+ * do so.  Only logs keep their newlines and tabs.
  */
 void clean_tree(json_t *item)
 {
@@ -116,10 +116,10 @@ void clean_tree(json_t *item)
 }
 
 /**
- * clean_argument() - A string from the command line as clean UTF-8
+ * clean_argument() - Convert a string from the command line to UTF-8 without control characters
  * @s: the string, of any encoding
  *
- * Return: a copy of it, in the pool.
+ * Return: a copy of the string, in the pool.
  */
 char *clean_argument(const char *s)
 {
@@ -135,9 +135,9 @@ char *clean_argument(const char *s)
 }
 
 /**
- * unpack() - json_unpack() that complains
- * @res: the file, at the line in question
- * @item: what to unpack
+ * unpack() - Call json_unpack(), and complain if it fails
+ * @res: the file, whose current line has the item
+ * @item: the item to unpack
  * @fmt: as for json_unpack(), followed by the same arguments
  *
  * Return: 0, or -1 after a complaint.
@@ -153,7 +153,7 @@ int unpack(const struct results *res, json_t *item, const char *fmt, ...)
 	va_end(ap);
 	if (!ret)
 		return 0;
-	/* It may quote keys. */
+	/* The error text may quote keys, which clean_tree() does not clean. */
 	clean_string(error.text);
 	return bad_line(res, error.text);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The report as one page of HTML, without scripts and without other files.
+ * Writes the report as one HTML page, without scripts and without other files.
  */
 #define _GNU_SOURCE
 #include "html.h"
@@ -17,8 +17,8 @@ const char * const verdict_classes[NR_VERDICTS] = {
 /**
  * section() - Begin a section
  * @doc: the page
- * @id: what links to it know it by
- * @title: its headline
+ * @id: name of the section for links
+ * @title: headline of the section
  */
 void section(struct document *doc, const char *id, const char *title)
 {
@@ -31,8 +31,8 @@ void section(struct document *doc, const char *id, const char *title)
 /**
  * table_begin() - Begin a table
  * @doc: the page
- * @id: of the table, or NULL
- * @header: headlines
+ * @id: name of the table for links, or NULL
+ * @header: headlines of the columns
  * @nr: number of columns
  */
 void table_begin(struct document *doc, const char *id, const char *const *header,
@@ -51,7 +51,7 @@ void table_begin(struct document *doc, const char *id, const char *const *header
 }
 
 /**
- * table_end() - End what table_begin() began
+ * table_end() - End the table that table_begin() began
  * @doc: the page
  */
 void table_end(struct document *doc)
@@ -64,8 +64,8 @@ void table_end(struct document *doc)
 /**
  * link_to() - Write a link
  * @doc: the page
- * @address: where to
- * @content: its text
+ * @address: target of the link
+ * @content: text of the link
  */
 void link_to(struct document *doc, const char *address, const char *content)
 {
@@ -76,10 +76,10 @@ void link_to(struct document *doc, const char *address, const char *content)
 }
 
 /**
- * lane_of() - What to call a file of results
+ * lane_of() - Name a file of results by its lane
  * @res: the file
  *
- * Return: bed and configuration.
+ * Return: "BED/CONFIGURATION".
  */
 const char *lane_of(const struct results *res)
 {
@@ -159,7 +159,7 @@ static bool has_costs(const struct report *rep)
 	return false;
 }
 
-/* Sections that are there, in the order of the page. */
+/* Writes links to those sections that the page has, in the order of the page. */
 static void write_links(struct document *doc, const struct report *rep)
 {
 	const struct {
@@ -190,7 +190,7 @@ static void write_head(struct document *doc, const struct report *rep)
 {
 	raw(doc, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
 	raw(doc, "<meta name=\"viewport\" content=\"width=device-width\">\n");
-	/* Or browsers ask for it. */
+	/* Without this empty icon, browsers request one from the server. */
 	raw(doc, "<link rel=\"icon\" href=\"data:,\">\n");
 	element(doc, "title", NULL, rep->title ?: "kvm-mmu-roots");
 	raw(doc, "<style>\n");

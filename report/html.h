@@ -5,7 +5,7 @@
 #include "report.h"
 #include "xml.h"
 
-/* Of elements, by verdict. */
+/* HTML classes of elements, by verdict. */
 extern const char * const verdict_classes[NR_VERDICTS];
 
 /* html.c */

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The page's cases: what failed, what was skipped, what does not apply, and all of them.
+ * Writes the page's sections about cases: those that failed, were skipped or do not apply, and
+ * the matrix of all cases.
  */
 #define _GNU_SOURCE
 #include <search.h>
 
 #include "html.h"
 
-/* Open from the start; the others have to be asked for. */
+/* The page shows the details of this many failures; the reader opens those of the others. */
 #define MAX_OPEN	20
 
 /**
- * struct cell - What a test came to in a lane
+ * struct cell - Verdicts of a test in a lane
  * @nr: number of cases of each verdict
  * @total: number of cases
- * @worst: of the verdicts
+ * @worst: the worst of the verdicts
  */
 struct cell {
 	unsigned int nr[NR_VERDICTS];
@@ -24,7 +25,7 @@ struct cell {
 
 /**
  * struct group - A test, with its cases of all lanes
- * @cells: one a lane
+ * @cells: one cell per lane
  * @cases: all cases, each from the first lane that has it
  */
 struct group {
@@ -103,7 +104,7 @@ static void fill_matrix(struct matrix *matrix, const struct report *rep)
 	}
 }
 
-/* "27 ok", or what else there is: "25 ok, 2 FAIL" */
+/* Returns the number of cases of each verdict, e.g. "27 ok" or "25 ok, 2 FAIL". */
 static const char *cell_text(const struct cell *cell)
 {
 	static const enum outcome order[] = { PASS, FAIL, SKIP, KNOWN_BUG, NOT_APPLICABLE };
@@ -173,12 +174,12 @@ static void write_group_cases(struct document *doc, const struct report *rep,
 
 static void leave_it(void *group)
 {
-	/* The pool has it. */
+	/* The pool owns the group. */
 	(void)group;
 }
 
 /**
- * write_matrix() - Write a row a test and a column a configuration, and all cases
+ * write_matrix() - Write a table of tests and configurations, and a table of cases for each test
  * @doc: the page
  * @rep: the report, reconciled
  */
@@ -239,7 +240,9 @@ static void write_block(struct document *doc, const char *title, const char *con
 	element(doc, "pre", NULL, content);
 }
 
-/* "CR4.SMEP: mmu_reset: before 2, after 3, grew by 1, expected 0", as the tests say it. */
+/*
+ * Tests report a wrong counter as "CR4.SMEP: mmu_reset: before 2, after 3, grew by 1, expected 0".
+ */
 static bool write_growth(struct document *doc, const char *part)
 {
 	char *mark = strstr(part, ": before "), *name, *colon;
@@ -262,7 +265,7 @@ static bool write_growth(struct document *doc, const char *part)
 	return true;
 }
 
-/* A row a counter that is wrong, and below the table all else there is against the case. */
+/* Writes a table with one row per wrong counter, and below it all other reasons. */
 static void write_reasons(struct document *doc, const char *reason)
 {
 	static const char * const header[] = {
@@ -305,7 +308,7 @@ static void write_failure(struct document *doc, const struct results *res,
 	raw(doc, "\n");
 }
 
-/* What follows from the end of a file is no failure of its own. */
+/* If the file ended early, cases without a result are not listed as failures of their own. */
 static bool is_lost(const struct results *res, const struct testcase *tc)
 {
 	return res->failure && !tc->results;
@@ -331,7 +334,7 @@ static void write_lost(struct document *doc, const struct results *res)
 }
 
 /**
- * write_failures() - Write what failed, with all that is known of it
+ * write_failures() - Write which cases and files failed, with all details
  * @doc: the page
  * @rep: the report, reconciled
  */
@@ -358,8 +361,8 @@ void write_failures(struct document *doc, const struct report *rep)
  * @doc: the page
  * @rep: the report, reconciled
  * @verdict: the verdict
- * @address: of the section
- * @title: of the section
+ * @address: name of the section for links
+ * @title: headline of the section
  */
 void write_verdicts(struct document *doc, const struct report *rep, enum outcome verdict,
 		    const char *address, const char *title)
@@ -429,7 +432,7 @@ static void write_reason_row(struct document *doc, const struct report *rep,
 }
 
 /**
- * write_inapplicable() - Write why cases do not apply, a row a reason
+ * write_inapplicable() - Write why cases do not apply, one row per reason
  * @doc: the page
  * @rep: the report, reconciled
  */
@@ -442,7 +445,7 @@ void write_inapplicable(struct document *doc, const struct report *rep)
 		return;
 	section(doc, "na", "Not applicable");
 	element(doc, "p", NULL,
-		"Cases that do not exist with an MMU, a CPU or a parameter. Nothing is missing.");
+		"These cases do not exist with this MMU, CPU or module parameter. Nothing is missing.");
 	table_begin(doc, "na-table", lane_header(rep, "reason"), rep->nr_files + 1);
 	STAILQ_FOREACH(res, &rep->files, next)
 		STAILQ_FOREACH(tc, &res->cases, next)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The page's changes: what differs from the run before.
+ * Writes the page's section about what differs from the run before.
  */
 #define _GNU_SOURCE
 #include "html.h"
 
-/* How much a cost may differ between two boots of the same kernel, see docs/counters.md. */
+/* Two boots of the same kernel may differ by this ratio in a cost, see docs/counters.md. */
 #define DEFAULT_BOUND	1.01
 
-/* Of cases; the matrix has all of them. */
+/* The largest number of cases that a list has; the matrix has all cases. */
 #define MAX_LISTED	20
 
 static bool is_number(const struct difference *diff)
@@ -44,7 +44,10 @@ static void write_numbers(struct document *doc, const struct comparison *c)
 	table_end(doc);
 }
 
-/* Cases by what became of them, and notes.  A bed that died has made all the same worse. */
+/*
+ * Writes a list of the cases that got worse or better, or of the notes.  The list is bounded: if
+ * a bed died, all of its cases got worse for the same reason.
+ */
 static void write_texts(struct document *doc, const struct comparison *c, int sense,
 			const char *class)
 {
@@ -91,14 +94,15 @@ void write_changes(struct document *doc, const struct report *rep)
 	compare_reports(&c, rep->before, rep, rep->bound ?: DEFAULT_BOUND);
 	first = STAILQ_FIRST(&rep->before->files);
 	section(doc, "changes", "Since the run before");
-	element(doc, "p", NULL, format("That of %s, with %u configurations in both.",
-				       *first->start ? first->start : first->name, c.lanes));
+	element(doc, "p", NULL,
+		format("Compared with the run of %s: %u configurations are in both.",
+		       *first->start ? first->start : first->name, c.lanes));
 	element(doc, "p", c.verdicts ? "FAIL" : "ok",
 		format("%u cases got worse, %u better, %u are new; %u counts changed", c.verdicts,
 		       count_better(&c), c.added, c.counts));
 	element(doc, "p", NULL,
-		format("%u of %u costs are more than %.2f times the other.", c.beyond, c.costs,
-		       c.bound));
+		format("%u of %u costs grew or fell by a factor of more than %.2f.", c.beyond,
+		       c.costs, c.bound));
 	write_texts(doc, &c, WORSE, "FAIL");
 	write_texts(doc, &c, BETTER, "ok");
 	write_numbers(doc, &c);

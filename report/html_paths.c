@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The page's paths: a row a path, and for each MMU what was counted, beside what was
- * expected.
+ * Writes the page's tables of paths: one row per path, with the actual and the expected counts
+ * for each MMU.
  */
 #define _GNU_SOURCE
 #include "html.h"
 
-/* What is shown for each MMU, for one operation. */
+/* For each MMU, the table shows the counts from this one on, per operation. */
 #define FIRST_COUNT	RESETS
 #define NR_SHOWN	(NR_COUNTS - FIRST_COUNT)
 
-/* Beside the MMUs: the path, its verdict, ops, the cost, its control, and their ratio. */
+/* The other columns are the path, its verdict, ops, the cost, its control, and their ratio. */
 #define NR_OTHERS	6
 
 static const char * const count_names[NR_COUNTS] = {
@@ -18,17 +18,17 @@ static const char * const count_names[NR_COUNTS] = {
 };
 
 static const char legend[] =
-	"<p>For one operation: what was counted <i class=\"key\">=what was expected</i>, to the\n"
-	"last one in all <b>ops</b> of them. A number alone is bound by laws, not by an exact\n"
-	"value. <span class=\"other\">Coloured</span>: not as with the first MMU. Open a path for\n"
-	"its cases, and for where its numbers are derived.</p>\n";
+	"<p>Each number is a count per operation, with the <i class=\"key\">=expected one</i> beside it;\n"
+	"<b>ops</b> is how many operations were counted. A count without an expected one has to obey\n"
+	"laws only. A <span class=\"other\">coloured</span> count differs from that of the first MMU.\n"
+	"Click on a path to see its cases, and where its counts are derived.</p>\n";
 
 static bool is_known(const struct row *row, unsigned int i)
 {
 	return row->nr_expected[i] && row->nr_expected[i] == row->nr_counted;
 }
 
-/* Whether a path takes another number of them than with the first MMU. */
+/* Returns whether the count @i per operation differs from that of the first MMU. */
 static bool differs(const struct path *path, const struct row *row, unsigned int i)
 {
 	const struct row *first = path->rows[0];
@@ -38,7 +38,7 @@ static bool differs(const struct path *path, const struct row *row, unsigned int
 		      per_operation(row->counts[i], row->counts[OPS]));
 }
 
-/* "1 =1": what was counted, and what was expected. */
+/* Writes the actual and the expected count, e.g. "1 =1". */
 static void write_count(struct document *doc, const struct path *path, const struct row *row,
 			unsigned int i)
 {
@@ -81,7 +81,7 @@ static void write_mmu(struct document *doc, const struct path *path, const struc
 	tag_close(doc);
 }
 
-/* The same with all MMUs, or from the fewest to the most. */
+/* Returns the number of operations, or its range if the MMUs differ. */
 static const char *ops_of(const struct pivot *pivot, const struct path *path)
 {
 	unsigned long long ops, min = -1ull, max = 0;
@@ -130,7 +130,7 @@ static void write_derivation(struct document *doc, const struct report *rep,
 		element(doc, "span", NULL, place);
 }
 
-/* Each case once, though it is in several files, and may name the path several times. */
+/* Links each case once: it may be in several files, and may name the path several times. */
 static void write_namers(struct document *doc, const struct report *rep,
 			 const struct pivot *pivot, const struct path *path)
 {
@@ -211,7 +211,7 @@ static void write_path_section(struct document *doc, const struct report *rep,
 	raw(doc, "</td></tr>\n");
 }
 
-/* Paths that no MMU has are listed below the table, all others have a row. */
+/* Each path has a row, but those that apply to no MMU are only listed below the table. */
 static void write_pivot(struct document *doc, const struct report *rep,
 			const struct pivot *pivot)
 {
@@ -237,7 +237,7 @@ static void write_pivot(struct document *doc, const struct report *rep,
 }
 
 /**
- * write_paths() - Write what paths come to with each MMU, a table a bed
+ * write_paths() - Write counts and costs of paths with each MMU, one table per bed
  * @doc: the page
  * @rep: the report, reconciled
  */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The page's plots: what paths cost, and counters over time.
+ * Writes the page's plots: costs of paths, and counters over time.
  */
 #define _GNU_SOURCE
 #include "html.h"
 #include "plot.h"
 
-/* Cases whose counters are drawn over time: races, then those with most resets. */
+/* At most this many cases have a plot over time: races first, then those with most resets. */
 #define MAX_PLOTS	4
 
 #define NO_GNUPLOT	"There is no plot without gnuplot: apt-get install gnuplot-nox"
@@ -22,7 +22,7 @@ static void write_plot(struct document *doc, const char *caption, const char *sv
 	raw(doc, "</figure>\n");
 }
 
-/* Whether no row before @row has a cost of the same unit with the same MMU. */
+/* Returns whether @row is the first one that has a cost with its MMU and in its unit. */
 static bool begins_costs(const struct report *rep, const struct row *row)
 {
 	const struct row *other;
@@ -60,8 +60,8 @@ void write_costs(struct document *doc, const struct report *rep)
 
 /**
  * struct storm - A case with samples
- * @races: its counts are never the same in two runs
- * @resets: how many there were at once
+ * @races: the counts of the case differ in each run, e.g. because of a race
+ * @resets: the highest sample of mmu_reset
  */
 struct storm {
 	const struct results *res;
@@ -93,7 +93,7 @@ static bool is_race(const struct testcase *tc)
 	return false;
 }
 
-/* The same case in another lane is no news. */
+/* A case has one plot only, even if it ran in several lanes. */
 static bool is_among(const struct storm *storms, unsigned int nr, const struct testcase *tc)
 {
 	unsigned int i;
@@ -104,7 +104,7 @@ static bool is_among(const struct storm *storms, unsigned int nr, const struct t
 	return false;
 }
 
-/* Returns how many there are to show, the most telling first. */
+/* Finds the cases to show, in order of interest.  Returns their number. */
 static unsigned int find_storms(const struct report *rep, struct storm *storms)
 {
 	const struct results *res;
@@ -135,7 +135,7 @@ static unsigned int find_storms(const struct report *rep, struct storm *storms)
  */
 void write_storms(struct document *doc, const struct report *rep)
 {
-	/* One more, as a case is entered before it is known to have samples. */
+	/* One element more, as find_storms() enters a case before it checks for samples. */
 	struct storm *storms = zalloc((rep->nr_cases + 1) * sizeof(*storms));
 	unsigned int i, nr = find_storms(rep, storms);
 
@@ -143,7 +143,8 @@ void write_storms(struct document *doc, const struct report *rep)
 		return;
 	section(doc, "storms", "Counters over time");
 	element(doc, "p", NULL,
-		"Of races, and of the cases with most resets; sums over the virtual machines that live.");
+		"The plots show cases with races, and those with most resets. Counters are sums over\n"
+		"all virtual machines that exist.");
 	raw(doc, "<div class=\"plots\">");
 	for (i = 0; i < nr; i++)
 		write_plot(doc, format("%s %s %s", lane_of(storms[i].res), storms[i].tc->test,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The report for CI servers: JUnit XML, a suite a lane.  tests/junit.xsd has what
- * such servers read.
+ * Writes the report for CI servers: JUnit XML with one suite per lane.  tests/junit.xsd is the
+ * schema that such servers read.
  */
 #define _GNU_SOURCE
 #include <time.h>
@@ -9,7 +9,7 @@
 #include "report.h"
 #include "xml.h"
 
-/* What a suite says in its attributes. */
+/* The sums in the attributes of a suite. */
 struct sums {
 	unsigned int tests;
 	unsigned int failures;
@@ -57,7 +57,7 @@ static void write_properties(struct document *doc, const struct results *res)
 	tag_close(doc);
 }
 
-/* "failure", "skipped" or "error", with what there is to say. */
+/* Writes an element "failure", "skipped" or "error". */
 static void write_problem(struct document *doc, const char *name, const char *message,
 			  const char *details)
 {
@@ -95,7 +95,7 @@ static void write_case(struct document *doc, const struct testcase *tc)
 	tag_close(doc);
 }
 
-/* A file without its end is no case's failure. */
+/* The early end of a file is not the failure of any case, so it has a case of its own. */
 static void write_end(struct document *doc, const struct results *res)
 {
 	tag_open(doc, "testcase");
@@ -107,7 +107,7 @@ static void write_end(struct document *doc, const struct results *res)
 	tag_close(doc);
 }
 
-/* Others refuse the file for a time that is none. */
+/* Readers refuse a whole file because of one invalid time. */
 static bool is_time(const char *text)
 {
 	struct tm tm;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The report for machines: KTAP, see Documentation/dev-tools/ktap.rst.
+ * Prints the report for machines: KTAP, see Documentation/dev-tools/ktap.rst.
  */
 #include "report.h"
 
 #define MAX_KLOG_LINES	10
 
-/* A bare '#' in a name could read as a directive and excuse a failure. */
+/* A reader could take a bare '#' in a name for a directive that excuses a failure. */
 static void print_name(const char *name)
 {
 	putchar(' ');
@@ -36,7 +36,7 @@ static void print_case(const struct results *res, const struct testcase *tc,
 }
 
 /**
- * print_ktap() - Print the report as KTAP, a test point per case and per file
+ * print_ktap() - Print the report as KTAP, one test point per case and per file
  * @rep: the report, reconciled
  */
 void print_ktap(const struct report *rep)

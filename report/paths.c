@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where paths are derived.  A path belongs to the test that counts on it, so that a new
- * path needs no line here.
+ * Finds the section of docs/ that derives the numbers of a path.  The section follows from the
+ * test that counts on the path, so a new path needs no new line here.
  */
 #define _GNU_SOURCE
 #include <fnmatch.h>
@@ -13,7 +13,7 @@
 #define COSTS_DOC	"counters.md#what-one-operation-costs"
 #define ENDS_DOC	"counters.md#nested-guests"
 
-/* In the order of the page; the first one that matches counts. */
+/* In the order of the page.  The first matching entry decides. */
 static const struct section sections[] = {
 	{ "mmu_root_reuse_test", "path.*", GUEST, GUEST_DOC, true },
 	{ "mmu_root_reuse_test", "permission.*", GUEST, GUEST_DOC, true },
@@ -32,15 +32,16 @@ static const struct section sections[] = {
 	{ "mmu_root_apic_access_test", "*", "The APIC-access page", ENDS_DOC, false },
 	{ "mmu_root_reuse_test", "*", "Recycling", ENDS_DOC, false },
 	{ "mmu_root_smp_test", "*", "Several vCPUs", COSTS_DOC, false },
+	{ "mmu_root_soak_test", "*", "Several vCPUs", COSTS_DOC, false },
 	{ "mmu_root_walk_test", "*", "Random walks", "model.md#the-walks", false },
 	{ "*", "*", "Other paths", NULL, false },
 };
 
 /**
- * find_section() - Find where the paths of a case are derived
+ * find_section() - Find the section that derives the paths of a case
  * @tc: the case
  *
- * Return: the section; those of an earlier one come first.
+ * Return: the section; a section with a lower address comes first in the report.
  */
 const struct section *find_section(const struct testcase *tc)
 {
@@ -49,7 +50,7 @@ const struct section *find_section(const struct testcase *tc)
 	while (section->doc && (fnmatch(section->test, tc->test, 0) ||
 				fnmatch(section->cases, tc->name, 0)))
 		section++;
-	/* Several patterns are one section. */
+	/* Adjacent entries with the same title are one section: return the first of them. */
 	while (section > sections && !strcmp(section[-1].title, section->title))
 		section--;
 	return section;

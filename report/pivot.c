@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pivot: a row a path, a column an MMU, as how MMUs differ is what there is to see.
+ * Makes the pivot table: one row per path and one column per MMU, so that the reader sees how
+ * the MMUs differ.
  */
 #define _GNU_SOURCE
 #include <search.h>
 
 #include "report.h"
 
-/* What a summary has room for: of a run of some cases, all paths are shown. */
+/* Up to this number of paths, e.g. after a run of some cases only, the summary shows all. */
 #define MAX_SUMMARY	15
 
-/* The path, and what it costs beside its control. */
+/* The columns of a cost: the cost, its control, and their ratio. */
 #define NR_COST_COLUMNS	3
 
 static bool first_of_mmu(const struct report *rep, const struct results *res)
@@ -26,7 +27,7 @@ static bool first_of_mmu(const struct report *rep, const struct results *res)
 	return true;
 }
 
-/* What runs most guests first, and what follows from it. */
+/* TDP, which runs most guests, comes first, then tdp_mmu=0, then all others. */
 static unsigned int mmu_rank(const struct results *res)
 {
 	static const char * const names[] = { "TDP", "tdp_mmu=0" };
@@ -87,7 +88,7 @@ static void add_row(struct pivot *pivot, struct path *path, struct row *row)
 		path->worst = row->verdict;
 }
 
-/* As in the first MMU that has counts. */
+/* Gives the path the order and section that it has with the first MMU that has counts. */
 static void place_path(const struct pivot *pivot, struct path *path)
 {
 	unsigned int i;
@@ -101,7 +102,7 @@ static void place_path(const struct pivot *pivot, struct path *path)
 	}
 }
 
-/* qsort() keeps no order that it is not told of, see place_path(). */
+/* qsort() is not stable, so each path has an order of its own, see place_path(). */
 static int compare_paths(const void *a, const void *b)
 {
 	const struct path *x = a, *y = b;
@@ -113,11 +114,11 @@ static int compare_paths(const void *a, const void *b)
 
 static void leave_it(void *path)
 {
-	/* The pool has it. */
+	/* The pool owns the path. */
 	(void)path;
 }
 
-/* The first MMU whose costs were measured is the one to show, as a summary has no room for more. */
+/* A summary has room for the costs with one MMU only: the first one whose costs were measured. */
 static void find_costs(struct pivot *pivot)
 {
 	struct path *path, *end = pivot->paths + pivot->nr_paths;
@@ -136,9 +137,9 @@ static void find_costs(struct pivot *pivot)
 /**
  * make_pivot() - Sort the rows of a bed by path and MMU
  * @rep: the report, reconciled
- * @like: a file of the bed
+ * @like: any file of the bed
  *
- * Return: the pivot.
+ * Return: the pivot, in the pool.
  */
 const struct pivot *make_pivot(const struct report *rep, const struct results *like)
 {
@@ -151,7 +152,7 @@ const struct pivot *make_pivot(const struct report *rep, const struct results *l
 	find_mmus(rep, pivot);
 	STAILQ_FOREACH(row, &rep->rows, next)
 		nr++;
-	/* One more, as a path is entered before it is known to be there already. */
+	/* One element more, as get_path() enters a path before it looks for the same path. */
 	pivot->paths = zalloc(nr * sizeof(*pivot->paths));
 	STAILQ_FOREACH(row, &rep->rows, next) {
 		if (!strcmp(row->first->bed, like->bed))
@@ -168,9 +169,9 @@ const struct pivot *make_pivot(const struct report *rep, const struct results *l
 }
 
 /**
- * next_bed() - Find a file of a bed that none before it is of
+ * next_bed() - Find the first file of the next bed
  * @rep: the report
- * @res: the last one that was found, or NULL
+ * @res: the file that the last call returned; NULL for the first bed
  *
  * Return: the file, or NULL.
  */
@@ -190,11 +191,11 @@ const struct results *next_bed(const struct report *rep, const struct results *r
 }
 
 /**
- * per_operation() - What a sum comes to for each operation
+ * per_operation() - Divide a sum by the number of operations
  * @value: the sum
- * @ops: number of operations; 0: not known, the sum is the answer
+ * @ops: number of operations; 0: the number is not known, the result is the sum
  *
- * Return: a number as short as two digits after the point allow.
+ * Return: the result with up to two digits after the point, without trailing zeros.
  */
 const char *per_operation(unsigned long long value, unsigned long long ops)
 {
@@ -211,7 +212,10 @@ const char *per_operation(unsigned long long value, unsigned long long ops)
 	return text;
 }
 
-/* "resets/loads/built/reused", or what there is to say instead. */
+/*
+ * Returns "resets/loads/built/reused", and the verdict if cases failed, were skipped or have a
+ * known bug.  Without counts, it returns the verdict only.
+ */
 static const char *counts_text(const struct row *row)
 {
 	const char *text = "";
@@ -227,7 +231,10 @@ static const char *counts_text(const struct row *row)
 	return format("%s%s%s", text, *text ? " " : "", verdict_words[row->verdict]);
 }
 
-/* What the summary shows: all that applies if that is not too much, else the guest's own. */
+/*
+ * The summary shows all paths that apply if they are few, else those of the guest in 64-bit mode
+ * and those with a cost.
+ */
 static bool is_shown(const struct path *path, unsigned int nr_applicable)
 {
 	if (path->worst == NOT_APPLICABLE)
@@ -281,7 +288,7 @@ static const char **fill_head(const char **cell, const struct pivot *pivot, cons
 	return cell;
 }
 
-/* What is not shown is not forgotten: how many, and how to see them. */
+/* Says how many paths the summary does not show, and how to see them. */
 static void print_rest(const struct pivot *pivot, const unsigned int *shown)
 {
 	static const char * const words[NR_VERDICTS] = {
@@ -335,7 +342,7 @@ static void print_pivot(const struct report *rep, const struct pivot *pivot)
 }
 
 /**
- * print_pivots() - Print the most telling paths, for each bed
+ * print_pivots() - Print the most important paths, for each bed
  * @rep: the report, reconciled
  */
 void print_pivots(const struct report *rep)

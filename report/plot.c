@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Plots, drawn by gnuplot as SVG to be put into a page.
+ * Draws plots with gnuplot, as SVG for the page.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -14,16 +14,16 @@
 
 extern char **environ;
 
-/* The path that does nothing but exit, to which all costs are compared. */
+/* All costs are compared with this path, which does nothing but exit. */
 #define NULL_EXIT	"null-exit"
 
-/* Curves of a plot over time: the rest, e.g. exits, is of another magnitude. */
+/* The curves of a plot over time.  Other counters, e.g. exits, have another magnitude. */
 static const char * const curves[] = {
 	"mmu_reset", "mmu_root_load", "mmu_root_reuse", "mmu_root_alloc",
 	"mmu_root_invalidate",
 };
 
-/* Seen well on white and on black: Okabe and Ito's colours, for all kinds of eyes. */
+/* Okabe and Ito's colours: visible on white and on black, also with colour blindness. */
 #define COLOURS								\
 	"set linetype 1 lc rgb '#0072b2' lw 2\n"			\
 	"set linetype 2 lc rgb '#e69f00' lw 2\n"			\
@@ -60,10 +60,10 @@ static char *read_all(int fd)
 	return obstack_finish(&pool);
 }
 
-/* Returns what it printed, whatever that is. */
+/* Returns the output of gnuplot unchecked; "" if gnuplot cannot be run. */
 static char *run_gnuplot(int script)
 {
-	/* Without the user's own settings. */
+	/* "-d" makes gnuplot ignore the user's settings. */
 	char *argv[] = { "gnuplot", "-d", NULL }, *text = "";
 	posix_spawn_file_actions_t actions;
 	int fds[2], ret;
@@ -86,7 +86,7 @@ static char *run_gnuplot(int script)
 	return text;
 }
 
-/* Without what only a file of its own has, and as a whole, or NULL. */
+/* Returns only the element svg, without the head of an SVG file; NULL if it is not complete. */
 static const char *draw(const char *script)
 {
 	int fd = script_fd(script);
@@ -104,7 +104,7 @@ static const char *draw(const char *script)
 	return begin;
 }
 
-/* Fit for gnuplot's quotes.  Names of paths and cases have nothing else. */
+/* Replaces characters that are unsafe in gnuplot's quotes; names of paths and cases have none. */
 static const char *label_of(const char *name)
 {
 	char *copy = format("%s", name), *p;
@@ -132,7 +132,7 @@ static json_int_t null_exit(const struct report *rep, const struct row *like)
 }
 
 /**
- * plot_costs() - Draw what the paths cost, beside their controls
+ * plot_costs() - Draw the costs of paths, and of their controls
  * @rep: the report, reconciled
  * @like: a row with a cost; rows with its MMU and unit are drawn
  *
@@ -164,7 +164,7 @@ const char *plot_costs(const struct report *rep, const struct row *like)
 			   label_of(like->unit), data, null));
 }
 
-/* Column of a counter in the rows of samples, where the time is before all. */
+/* Returns the column of a counter in the rows of samples, whose column 0 is the time. */
 static int column_of(const json_t *samples, const char *counter)
 {
 	const json_t *names = json_object_get(samples, "counters"), *name;
@@ -184,9 +184,9 @@ static json_int_t value_of(const json_t *samples, const json_t *row, const char 
 }
 
 /**
- * samples_max() - The highest value of a counter in samples
- * @samples: as docs/results.md has them, or anything else
- * @counter: its name
+ * samples_max() - Find the highest value of a counter in samples
+ * @samples: samples as in docs/results.md; any other JSON value has no samples
+ * @counter: name of the counter
  *
  * Return: the value; 0 if there is none.
  */
@@ -221,7 +221,7 @@ static const char *data_of(const json_t *samples)
 
 /**
  * plot_samples() - Draw counters over time
- * @samples: as docs/results.md has them, or anything else
+ * @samples: samples as in docs/results.md; any other JSON value has no samples
  *
  * Return: SVG, or NULL if there is no gnuplot.
  */
@@ -230,7 +230,7 @@ const char *plot_samples(const json_t *samples)
 	const char *plots = "";
 	size_t j, nr = ARRAY_SIZE(curves);
 
-	/* The first are the broadest, to be seen below others of the same values. */
+	/* Earlier curves are broader, to stay visible below later curves of the same values. */
 	for (j = 0; j < nr; j++)
 		plots = format("%s%s $data using 1:%zu with steps lw %zu title '%s'", plots,
 			       j ? "," : "", j + 2, nr + 1 - j, curves[j]);

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A profile: results without what differs from run to run, to compare with later.
+ * Prints a profile: results without all that differs from run to run, for later comparisons.
  */
 #define _GNU_SOURCE
 #include "report.h"
 
-/* Lines of a run, and of a case, that say nothing about KVM. */
+/* Keys of the lines "run" and "case" that differ from run to run, and say nothing about KVM. */
 static const char * const left_out[] = {
 	"start", "duration_ms", "seed", "counters", "samples", "klog", "kmsg",
 	"taint", "log",
 };
 
-/* So that a new profile differs in a line a path. */
+/*
+ * Only records have a type; the other documents are the arrays of struct testcase.  Each record
+ * is one line, so that a new profile differs in one line per path.
+ */
 static bool is_record(const json_t *doc)
 {
 	return json_is_object(doc) && json_object_get(doc, "type");

@@ -14,7 +14,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* What the reason of a skip begins with if nothing is missing. */
+/* The reason of a skip begins with this if the case cannot exist here and nothing is missing. */
 #define INAPPLICABLE	"not applicable: "
 
 enum {
@@ -24,9 +24,9 @@ enum {
 };
 
 /*
- * From best to worst, a row shows the worst one of its cases.  What does not
- * apply comes first: it takes nothing from a row that has something to show.
- * A known bug is one that this kernel was known to have.
+ * Verdicts, from best to worst: a row shows the worst verdict of its cases.  NOT_APPLICABLE comes
+ * first, so that a row shows it only if none of its cases applies.  KNOWN_BUG is a failure that
+ * is due to a bug that this kernel is known to have.
  */
 enum outcome {
 	NOT_APPLICABLE,
@@ -39,16 +39,16 @@ enum outcome {
 
 /**
  * struct testcase - A case of a test, in one file
- * @planned: how often it was planned
- * @results: how many results it has
- * @data: of all results
- * @klog: of all results
- * @doc: the first result, NULL if there is none; without a log if it passed
- * @duration_ms: of all results, in milliseconds
- * @verdict: of all results, and of whether it was planned
- * @reason: of a verdict other than PASS
- * @id: the same for the case in each file that has it, from 1 on
- * @first: in the first of these files
+ * @planned: how often the case was planned
+ * @results: number of results of the case
+ * @data: objects that the case printed, of all results
+ * @klog: faults in the kernel log, of all results
+ * @doc: the first result, NULL if there is none; without a log if the case passed
+ * @duration_ms: duration of all results, in milliseconds
+ * @verdict: worst verdict of all results; FAIL if plan and results do not match
+ * @reason: reason of a verdict other than PASS
+ * @id: number of the case, from 1 on; the same in each file that has the case
+ * @first: no earlier file has the case
  */
 struct testcase {
 	STAILQ_ENTRY(testcase) next;
@@ -83,17 +83,17 @@ struct results {
 	const char *lane;
 	const char *kernel;
 	const char *cpu;
-	/* What emulates the CPU; empty if nothing is known to do so. */
+	/* The program that emulates the CPU; empty if none is known. */
 	const char *emulator;
 	const char *start;
 	const char *unit;
 	const char *mmu;
-	/* Without the bed, which @mmu begins with if there is more than one. */
+	/* Name of the MMU without the bed; @mmu begins with the bed if the report has several. */
 	const char *plain_mmu;
 	const char *params;
 
 	STAILQ_HEAD(, testcase) cases;
-	/* The same, to be found: a tree of tsearch() */
+	/* The same cases as a tree of tsearch() */
 	void *index;
 	struct tally seen;
 	struct tally said;
@@ -102,14 +102,14 @@ struct results {
 	const char *failure;
 };
 
-/* What is counted on a path; all but the first has an expected value where it is asserted. */
+/* Counts of a path; all but the first one have an expected value if the test asserts them. */
 enum count {
 	OPS,
 	RESETS,
 	LOADS,
 	BUILT,
 	REUSED,
-	/* The full table ends here, the page has all. */
+	/* The full table has the counts before this, the page has all counts. */
 	NR_TABLE_COUNTS,
 	HITS = NR_TABLE_COUNTS,
 	MISSES,
@@ -117,7 +117,7 @@ enum count {
 	NR_COUNTS,
 };
 
-/* The verdict follows, which needs no padding, but may need colour. */
+/* Columns of the table.  The last column, the verdict, is not a cell, as it may need colour. */
 enum column {
 	COL_MMU,
 	COL_PATH,
@@ -129,12 +129,12 @@ enum column {
 };
 
 /**
- * struct section - Paths that are derived in the same place
- * @test: pattern of the test that counts on them
- * @cases: pattern of its cases
- * @title: what they are
+ * struct section - Paths whose numbers are derived in the same place
+ * @test: pattern for the test that counts on the paths
+ * @cases: pattern for the cases of the test
+ * @title: headline of the paths
  * @doc: file of docs/ with the derivation, and its heading; NULL if there is none
- * @own: the guest does them in 64-bit mode: what the summary shows
+ * @own: the guest operates the paths in 64-bit mode; the summary always shows such paths
  */
 struct section {
 	const char *test;
@@ -151,18 +151,21 @@ struct namer {
 };
 
 /**
- * struct row - What was counted and measured on a path with an MMU of a bed
- * @first: the first file that names the path, which has the bed and the MMU
- * @section: of the first case that counts on the path, or else that names it
- * @order: of the first counts on the path, among all rows; 0 if there are none
- * @counted: which counts there are
- * @expected: what they should be, of @nr_expected of the @nr_counted cases
- * @varies: the counts are those of a race or a timer
- * @unit: of the cost; NULL for as long as none was measured
- * @other_unit: a file that measured in another unit
+ * struct row - Counts and costs of a path with an MMU of a bed
+ * @first: the first file that names the path; it has the bed and the MMU of the row
+ * @section: section of the first case that counts on the path, or else that names the path
+ * @order: place of the path's first counts among those of all rows; 0 if there are no counts
+ * @counted: which of @counts are known
+ * @counts: sums over the entries with counts
+ * @expected: sums of the expected values
+ * @nr_counted: number of entries with counts
+ * @nr_expected: number of entries with an expected value, for each count
+ * @varies: the counts depend on a race or a timer
+ * @unit: unit of the cost; NULL if no cost was measured
+ * @other_unit: a file that measured the cost in another unit
  * @namers: all cases that name the path
- * @last_id: of the last of them
- * @cells: what a table shows, see fill_rows()
+ * @last_id: number of the last of these cases
+ * @cells: cells of the table, see fill_rows()
  */
 struct row {
 	STAILQ_ENTRY(row) next;
@@ -191,12 +194,12 @@ struct row {
 };
 
 /**
- * struct path - A path in all MMUs of a bed
- * @section: of its counts
- * @order: among the paths of a section
- * @rows: one an MMU, NULL for those that do not know it
+ * struct path - A path with all MMUs of a bed
+ * @section: section of the path's counts
+ * @order: place of the path in its section
+ * @rows: one row per MMU; NULL if no case with the MMU names the path
  * @costs: the row with the cost to show, or NULL
- * @worst: of the verdicts
+ * @worst: worst verdict of the rows
  */
 struct path {
 	const char *name;
@@ -208,10 +211,10 @@ struct path {
 };
 
 /**
- * struct pivot - What was counted in a bed, a row a path and a column an MMU
- * @mmus: a file with each of the MMUs
- * @costs: the one of them whose costs are shown, NULL if there is none
- * @paths: those of a section are beside each other
+ * struct pivot - Counts of a bed, with one row per path and one column per MMU
+ * @mmus: for each MMU, one file with this MMU
+ * @costs: the one of @mmus whose costs are shown; NULL if there are no costs
+ * @paths: the paths; those of a section are adjacent
  */
 struct pivot {
 	const char *bed;
@@ -232,7 +235,7 @@ struct report {
 	unsigned int failed_files;
 	unsigned int nr_orders;
 	unsigned int nr_ids;
-	/* The run before, NULL if there is none. */
+	/* The report of the run before, NULL if there is none. */
 	const struct report *before;
 
 	/* The command line */
@@ -251,15 +254,15 @@ struct report {
 };
 
 /**
- * struct difference - What differs between two reports, or should be known of both
- * @kind: of what
- * @sense: NO_DIFFERENCE: within the bound, or a note
- * @res: the lane; of the base if it is about a case that is gone
- * @path: of a count or cost
- * @what: name of the count, unit of the cost
- * @base: what it was
- * @new: what it is
- * @text: of a case or note
+ * struct difference - A difference between two reports, or a note on both
+ * @kind: what differs
+ * @sense: how it differs; NO_DIFFERENCE: a cost within the bound, or a note
+ * @res: the lane; for a case that is gone, the lane of the base
+ * @path: path of a count or cost
+ * @what: name of the count, or unit of the cost
+ * @base: old value of the count or cost
+ * @new: new value of the count or cost
+ * @text: text about a case, or text of a note
  */
 struct difference {
 	STAILQ_ENTRY(difference) next;
@@ -286,17 +289,17 @@ struct difference {
 };
 
 /**
- * struct comparison - What was found in two reports
+ * struct comparison - The comparison of two reports
  * @base: the report to compare with
  * @rep: the report
- * @bound: how many times the other a cost may be
- * @lanes: lanes that are in both
- * @costs: costs that are in both, in the same unit
- * @beyond: costs that differ by more than the bound
- * @counts: counts that changed
- * @verdicts: cases that have become worse, are gone, or fail anew
- * @added: cases that were not there
- * @differences: all of them, those of counts and costs first
+ * @bound: largest ratio of two costs, in either direction, that is no difference
+ * @lanes: number of lanes that are in both reports
+ * @costs: number of costs that are in both reports, in the same unit
+ * @beyond: number of costs that differ by more than the bound
+ * @counts: number of counts that changed
+ * @verdicts: number of cases that have become worse, are gone, or are new and fail
+ * @added: number of cases that are not in the base
+ * @differences: all differences, those of counts and costs first
  */
 struct comparison {
 	const struct report *base;
@@ -312,10 +315,10 @@ struct comparison {
 	STAILQ_HEAD(, difference) differences;
 };
 
-/* Owns all structures and all text but that of the JSON documents. */
+/* The pool owns all structures, and all text but that of the JSON documents. */
 extern struct obstack pool;
 
-/* A macro for the compiler to check the arguments against the format. */
+/* format() is a macro, so that the compiler checks the arguments against the format. */
 #define format(fmt, ...)						\
 ({									\
 	obstack_printf(&pool, fmt, ##__VA_ARGS__);			\
@@ -323,7 +326,7 @@ extern struct obstack pool;
 	(char *)obstack_finish(&pool);					\
 })
 
-/* Complain about a file that no report can be made of, at its current line. */
+/* Complains about a file that no report can be made of, at its current line.  Evaluates to -1. */
 #define unusable(res, fmt, ...)						\
 ({									\
 	const struct results *__res = res;				\

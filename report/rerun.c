@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The command that runs again what failed, and nothing else.
+ * Makes the command that runs the failed cases again, and nothing else.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
 
 #include "report.h"
 
-/* The variables of the Makefile. */
+/* Variables of the Makefile. */
 #define BED_VARIABLE	"BED"
 #define LANES_VARIABLE	"CONFIG"
 #define FILTER_VARIABLE	"FILTER"
 
-/* Nobody wants to paste more; then all of the lane is run. */
+/* A longer pattern is too long to paste: the command then runs the whole lane. */
 #define MAX_PATTERN	2000
 
 struct command {
@@ -25,8 +25,8 @@ struct command {
 STAILQ_HEAD(commands, command);
 
 /*
- * Fit for a shell's quotes, and for a pattern: what is no part of an ordinary name
- * is matched by any character.
+ * Makes a name safe for a shell's quotes and for a pattern: '?', which matches any character,
+ * replaces each character that is not part of ordinary names.
  */
 static const char *pattern_of(const char *name)
 {
@@ -38,7 +38,7 @@ static const char *pattern_of(const char *name)
 	return copy;
 }
 
-/* Pattern of rootrun's --filter for what failed in a file; NULL for all of it. */
+/* Returns the pattern for rootrun's --filter of the cases that failed; NULL for all cases. */
 static const char *failed_cases(const struct results *res)
 {
 	const struct testcase *tc;
@@ -53,7 +53,7 @@ static const char *failed_cases(const struct results *res)
 		if (strlen(pattern) > MAX_PATTERN)
 			return NULL;
 	}
-	/* What died may have been anything. */
+	/* If the bed died, any case may be the cause. */
 	if (!nr || res->failure)
 		return NULL;
 	return nr == 1 ? pattern : format("@(%s)", pattern);
@@ -64,7 +64,7 @@ static bool same_pattern(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* Lanes of a bed where the same cases failed share a command. */
+/* Lanes of a bed share a command if the same cases failed in them. */
 static void add_command(struct commands *commands, const struct results *res)
 {
 	const char *pattern = failed_cases(res), *lane = pattern_of(res->lane);
@@ -95,10 +95,10 @@ static bool has_failed(const struct results *res)
 }
 
 /**
- * rerun_command() - What to type to run again what failed
+ * rerun_command() - Make the command that runs again what failed
  * @rep: the report, reconciled
  *
- * Return: one line, empty if nothing failed.
+ * Return: the command as one line; empty if nothing failed.
  */
 const char *rerun_command(const struct report *rep)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Results files: reading, and reconciling what was planned with what happened.
+ * Reads results files, and reconciles the planned cases with the results.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -10,10 +10,10 @@
 
 #include "report.h"
 
-/* Of a run: a folder for each bed, with a file for each configuration. */
+/* The folder of a run has a folder for each bed, with a file for each configuration. */
 #define MAX_DEPTH	2
 
-/* A century: sums do not overflow. */
+/* A longer duration, a century, is ignored, so that sums do not overflow. */
 #define MAX_DURATION_MS	(100ll * 366 * 24 * 3600 * 1000)
 
 static int compare_cases(const void *a, const void *b)
@@ -26,8 +26,8 @@ static int compare_cases(const void *a, const void *b)
 /**
  * find_case() - Find a case of a file
  * @res: the file
- * @test: its test
- * @name: its name
+ * @test: test of the case
+ * @name: name of the case
  *
  * Return: the case, or NULL.
  */
@@ -62,7 +62,7 @@ static struct testcase *get_case(struct report *rep, struct results *res,
 	return tc;
 }
 
-/* A case may have more than one thing against it, so reasons add up. */
+/* A case may have several reasons to fail, so reasons add up. */
 static void worsen_case(struct testcase *tc, enum outcome verdict,
 			const char *reason)
 {
@@ -103,7 +103,7 @@ static int read_case(struct report *rep, struct results *res, json_t *doc)
 	struct testcase *tc;
 	size_t i;
 
-	/* The lists twice, to check their type and to get them. */
+	/* The format has each list twice: once to check its type, once to get it. */
 	if (unpack(res, doc, "{s:s, s:s, s?s, s?s, s?[], s?o, s?[], s?o, s?I}",
 		   "test", &test, "case", &name, "status", &status,
 		   "reason", &reason, "data", "data", &data,
@@ -122,7 +122,7 @@ static int read_case(struct report *rep, struct results *res, json_t *doc)
 		tc->duration_ms += duration_ms;
 	if (!tc->doc)
 		tc->doc = doc;
-	/* What a test says of itself does not damage the file. */
+	/* Bad data are a failure of the case that printed them, not a damaged file. */
 	bad = read_data(rep, res, tc, data, !tc->results++);
 	if (bad)
 		worsen_case(tc, FAIL, format("bad data: %s", bad));
@@ -159,7 +159,7 @@ static int read_end(struct results *res, json_t *doc)
 		      "skipped", &said->cases[SKIP], "known", &said->cases[KNOWN_BUG]);
 }
 
-/* Parameters that decide how roots behave; the others stay in the file. */
+/* The report shows only the parameters that decide how roots behave. */
 static bool is_telling(const char *param)
 {
 	static const char * const telling[] = {
@@ -188,7 +188,7 @@ static int read_params(struct results *res, json_t *params)
 			continue;
 		param = format("%s%s%s=%s", res->params, *res->params ? " " : "",
 			       dot ? dot + 1 : key, text);
-		/* Keys are still as they were. */
+		/* clean_tree() does not clean keys. */
 		clean_string(param);
 		res->params = param;
 	}
@@ -214,7 +214,7 @@ static int read_run(struct results *res, json_t *doc)
 		   "mmu", &res->mmu, "levels", &levels,
 		   "params", "params", &params))
 		return -1;
-	/* The levels of shadow paging are those of the guest. */
+	/* With shadow paging, the number of levels depends on the guest, not on the host. */
 	if (levels && (!strcmp(res->mmu, "TDP") || !strcmp(res->mmu, "tdp_mmu=0")))
 		res->mmu = format("%s/%d", res->mmu, levels);
 	if (strcmp(res->unit, "cycles") && strcmp(res->unit, "instructions"))
@@ -253,7 +253,7 @@ static int read_line(struct report *rep, struct results *res, char *line,
 	json_error_t error;
 	json_t *doc;
 
-	/* A crash may leave NULs, of which libjansson skips one past a number. */
+	/* A crash may leave NULs.  libjansson would skip a NUL after a number: make it an error. */
 	if (nul)
 		*nul = '\1';
 	doc = json_loadb(line, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
@@ -265,12 +265,12 @@ static int read_line(struct report *rep, struct results *res, char *line,
 			res->cut = true;
 			return 0;
 		}
-		/* It quotes the line. */
+		/* The error text quotes the line. */
 		clean_string(error.text);
 		return bad_line(res, error.text);
 	}
 
-	/* Megabytes at times, and shown only of what went wrong. */
+	/* A log may have megabytes, and the report shows the logs of failed cases only. */
 	status = json_string_value(json_object_get(doc, "status"));
 	if (status && !strcmp(status, "pass"))
 		json_object_del(doc, "log");
@@ -282,8 +282,8 @@ static int read_line(struct report *rep, struct results *res, char *line,
 /**
  * read_stream() - Read results into the report
  * @rep: the report
- * @name: what to call it, clean
- * @in: the results; NULL if they cannot be opened, for the reason in errno
+ * @name: name of the results in messages, without control characters
+ * @in: the results; NULL if they cannot be opened, with the reason in errno
  *
  * Return: 0, or -1 after a complaint.
  */
@@ -344,7 +344,7 @@ static bool is_results_file(const FTSENT *entry)
 	return entry->fts_info == FTS_F && suffix && !strcmp(suffix, ".jsonl");
 }
 
-/* A folder for each bed, or of one bed. */
+/* Reads the folder of a run, which has a folder for each bed, or the folder of one bed. */
 static int read_folder(struct report *rep, char *path)
 {
 	char *paths[] = { path, NULL };
@@ -371,7 +371,7 @@ static int read_folder(struct report *rep, char *path)
 }
 
 /**
- * read_path() - Read a results file, or all of a folder, into the report
+ * read_path() - Read a results file, or all results files of a folder, into the report
  * @rep: the report
  * @path: the file or folder
  *
@@ -386,12 +386,11 @@ int read_path(struct report *rep, char *path)
 }
 
 /**
- * check_plans() - Check that there was something to do
+ * check_plans() - Check that cases were planned
  * @rep: the report, all files read
  *
- * A run that completed without having had anything to do was set up wrong. One
- * that died before its first plan is a failure like any other early end, as
- * long as another file makes a report worthwhile.
+ * A run that completed without a planned case was set up wrong.  A run that died before its first
+ * plan is a failure like any other early end, as long as another file has planned cases.
  *
  * Return: 0, or -1 after a complaint.
  */
@@ -413,7 +412,7 @@ int check_plans(const struct report *rep)
 	return ret;
 }
 
-/* The same case has the same number in all files. */
+/* Gives a case the same number in all files that have it. */
 static void number_cases(struct report *rep, struct results *res)
 {
 	const struct testcase *same;
@@ -482,7 +481,7 @@ static void reconcile_end(struct results *res)
 			       said, seen);
 }
 
-/* Beds that differ in their CPU have MMUs of the same name. */
+/* Different beds have MMUs of the same name on different CPUs: put the bed into the name. */
 static void tell_beds_apart(struct report *rep)
 {
 	const struct results *first = STAILQ_FIRST(&rep->files);
@@ -500,7 +499,7 @@ static void tell_beds_apart(struct report *rep)
 }
 
 /**
- * reconcile() - Find out what is missing or in excess
+ * reconcile() - Find results that are missing or in excess
  * @rep: the report, all files read; receives verdicts and totals
  */
 void reconcile(struct report *rep)
@@ -519,7 +518,7 @@ void reconcile(struct report *rep)
 }
 
 /**
- * init_report() - Begin a report that nothing was read into yet
+ * init_report() - Begin an empty report
  * @rep: the report
  */
 void init_report(struct report *rep)
@@ -531,12 +530,12 @@ void init_report(struct report *rep)
 
 static void leave_it(void *tc)
 {
-	/* The pool has it. */
+	/* The pool owns the case. */
 	(void)tc;
 }
 
 /**
- * free_report() - Free what is not in the pool
+ * free_report() - Free the parts of a report that are not in the pool
  * @rep: the report
  */
 void free_report(struct report *rep)

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * rootreport - one table and one verdict out of the results of a run
+ * rootreport - make one table and one verdict from the results of a run
  *
- * A run of kvm-mmu-roots leaves one results file per lane, that is per boot of
- * the test bed: JSON lines, first a "run" line, then "plan" and "case" lines,
- * last an "end" line, see docs/results.md.
+ * A run of kvm-mmu-roots leaves one results file per lane, that is per boot of the test bed.  The
+ * file consists of JSON lines: first a "run" line, then "plan" and "case" lines, last an "end"
+ * line, see docs/results.md.
  *
- * The bed is a machine whose kernel is being provoked, so tests, their runner
- * and the machine itself can die at any point. Nothing is therefore concluded
- * from silence: what was planned has to show up exactly once, and every file
- * has to say that it is complete.
+ * Tests provoke the kernel of the bed, so the tests, their runner and the machine itself can die
+ * at any point.  rootreport therefore takes a missing line for a failure: each planned case must
+ * have exactly one result, and each file must say that it is complete.
  */
 #define _GNU_SOURCE
 #include <getopt.h>
@@ -17,7 +16,7 @@
 
 #include "report.h"
 
-/* Half a report must not pass for a whole one. */
+/* If the report cannot be written completely, the exit status must say so. */
 static int flush_report(int status)
 {
 	if (fflush(stdout) || ferror(stdout)) {
@@ -64,7 +63,7 @@ static int run_comparison(struct report *rep, char **paths)
 	return ret;
 }
 
-/* The run before is no part of the verdict: without it, there is less on the page. */
+/* The run before has no effect on the verdict: if it is unusable, the page leaves it out. */
 static void read_before(struct report *rep, struct report *before)
 {
 	if (!rep->before_path)
@@ -82,7 +81,7 @@ static int run_report(struct report *rep, char **paths)
 	struct report before;
 	int ret = 0;
 
-	/* Go on after a bad file, to complain about all of them at once. */
+	/* Continue after a bad file, to complain about all bad files at once. */
 	for (; *paths; paths++)
 		ret |= read_path(rep, *paths);
 	if (ret || check_plans(rep))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rows of the table, a row a path and MMU of a bed: what was counted and measured on
- * it in all lanes with that MMU.
+ * Makes the rows of the table.  There is one row for each path with each MMU of a bed: it has the
+ * counts and costs of the path in all lanes with this MMU.
  */
 #define _GNU_SOURCE
 #include <stdarg.h>
@@ -12,7 +12,7 @@ const char * const count_keys[NR_COUNTS] = {
 	"ops", "resets", "loads", "alloc", "reuse", "hits", "misses", "flushes",
 };
 
-/* The same name is another MMU on another CPU. */
+/* Beds have different CPUs, so MMUs of the same name in two beds are different MMUs. */
 static bool same_mmu(const struct results *a, const struct results *b)
 {
 	return !strcmp(a->mmu, b->mmu) && !strcmp(a->bed, b->bed);
@@ -42,7 +42,7 @@ static struct row *get_row(struct report *rep, const struct results *res,
 	return row;
 }
 
-/* As unpack(), but for the caller to complain. */
+/* Like unpack(), but returns the complaint instead of printing it. */
 static const char *unpack_data(json_t *entry, const char *fmt, ...)
 {
 	json_error_t error;
@@ -58,7 +58,7 @@ static const char *unpack_data(json_t *entry, const char *fmt, ...)
 	return text;
 }
 
-/* A count that is not there is no reason to complain, see docs/results.md. */
+/* Any count may be absent, see docs/results.md: @value is -1 then. */
 static const char *read_count(json_t *entry, unsigned int i, json_int_t *value)
 {
 	const char *bad;
@@ -108,8 +108,8 @@ static const char *read_expected(struct row *row, json_t *entry)
 }
 
 /*
- * Noise only ever adds to a cost, so the lowest one is the best estimate. Its
- * control has to come from the same measurement, the ratio is void otherwise.
+ * Noise can only increase a cost, so the lowest cost is the best estimate.  The control has to
+ * come from the same measurement; otherwise their ratio means nothing.
  */
 static const char *read_cost(const struct results *res, struct row *row, json_t *entry)
 {
@@ -133,7 +133,7 @@ static const char *read_cost(const struct results *res, struct row *row, json_t 
 	return NULL;
 }
 
-/* Counts come from a test that is about the path; others may only name it. */
+/* A case with counts is about the path, so it decides on the section; other cases only name it. */
 static void place_row(struct report *rep, struct row *row, const struct testcase *tc,
 		      bool counts)
 {
@@ -168,13 +168,13 @@ static const char *read_entry(struct report *rep, const struct results *res,
 /**
  * read_data() - Add the data of a result to the table
  * @rep: the report
- * @res: the file it is from
+ * @res: the file that has the result
  * @tc: the case
  * @data: list of objects, or NULL
- * @count: false for a second result of the same case: its numbers are not added
- *         to the ones of the first, but its paths are named all the same
+ * @count: false for a second result of the same case: its paths get rows, but its numbers are not
+ *         added to those of the first result
  *
- * Return: NULL, or what is wrong with them.
+ * Return: NULL, or what is wrong with the data.
  */
 const char *read_data(struct report *rep, const struct results *res,
 		      const struct testcase *tc, json_t *data, bool count)
@@ -193,7 +193,7 @@ const char *read_data(struct report *rep, const struct results *res,
 /**
  * worsen_row() - Apply the verdict of a case to the row of one of its paths
  * @rep: the report
- * @res: the file that the case is from
+ * @res: the file that has the case
  * @tc: the case
  * @path: the path
  */
@@ -206,7 +206,7 @@ void worsen_row(struct report *rep, const struct results *res,
 	place_row(rep, row, tc, false);
 	if (tc->verdict > row->verdict)
 		row->verdict = tc->verdict;
-	/* A case may name a path several times, and is in several files with an MMU. */
+	/* A case may name a path several times, and may be in several files with the same MMU. */
 	if (row->last_id == tc->id)
 		return;
 	namer = zalloc(sizeof(*namer));
@@ -216,11 +216,11 @@ void worsen_row(struct report *rep, const struct results *res,
 }
 
 /**
- * common_unit() - The unit of all costs
+ * common_unit() - Find the unit of all costs
  * @rep: the report
  *
- * Lanes may differ in their unit. Usually only one kind of them measures cost,
- * else each row has to tell its unit.
+ * Lanes may have different units.  Usually all lanes that measure costs have the same unit;
+ * otherwise each row has to name its unit.
  *
  * Return: the unit, or NULL if there are two.
  */

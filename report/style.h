@@ -3,8 +3,9 @@
 #define STYLE_H
 
 /*
- * Of the page, which has to do without any other file.  Wide tables scroll in a box of
- * their own, up and down, too, as heads stick to the box that scrolls, not to the page.
+ * The style of the page; it is part of the page, which uses no other file.  A wide table scrolls
+ * in a box of its own.  The box scrolls vertically, too: the head of a table sticks to the top of
+ * the box that scrolls, not to the top of the page.
  */
 static const char style[] =
 	":root { color-scheme: light dark; --fg: #1f2328; --bg: #ffffff; --soft: #f2f4f7;\n"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The table on the terminal.
+ * Prints tables on the terminal.
  */
 #define _GNU_SOURCE
 #include "report.h"
 
-/* On the terminal, that is: what continues a UTF-8 sequence takes no place. */
+/* Returns the width on the terminal: bytes that continue a UTF-8 sequence take no column. */
 static int width_of(const char *s)
 {
 	int width = 0;
@@ -17,10 +17,10 @@ static int width_of(const char *s)
 
 /**
  * print_grid() - Print cells in columns
- * @cells: all of a row, then those of the next one
+ * @cells: all cells of the first row, then those of the second row, etc.
  * @nr_cols: number of columns
  * @nr_rows: number of rows
- * @sides: 'l' or 'r' for each column: where its text stands
+ * @sides: alignment of each column, 'l' for left or 'r' for right
  */
 void print_grid(const char * const *cells, unsigned int nr_cols, unsigned int nr_rows,
 		const char *sides)
@@ -72,7 +72,7 @@ static void print_cells(const char **cells, const int *widths)
 
 /**
  * print_table() - Print the table, and notes on what it leaves out
- * @rep: the report, reconciled; to be called once
+ * @rep: the report, reconciled; a report can be printed only once
  */
 void print_table(struct report *rep)
 {
@@ -93,7 +93,7 @@ void print_table(struct report *rep)
 		putchar('\n');
 	}
 
-	/* Numbers in two units cannot share a row. */
+	/* A row has room for one unit only. */
 	STAILQ_FOREACH(row, &rep->rows, next) {
 		if (row->other_unit)
 			printf("NOTE %s %s: the cost in %s measured by %s/%s is not in the table\n",

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The report for people: what failed first, then configurations, paths and totals.
+ * Prints the report for people: failures first, then configurations, paths and totals.
  */
 #define _GNU_SOURCE
 #include "report.h"
 
-/* What is enough to tell which bug it is; the page, and FULL=1, have all. */
+/* This much is enough to recognize a bug; the page, and FULL=1, show more. */
 #define MAX_CASES	10
 #define MAX_REASONS	3
 #define MAX_KLOG_LINES	3
@@ -39,10 +39,10 @@ void print_verdict(const struct report *rep, enum outcome verdict)
 }
 
 /**
- * print_klog() - Print the beginning of what the kernel logged
- * @tc: the case it was logged in
- * @indent: what to begin each line with
- * @max: number of lines
+ * print_klog() - Print the first faults that the kernel logged in a case
+ * @tc: the case
+ * @indent: prefix of each line
+ * @max: number of lines to print at most
  */
 void print_klog(const struct testcase *tc, const char *indent, unsigned int max)
 {
@@ -57,11 +57,11 @@ void print_klog(const struct testcase *tc, const char *indent, unsigned int max)
 }
 
 /**
- * reason_parts() - The beginning of a reason, as one bug makes many counters wrong
- * @reason: parts with "; " between
- * @max: how many parts to keep
+ * reason_parts() - Shorten a reason, as one bug may make many counters wrong
+ * @reason: the reason, a list of parts separated by "; "
+ * @max: number of parts to keep
  *
- * Return: the reason; if it is not all of it, with a word on how much is left out.
+ * Return: the first parts of the reason; if parts are left out, their number follows.
  */
 const char *reason_parts(const char *reason, unsigned int max)
 {
@@ -89,7 +89,7 @@ static void print_case(const struct report *rep, const struct results *res,
 		print_klog(tc, "    ", rep->full ? FULL_KLOG_LINES : MAX_KLOG_LINES);
 }
 
-/* What follows from the end of the file is no failure of its own. */
+/* If the file ended early, cases without a result are not listed as failures of their own. */
 static bool is_lost(const struct report *rep, const struct results *res,
 		    const struct testcase *tc)
 {
@@ -133,7 +133,7 @@ static bool same_reason(const struct results *a, const struct testcase *x,
 	       !strcmp(x->reason, y->reason);
 }
 
-/* How many cases share the reason of @tc; 0 unless it is the first of them. */
+/* Returns how many cases have the reason of @tc; 0 if @tc is not the first of them. */
 static unsigned int count_reason(const struct report *rep, const struct results *res,
 				 const struct testcase *tc)
 {
@@ -152,7 +152,7 @@ static unsigned int count_reason(const struct report *rep, const struct results 
 	return nr;
 }
 
-/* A line a reason: what an MMU cannot do by its nature is no news in each case. */
+/* Prints one line per reason, as the same reason often applies to many cases of an MMU. */
 static void print_inapplicable(const struct report *rep)
 {
 	const struct results *res;
@@ -172,7 +172,7 @@ static void print_inapplicable(const struct report *rep)
 }
 
 /**
- * format_totals() - How many cases there are of each verdict
+ * format_totals() - Count the cases of each verdict
  * @rep: the report, reconciled
  *
  * Return: one line.
@@ -190,7 +190,7 @@ const char *format_totals(const struct report *rep)
 		      rep->nr_cases, cases[PASS], cases[FAIL], cases[SKIP], rest);
 }
 
-/* First of all to be read, and ends in what to type. */
+/* Prints the failures, which come first, and then the command that runs them again. */
 static void print_failures(const struct report *rep)
 {
 	const char *command = rerun_command(rep);
@@ -208,7 +208,7 @@ static void print_failures(const struct report *rep)
 		printf("to run just what failed again, with the same seeds:\n  %s\n\n", command);
 }
 
-/* What emulates the CPU tells more than what the CPU calls itself. */
+/* The name of the emulator says more than the name of the emulated CPU. */
 static const char *machine_of(const struct results *res)
 {
 	return *res->emulator ? res->emulator : res->cpu;
@@ -234,7 +234,7 @@ static void print_machines(const struct report *rep)
 	}
 }
 
-/* Columns of verdicts; those that are often without a case are left out then. */
+/* The columns of verdicts.  Without @always, a column is left out if no case has its verdict. */
 static const struct {
 	enum outcome verdict;
 	const char *head;
@@ -275,7 +275,7 @@ static const char **fill_lane(const char **cell, const struct report *rep,
 	return cell;
 }
 
-/* A line a configuration. */
+/* Prints a table with one line per configuration. */
 static void print_lanes(const struct report *rep)
 {
 	const char *heads[4 + ARRAY_SIZE(lane_verdicts)] = { "configuration", "mmu", "cases" };
@@ -317,7 +317,7 @@ static void print_full(struct report *rep)
  * print_text() - Print the report for people
  * @rep: the report, reconciled
  *
- * Where something failed, no table of paths is in the way of what did.
+ * If something failed, the table of paths is left out, so that the failures stay in view.
  */
 void print_text(struct report *rep)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * XML documents, written by libxml2 as a whole or not at all.
+ * Writes XML documents with libxml2; a file is written completely or not at all.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,7 +15,7 @@
  */
 void document_begin(struct document *doc)
 {
-	/* Or the clean-up below would not be one. */
+	/* Without this, xmlCleanupParser() in document_end() would not clean up. */
 	xmlInitParser();
 	doc->buffer = xmlBufferCreate();
 	doc->w = doc->buffer ? xmlNewTextWriterMemory(doc->buffer, 0) : NULL;
@@ -23,7 +23,7 @@ void document_begin(struct document *doc)
 		err(EXIT_UNUSABLE, "out of memory");
 }
 
-/* Through another file: who looks at @path sees all of it, or what was there. */
+/* Writes another file and renames it, so that readers of @path see the old or the new file only. */
 static int replace(const char *path, const char *text, size_t len)
 {
 	char *temporary = format("%s.%d", path, getpid());
@@ -45,8 +45,8 @@ static int replace(const char *path, const char *text, size_t len)
 
 /**
  * document_end() - Write a document to a file
- * @doc: the document, done with afterwards
- * @path: the file
+ * @doc: the document, which is freed
+ * @path: path of the file
  *
  * Return: 0, or -1 after a complaint.
  */
@@ -65,7 +65,7 @@ int document_end(struct document *doc, const char *path)
 /**
  * tag_open() - Open an element
  * @doc: the document
- * @name: of the element
+ * @name: name of the element
  */
 void tag_open(struct document *doc, const char *name)
 {
@@ -76,7 +76,7 @@ void tag_open(struct document *doc, const char *name)
  * tag_close() - Close the last element that was opened
  * @doc: the document
  *
- * Never as "<name/>", which HTML takes for the begin of an element.
+ * An empty element gets an end tag, too: HTML takes "<name/>" for the begin of an element.
  */
 void tag_close(struct document *doc)
 {
@@ -86,8 +86,8 @@ void tag_close(struct document *doc)
 /**
  * attribute() - Add an attribute to the element that was just opened
  * @doc: the document
- * @name: of the attribute
- * @value: its value
+ * @name: name of the attribute
+ * @value: value of the attribute
  */
 void attribute(struct document *doc, const char *name, const char *value)
 {
@@ -107,7 +107,7 @@ void text(struct document *doc, const char *value)
 /**
  * raw() - Add markup
  * @doc: the document
- * @value: the markup, of ours
+ * @value: the markup; text from results files has to go through text() instead
  */
 void raw(struct document *doc, const char *value)
 {
@@ -117,8 +117,8 @@ void raw(struct document *doc, const char *value)
 /**
  * element() - Add an element with text
  * @doc: the document
- * @name: of the element
- * @class: value of its attribute class, or NULL
+ * @name: name of the element
+ * @class: value of the attribute class, or NULL
  * @value: the text
  */
 void element(struct document *doc, const char *name, const char *class,

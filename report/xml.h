@@ -5,9 +5,9 @@
 #include <libxml/xmlwriter.h>
 
 /**
- * struct document - What is written with libxml2, which does all escaping
- * @buffer: the text
- * @w: writes to it
+ * struct document - An XML or HTML document; libxml2 does all escaping
+ * @buffer: text of the document
+ * @w: the writer that writes to @buffer
  */
 struct document {
 	xmlBufferPtr buffer;

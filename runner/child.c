@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Running one test: a session of its own, a deadline, and nothing left behind.
+ * Runs one test in a session of its own, with a deadline, and kills all processes that the test
+ * leaves behind.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -20,14 +21,14 @@
 #include "rootrun.h"
 
 /*
- * How often to look at what a test has printed, in milliseconds.  To be woken by each line
- * takes two switches of processes, which on an emulated CPU is more than the line took.
+ * How often the runner reads what the test has printed, in milliseconds.  A wakeup for each
+ * line would take two switches of processes, which cost more than the line on an emulated CPU.
  */
 #define LOOK_MS		50
-/* What a test can print meanwhile without having to wait, in bytes. */
+/* Size of the pipe in bytes: a test can print this much between two reads without blocking. */
 #define PIPE_SIZE	BIT(20)
 
-/* The running test, for the signal handler. */
+/* The session of the running test, for the signal handler; 0 if no test runs. */
 static volatile sig_atomic_t current_session;
 
 static pid_t session_of(pid_t pid)
@@ -46,7 +47,7 @@ static pid_t session_of(pid_t pid)
 		return -1;
 	buf[n] = '\0';
 
-	/* The name, in parentheses, may contain anything. */
+	/* The name of the process, in parentheses, may contain any character, also ')'. */
 	p = strrchr(buf, ')');
 	if (!p || sscanf(p, ") %*c %*d %*d %d", &session) != 1)
 		return -1;
@@ -54,8 +55,8 @@ static pid_t session_of(pid_t pid)
 }
 
 /*
- * Process groups do not suffice, as the kselftest harness gives each test case
- * a group of its own.
+ * Killing the process group of the test is not enough: the kselftest harness gives each case a
+ * process group of its own.
  */
 static bool kill_session_once(pid_t session)
 {
@@ -77,7 +78,7 @@ static bool kill_session_once(pid_t session)
 	return found;
 }
 
-/* Whoever outlives its parent is our child, see child_init(). */
+/* A process whose parent has exited becomes a child of the runner, see child_init(). */
 static bool have_children(void)
 {
 	pid_t pid;
@@ -90,10 +91,10 @@ static bool have_children(void)
 
 static void kill_session(pid_t session)
 {
-	/* Bounded, as a process in uninterruptible sleep does not go away. */
+	/* The number of tries is bounded, as SIGKILL does not end uninterruptible sleep. */
 	int tries = 100;
 
-	/* Looking at all processes costs more than many a test. */
+	/* The scan of /proc costs more than many tests do, so do it only if children are left. */
 	while (tries-- && have_children() && kill_session_once(session))
 		usleep(10000);
 }
@@ -107,10 +108,10 @@ static void on_signal(int sig)
 }
 
 /**
- * child_init() - Take care of orphans, and of signals that end the runner
+ * child_init() - Adopt orphans of tests, and handle signals that end the runner
  *
- * A test that is in progress when SIGINT, SIGTERM or SIGHUP ends the runner is
- * killed with all of its processes.
+ * When SIGINT, SIGTERM or SIGHUP ends the runner, the handler first kills the running test with
+ * all of its processes.
  */
 void child_init(void)
 {
@@ -135,7 +136,7 @@ static void __noreturn exec_child(char *const argv[], int out)
 	int null = open("/dev/null", O_RDONLY);
 
 	setsid();
-	/* The runner may be killed, too; at least the test itself goes with it. */
+	/* SIGKILL may end the runner: the kernel then kills at least the test's first process. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(null, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
@@ -157,7 +158,7 @@ static void drain(int fd, struct output *out)
 static void supervise(pid_t pid, int fd, unsigned long start, unsigned int timeout_s,
 		      struct output *out, struct ending *end)
 {
-	/* Without it, before Linux 5.3, its end is seen when it is time to look. */
+	/* Before Linux 5.3, there is no pidfd: the loop sees the test's end at its next look. */
 	int pidfd = syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd end_of_test = { .fd = pidfd, .events = POLLIN };
 
@@ -168,8 +169,8 @@ static void supervise(pid_t pid, int fd, unsigned long start, unsigned int timeo
 		samples_take(now_ms() - start);
 		end->flooded = out->total > OUTPUT_MAX;
 		/*
-		 * Not the end of the output: a daemon of the test that keeps it
-		 * open must not keep the runner waiting.
+		 * Wait for the end of the process, not of its output: a daemon that the test
+		 * started may keep the pipe open.
 		 */
 		if (waitpid(pid, &end->status, WNOHANG) == pid)
 			break;
@@ -188,8 +189,8 @@ static void supervise(pid_t pid, int fd, unsigned long start, unsigned int timeo
  * child_run() - Run a test to its end
  * @argv: the program, and its arguments
  * @timeout_s: deadline, in seconds
- * @out: initialized; receives what it printed on standard output and standard error, in their order
- * @end: how it ended
+ * @out: initialized; receives standard output and standard error, in the order of printing
+ * @end: receives how the test ended
  *
  * When this returns, no process of the test is left.
  *
@@ -205,12 +206,13 @@ int child_run(char *const argv[], unsigned int timeout_s, struct output *out,
 	memset(end, 0, sizeof(*end));
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
 		return -errno;
-	/* Only our end: tests do not expect EAGAIN when they print. */
+	/* Only the runner's end stays non-blocking: tests do not expect EAGAIN when they print. */
 	fcntl(fds[1], F_SETFL, 0);
-	/* It is smaller if the system's limit is. */
+	/* The pipe stays smaller if the system's limit is lower. */
 	fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE);
 
-	pid = fork();
+	/* A fork() would copy the runner's page tables, for each case. */
+	pid = vfork();
 	if (pid < 0) {
 		close(fds[0]);
 		close(fds[1]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Keep tracepoints in use between cases.
+ * Keeps tracepoints in use between cases, which saves each case their setup.
  */
 #include <glob.h>
 #include <linux/perf_event.h>
@@ -13,7 +13,7 @@
 
 #define EVENTS	"/sys/kernel/tracing/events"
 
-/* Disabled, i.e. it counts nothing; the probe is registered all the same. */
+/* The event is disabled, so it counts nothing, but the kernel registers its probe. */
 static void hold_event(const char *id_file)
 {
 	struct perf_event_attr attr = {
@@ -33,11 +33,11 @@ static void hold_event(const char *id_file)
  * hold_tracepoints() - Keep tracepoints in use until this process ends
  * @pattern: glob pattern of SYSTEM/EVENT, see tracefs' events
  *
- * The first perf event of a tracepoint patches KVM's code, and so does the end of the
- * last one, each waiting for grace periods of RCU: for tests that count four of them, a
- * tenth of their time.  Costs of what is traced grow a little, for all processes.
+ * The first perf event of a tracepoint and the end of the last one patch KVM's code, and both
+ * wait for grace periods of RCU.  A test that counts four tracepoints spends a tenth of its time
+ * on this.  A held tracepoint makes the traced code a little slower, for all processes.
  *
- * What cannot be held is not: tests that need a tracepoint say so themselves.
+ * A tracepoint that cannot be opened is no error here: a test that needs it says so itself.
  */
 void hold_tracepoints(const char *pattern)
 {

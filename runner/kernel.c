@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the kernel says about a test: its log, its taint flags, and whether its
- * module parameters are what they were.
+ * Finds out what a test did to the kernel: new lines of the kernel log, new taint flags, and
+ * changed module parameters.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -10,15 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "rootrun.h"
 
-/* Lines a case. */
+/* Lines that are kept for each case. */
 #define MAX_FAULTS	20
 #define MAX_LINES	200
 
-/* Taint flags that are set by a fault, see Documentation/admin-guide/tainted-kernels.rst. */
+/* Taint flags that only a fault sets, see Documentation/admin-guide/tainted-kernels.rst. */
 #define TAINT_BAD_PAGE	BIT(5)
 #define TAINT_DIE	BIT(7)
 #define TAINT_WARN	BIT(9)
@@ -41,7 +42,7 @@ static int kmsg = -1;
  * kernel_log_open() - Start to read the kernel log from here on
  * @path: normally /dev/kmsg
  *
- * Without it, kernel_log_read() says so in each result.
+ * If the kernel log cannot be opened, kernel_log_read() says so in each result.
  */
 void kernel_log_open(const char *path)
 {
@@ -60,7 +61,7 @@ static bool is_report(const char *message)
 	return false;
 }
 
-/* The last line says how many more there were. */
+/* Adds a line, or, if there are @max lines already, counts it in a last line. */
 static void add_line(json_t *lines, size_t max, unsigned int *nr, const char *message)
 {
 	char more[64];
@@ -76,7 +77,9 @@ static void add_line(json_t *lines, size_t max, unsigned int *nr, const char *me
 		json_array_set_new(lines, max, json_string(more));
 }
 
-/* One record a read, EPIPE for lost ones: Documentation/ABI/testing/dev-kmsg. */
+/*
+ * read() returns one record, or EPIPE if records were lost: Documentation/ABI/testing/dev-kmsg.
+ */
 static bool read_record(char *record, size_t size, ssize_t *n)
 {
 	*n = kmsg < 0 ? 0 : read(kmsg, record, size - 1);
@@ -86,7 +89,7 @@ static bool read_record(char *record, size_t size, ssize_t *n)
 }
 
 /**
- * kernel_log_skip() - Forget what the kernel logged until now
+ * kernel_log_skip() - Skip all that the kernel has logged until now
  */
 void kernel_log_skip(void)
 {
@@ -95,8 +98,8 @@ void kernel_log_skip(void)
 }
 
 /**
- * kernel_log_read() - What the kernel logged since kernel_log_skip()
- * @faults: array; receives the lines that tell of a fault
+ * kernel_log_read() - Read what the kernel has logged since kernel_log_skip()
+ * @faults: array; receives the lines that report a fault
  *
  * Return: an array of all lines, to be freed by the caller.
  */
@@ -122,40 +125,31 @@ json_t *kernel_log_read(json_t *faults)
 	return lines;
 }
 
-static bool read_line(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY);
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = read(fd, buf, size - 1);
-	close(fd);
-	if (n < 0)
-		return false;
-	buf[n] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-	return true;
-}
-
 /**
- * kernel_taint() - Taint flags that only a fault sets
+ * kernel_taint() - Read the taint flags that only a fault sets
  *
  * Return: a bit mask, a subset of /proc/sys/kernel/tainted.
  */
 unsigned long kernel_taint(void)
 {
+	static int fd = -1;
 	char buf[32];
+	ssize_t n;
 
-	if (!read_line("/proc/sys/kernel/tainted", buf, sizeof(buf)))
+	/* The file stays open, as it is read three times a case. */
+	if (fd < 0)
+		fd = open("/proc/sys/kernel/tainted", O_RDONLY | O_CLOEXEC);
+	n = pread(fd, buf, sizeof(buf) - 1, 0);
+	if (n < 0)
 		return 0;
+	buf[n] = '\0';
 	return strtoul(buf, NULL, 10) & TAINT_FAULT;
 }
 
 /**
- * kernel_lockdep_died() - Whether lockdep has stopped to look
+ * kernel_lockdep_died() - Check whether lockdep is off
  *
- * It does so for good with its first report, which may be older than a test.
+ * Lockdep turns itself off for good with its first report, which may be older than the test.
  */
 bool kernel_lockdep_died(void)
 {
@@ -172,17 +166,25 @@ bool kernel_lockdep_died(void)
 }
 
 /*
- * Files of parameters, open all the time: to look for them and to open them with each case
- * took a twelfth of what a case executes.
+ * The files of module parameters stay open: to search and open them for each case took a twelfth
+ * of the instructions of a case.
  */
 #define MAX_PARAMS	128
 
 static struct param {
 	char name[320];
 	int fd;
+	bool writable;
 } open_params[MAX_PARAMS];
 
 static unsigned int nr_open_params;
+
+static bool is_writable(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && (st.st_mode & 0200);
+}
 
 static void open_params_of(const char *module)
 {
@@ -199,6 +201,7 @@ static void open_params_of(const char *module)
 		snprintf(param->name, sizeof(param->name), "%s.%s", module, entries[i]->d_name);
 		if (entries[i]->d_name[0] != '.' && nr_open_params < MAX_PARAMS) {
 			param->fd = open(path, O_RDONLY | O_CLOEXEC);
+			param->writable = param->fd >= 0 && is_writable(param->fd);
 			nr_open_params += param->fd >= 0;
 		}
 		free(entries[i]);
@@ -219,9 +222,7 @@ static bool read_param(const struct param *param, char *buf, size_t size)
 }
 
 /**
- * kernel_params_open() - Find the parameters of KVM's modules
- *
- * Of the modules that are loaded now.
+ * kernel_params_open() - Open the parameters of those of KVM's modules that are loaded now
  */
 void kernel_params_open(void)
 {
@@ -231,7 +232,7 @@ void kernel_params_open(void)
 }
 
 /**
- * kernel_params() - Parameters of KVM's modules, after kernel_params_open()
+ * kernel_params() - Read the parameters of KVM's modules, after kernel_params_open()
  *
  * Return: an object "module.parameter": "value", to be freed by the caller.
  */
@@ -255,11 +256,11 @@ static bool param_is_off(const json_t *params, const char *name)
 }
 
 /**
- * kernel_mmu() - What KVM builds its roots with
- * @params: kernel_params()
+ * kernel_mmu() - Find out which MMU KVM uses
+ * @params: the return value of kernel_params()
  *
- * Return: "TDP" for the TDP MMU, else the parameter that keeps KVM from it, or from
- * running all code of guests on it; NULL without KVM.
+ * Return: "TDP" for the TDP MMU, else the parameter that keeps KVM from using the TDP MMU, or
+ * from running all code of guests on it; NULL without KVM.
  */
 const char *kernel_mmu(const json_t *params)
 {
@@ -292,25 +293,32 @@ static void write_param(const char *name, const char *value)
 
 /**
  * kernel_params_restore() - Undo changes of module parameters
- * @before: kernel_params() of an earlier time
- * @what: receives the name of a parameter that had changed
+ * @before: what kernel_params() returned earlier
+ * @what: receives the name of the last parameter that had changed
  * @size: size of @what, in bytes
+ *
+ * Only parameters that can be written are read, as that takes time for each case.
  *
  * Return: true if anything had changed.
  */
 bool kernel_params_restore(const json_t *before, char *what, size_t size)
 {
-	json_t *now = kernel_params(), *old;
+	const struct param *param;
 	bool changed = false;
-	const char *name;
+	const char *old;
+	char now[256];
+	unsigned int i;
 
-	json_object_foreach((json_t *)before, name, old) {
-		if (json_equal(old, json_object_get(now, name)))
+	for (i = 0; i < nr_open_params; i++) {
+		param = &open_params[i];
+		if (!param->writable || !read_param(param, now, sizeof(now)))
+			continue;
+		old = json_string_value(json_object_get(before, param->name));
+		if (!old || !strcmp(old, now))
 			continue;
 		changed = true;
-		snprintf(what, size, "%s", name);
-		write_param(name, json_string_value(old));
+		snprintf(what, size, "%s", param->name);
+		write_param(param->name, old);
 	}
-	json_decref(now);
 	return changed;
 }

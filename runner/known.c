@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bugs that a kernel is known to have: which cases see them, and by what.
+ * Tells failures that are due to bugs that the running kernel is known to have from new ones.
  *
- * A line a bug, its parts with a tab in between: what fixed it, patterns for the MMU that it shows
- * with and for "TEST CASE", and an extended regular expression for the reason of the failure.
+ * The file of known bugs has one line per bug, with four fields separated by tabs: what fixed the
+ * bug, a pattern for the MMUs that show it, a pattern for "TEST CASE", and an extended regular
+ * expression for the reason of the failure.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -50,9 +51,9 @@ static const char *add_line(char *line)
 
 /**
  * known_read() - Read which bugs the running kernel has
- * @path: the file, of lines as above
+ * @path: the file, see the format above
  *
- * Return: NULL, or what is wrong with it.
+ * Return: NULL, or what is wrong with the file.
  */
 const char *known_read(const char *path)
 {
@@ -71,13 +72,13 @@ const char *known_read(const char *path)
 }
 
 /**
- * known_judge() - Tell a bug that the kernel is known to have from one that is news
- * @mmu: which one KVM uses, see kernel_mmu(); NULL without KVM
+ * known_judge() - Turn a failure that is due to a known bug into the verdict "known"
+ * @mmu: the MMU that KVM uses, see kernel_mmu(); NULL without KVM
  * @full: the case, as "TEST CASE"
- * @v: its verdict
+ * @v: the verdict of the case
  *
- * A case that should see such a bug and passes has failed: either the kernel is mended, or the
- * case does not look.
+ * A case that should see a known bug and yet passes is a failure: either the kernel has the fix,
+ * or the case does not detect the bug.
  */
 void known_judge(const char *mmu, const char *full, struct verdict *v)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The list of cases of a test that uses the kselftest harness.
+ * Parses the list of cases that a test with the kselftest harness prints.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -15,8 +15,8 @@
 /**
  * struct fixture - What "-l" says about one fixture
  *
- * The rows of a fixture hold the n-th variant beside the n-th test, although
- * each test is run for each variant.
+ * The n-th row of a fixture has its n-th variant and its n-th test.  This does not mean that the
+ * two belong together: the harness runs each test for each variant.
  */
 struct fixture {
 	char name[256];
@@ -68,7 +68,7 @@ static void begin_fixture(struct fixture *f)
 
 /**
  * list_parse() - Read the list of cases that a test prints with "-l"
- * @text: from the line "# FIXTURE" on; changed
+ * @text: what the test printed, from the line "# FIXTURE" on; list_parse() modifies it
  * @cases: array of strings; receives the cases, with their fixture and variant
  */
 void list_parse(char *text, json_t *cases)
@@ -81,7 +81,7 @@ void list_parse(char *text, json_t *cases)
 		if (line[0] == '#' || !strncmp(line, "----", 4)) {
 			add_cases(cases, &f);
 			begin_fixture(&f);
-			/* The header stands in for the first line of dashes. */
+			/* A header precedes the first fixture, a line of dashes each other one. */
 			continue;
 		}
 		column(line, 0, VARIANT_COLUMN - 1, field, sizeof(field));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a test has printed, bounded, and fit to be JSON.
+ * Keeps what a test has printed, up to a bound, and turns it into valid UTF-8 for JSON.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -12,7 +12,7 @@
 /**
  * output_init() - Begin with an empty output
  * @out: the output
- * @kept: how much is to be kept of its beginning, and of its end, in bytes
+ * @kept: how much to keep of the beginning, and how much of the end, in bytes
  */
 void output_init(struct output *out, size_t kept)
 {
@@ -49,13 +49,13 @@ void output_add(struct output *out, const char *buf, size_t len)
 	}
 }
 
-/* Length of the UTF-8 sequence at @s, 0 if there is none: RFC 3629, section 4. */
+/* Returns the length of the UTF-8 sequence at @s, 0 if it is invalid: RFC 3629, section 4. */
 static size_t utf8_len(const unsigned char *s, size_t left)
 {
 	static const struct {
 		unsigned char mask, lead, min, max;
 	} forms[] = {
-		/* min and max are of the second byte; E0, ED, F0, F4 are special. */
+		/* min and max bound the second byte; E0, ED, F0 and F4 have special bounds. */
 		{ 0xff, 0xe0, 0xa0, 0xbf }, { 0xff, 0xed, 0x80, 0x9f },
 		{ 0xff, 0xf0, 0x90, 0xbf }, { 0xff, 0xf4, 0x80, 0x8f },
 		{ 0xe0, 0xc0, 0x80, 0xbf }, { 0xf0, 0xe0, 0x80, 0xbf },
@@ -81,7 +81,7 @@ static size_t utf8_len(const unsigned char *s, size_t left)
 	return len;
 }
 
-/* Appends @len bytes to @dst, with what isn't UTF-8 replaced by '?'. */
+/* Appends @len bytes to @dst, with each NUL and each byte that is not UTF-8 replaced by '?'. */
 static char *append_utf8(char *dst, const char *src, size_t len)
 {
 	size_t i, n;
@@ -97,8 +97,8 @@ static char *append_utf8(char *dst, const char *src, size_t len)
 }
 
 /**
- * text_json() - A string as JSON, whatever its encoding
- * @text: the string, e.g. one that was cut in the middle of a character
+ * text_json() - Convert a string of any encoding to JSON
+ * @text: the string, which may be cut in the middle of a character
  *
  * Return: a new reference to a JSON string.
  */
@@ -116,11 +116,11 @@ json_t *text_json(const char *text)
 }
 
 /**
- * output_text() - The output as a string
+ * output_text() - Convert the output to a string
  * @out: the output
  *
- * Return: valid UTF-8 without NUL, to be freed by the caller.  Where something
- * was left out, a line says how much.
+ * Return: valid UTF-8 without NUL, to be freed by the caller.  If the middle of the output was
+ * not kept, a line in its place says how much is missing.
  */
 char *output_text(const struct output *out)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where tests run: on which CPUs, and with memory of which NUMA node.
+ * Chooses the CPUs that tests run on, and the NUMA node of their memory.
  */
 #include <errno.h>
 #include <numa.h>
@@ -10,7 +10,7 @@
 
 #include "rootrun.h"
 
-/* libnuma prints what it does not like by this, unless there is another. */
+/* Overrides libnuma's function that prints warnings: rootrun prints its own messages. */
 void numa_warn(int number, char *where, ...)
 {
 	(void)number;
@@ -18,8 +18,8 @@ void numa_warn(int number, char *where, ...)
 }
 
 /*
- * Lists may name files and network interfaces to libnuma, not to us: the look-up of
- * these does not go into a static program.
+ * Overrides libnuma's function that looks up files and network interfaces in lists of CPUs:
+ * rootrun does not offer this, and the look-up cannot be linked into a static program.
  */
 int resolve_affinity(const char *id, struct bitmask *mask)
 {
@@ -31,7 +31,7 @@ int resolve_affinity(const char *id, struct bitmask *mask)
 /**
  * place_nodes() - Count NUMA nodes
  *
- * Return: how many nodes of this machine have memory; 1 if the kernel knows of none.
+ * Return: the number of nodes of this machine that have memory; 1 if the kernel has no NUMA.
  */
 int place_nodes(void)
 {
@@ -45,12 +45,12 @@ int place_nodes(void)
 }
 
 /**
- * place_on_node() - Run on one NUMA node, with memory of it
+ * place_on_node() - Run on one NUMA node, with memory of this node only
  * @arg: number of the node
  *
- * Holds for this process, and what it starts from now on.
+ * This applies to the calling process, and to all processes that it starts afterwards.
  *
- * Return: NULL, or why that cannot be.
+ * Return: NULL, or why this is not possible.
  */
 const char *place_on_node(const char *arg)
 {
@@ -77,11 +77,11 @@ const char *place_on_node(const char *arg)
 
 /**
  * place_on_cpus() - Run on some CPUs
- * @arg: a list as the kernel writes them, e.g. 2-3,6
+ * @arg: a list in the kernel's format, e.g. 2-3,6
  *
- * Holds for this process, and what it starts from now on.
+ * This applies to the calling process, and to all processes that it starts afterwards.
  *
- * Return: NULL, or why that cannot be.
+ * Return: NULL, or why this is not possible.
  */
 const char *place_on_cpus(const char *arg)
 {

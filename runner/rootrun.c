@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * rootrun - run kernel selftests, case by case, and write down what happened
+ * rootrun - run kernel selftests, case by case, and write down the results
  *
- * Static, and without needs of its own, for it runs in an initramfs as well as
- * on bare metal.  The only part of a bed that knows about tests.
+ * rootrun is linked statically and needs no other files, as it runs in an initramfs as well as on
+ * bare metal.  It is the only part of a bed that knows about tests.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,24 +26,23 @@
 #define LIST_TIMEOUT_S		20
 #define EXIT_USAGE		2
 
-/* What the reason of a skip begins with if nothing is missing. */
+/* The reason of a skip begins with this if the case cannot exist here and nothing is missing. */
 #define NOT_APPLICABLE		"not applicable: "
 
 /**
  * struct options - The command line
- * @bed: where this runs, for the record
- * @lane: which of a run's beds this is, for the record
- * @unit: what the TSC counts here, for the record
- * @emulator: what emulates the CPU, for the record; NULL if nothing does
- * @faults: known faults of that CPU, with commas in between
- * @levels: how many levels the host's page tables have to have; 0 if any
- * @filter: fnmatch() pattern for "test case"; NULL for all
+ * @bed: name of the bed, for the results
+ * @lane: configuration of the bed, for the results
+ * @unit: what the TSC counts here, for the results
+ * @emulator: program that emulates the CPU, for the results; NULL if the CPU is not emulated
+ * @faults: known faults of the emulated CPU, separated by commas
+ * @levels: required number of levels of the host's page tables; 0: any
+ * @filter: fnmatch() pattern for "test case"; NULL: all cases
  * @timeout_s: deadline of each case, in seconds
- * @no_skip: nothing is missing here, i.e. a skip is a failure, unless the case
- *           does not apply
+ * @no_skip: the bed lacks nothing, so a skip is a failure, unless the case does not apply
  * @list: only print the names of the cases
- * @whole: each test is one case, whether it can tell of more or not
- * @results: file descriptor that takes the results
+ * @whole: treat each test as one case, even if it could list its cases
+ * @results: file descriptor for the results
  */
 static struct options {
 	const char *bed;
@@ -69,9 +68,9 @@ static struct options {
 
 /**
  * struct test - A test program and its cases
- * @path: the program
- * @name: its name, without the path
- * @harness: it uses the kselftest harness, i.e. can run cases one by one
+ * @path: path of the program
+ * @name: name of the program, without its folder
+ * @harness: the program uses the kselftest harness, i.e. it can run cases one by one
  * @cases: array of strings
  */
 struct test {
@@ -85,7 +84,7 @@ static struct {
 	unsigned int planned, passed, failed, skipped, known;
 } total;
 
-/* The parameters of KVM's modules, to which each case leaves them. */
+/* The parameters of KVM's modules at the start; each case has to leave them unchanged. */
 static json_t *params;
 
 static void die(const char *what, const char *why)
@@ -94,7 +93,7 @@ static void die(const char *what, const char *why)
 	exit(EXIT_USAGE);
 }
 
-/* One write() a line: whoever reads along never sees half of one. */
+/* Each line is one write(), so that a program that reads along sees whole lines only. */
 static void emit(json_t *object)
 {
 	char *text = json_dumps(object, JSON_COMPACT);
@@ -120,7 +119,7 @@ static json_t *record(const char *type)
 	return object;
 }
 
-/* The first line of /proc/cpuinfo that begins with @key, without the key. */
+/* Copies the value of the first line of /proc/cpuinfo that begins with @key. */
 static void cpu_line(const char *key, char *buf, size_t size)
 {
 	FILE *f = fopen("/proc/cpuinfo", "r");
@@ -141,7 +140,7 @@ static void cpu_line(const char *key, char *buf, size_t size)
 		fclose(f);
 }
 
-/* The kernel hides the flag if it was booted with no5lvl. */
+/* A kernel that was booted with no5lvl hides the flag la57. */
 static int paging_levels(void)
 {
 	char flags[8192];
@@ -196,7 +195,7 @@ static void emit_run(void)
 	emit(run);
 }
 
-/* The first line says "FIXTURE", for any test that uses the harness. */
+/* A test that uses the harness answers "-l" with a list whose first line says "# FIXTURE". */
 static void list_cases(struct test *t)
 {
 	char *argv[] = { t->path, "-l", NULL };
@@ -209,7 +208,7 @@ static void list_cases(struct test *t)
 		json_array_append_new(t->cases, json_string("main"));
 		return;
 	}
-	/* All of it: a case that is not listed is not missed. */
+	/* Keep the whole list: nobody would notice that a case cut from it never ran. */
 	output_init(&out, OUTPUT_MAX);
 	if (child_run(argv, LIST_TIMEOUT_S, &out, &end))
 		die(t->path, "cannot create a process");
@@ -288,7 +287,7 @@ static void check_kernel(struct verdict *v, unsigned long taint, const json_t *k
 		verdict_fail(v, "left module parameter %s changed behind", changed);
 }
 
-/* Something is missing, unless the case cannot be by its nature. */
+/* With --no-skip, a skip means that something is missing, unless the case does not apply. */
 static void judge_missing(struct verdict *v)
 {
 	char reason[sizeof(v->reason)];

@@ -20,15 +20,15 @@ enum ksft_exit {
 	KSFT_SKIP = 4,
 };
 
-/* Output beyond this is a fault of the test, which is killed. */
+/* A test that prints more than this, in bytes, is killed and has failed. */
 #define OUTPUT_MAX	(16ul << 20)
 
-/* Of a long output of a case, see &struct output. */
+/* Bytes kept of the beginning and of the end of a long output, see &struct output. */
 #define OUTPUT_KEPT	(32ul << 10)
 
 /**
  * struct output - What a program has printed
- * @kept: of a longer output, this much is kept of its beginning, and of its end
+ * @kept: how much is kept of the beginning, and how much of the end, in bytes
  * @head: the first @kept bytes
  * @tail: ring buffer of the last @kept bytes after @head
  * @total: number of bytes printed
@@ -42,9 +42,9 @@ struct output {
 
 /**
  * struct ending - How a test has ended
- * @status: as of waitpid()
- * @timed_out: killed, as it took too long
- * @flooded: killed, as it printed more than OUTPUT_MAX
+ * @status: exit status as waitpid() returns it
+ * @timed_out: rootrun killed the test after its deadline
+ * @flooded: rootrun killed the test, as it printed more than OUTPUT_MAX bytes
  * @duration_ms: wall-clock time, in milliseconds
  */
 struct ending {
@@ -71,12 +71,12 @@ void list_parse(char *text, json_t *cases);
 
 /* verdict.c */
 /**
- * struct verdict - What is known of a case that has ended
- * @status: "pass", "fail", "skip", or "known": fails as this kernel is known to
- * @reason: of what is no pass
- * @seed: of the random numbers, as the test said; empty if it did not
- * @data: array of objects, as the test said
- * @counters: object of what the test said of counters
+ * struct verdict - What is known about a case that has ended
+ * @status: "pass", "fail", "skip", or "known" for a failure that is due to a known bug
+ * @reason: why the case did not pass
+ * @seed: seed of the random numbers that the test printed; empty if it printed none
+ * @data: array of the objects that the test printed
+ * @counters: object with the counters that the test printed
  */
 struct verdict {
 	const char *status;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KVM's counters while a test runs: a few of them, over time.
+ * Samples some of KVM's counters over time while a test runs.
  *
- * Read from the files that add up all VMs.  Those of one VM would keep it alive for
- * as long as they are open, and tests look at how VMs end.
+ * The samples come from the debugfs files that add up all VMs.  An open file of a single VM would
+ * keep this VM alive, and tests check how VMs end.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -15,18 +15,21 @@
 
 #include "rootrun.h"
 
-/* Beside our own, what tells whether page tables are built anew. */
+/* The counters of the project's patches, and those that show whether KVM rebuilds page tables. */
 static const char * const names[] = {
 	"mmu_reset", "mmu_root_load", "mmu_root_alloc", "mmu_root_reuse",
 	"mmu_root_invalidate", "mmu_root_free", "pf_taken", "exits",
 };
 
 #define NR_NAMES	ARRAY_SIZE(names)
-/* When there are more, each second one goes, and the next come half as often. */
+/* At this number, every second sample is dropped, and the interval is doubled. */
 #define MAX_SAMPLES	100
-/* Less than a storm takes. */
+/* The interval is shorter than a storm of resets takes. */
 #define INTERVAL_MS	50
-/* How many times as long as to read them; an emulator may need some milliseconds. */
+/*
+ * The interval is at least this many times the CPU time of one sample, which may take some
+ * milliseconds on an emulator.
+ */
 #define INTERVAL_READS	50
 
 struct sample {
@@ -41,7 +44,7 @@ static int dir = -1;
 
 /**
  * samples_open() - Say where the counters are
- * @path: normally /sys/kernel/debug/kvm; without it, there are no samples
+ * @path: normally /sys/kernel/debug/kvm; if it does not exist, there are no samples
  */
 void samples_open(const char *path)
 {
@@ -58,7 +61,7 @@ void samples_begin(void)
 	next_ms = 0;
 }
 
-/* Of the CPU: to have none for a while is no cost of ours. */
+/* CPU time, not wall-clock time: time without a CPU is no cost of sampling. */
 static unsigned long cpu_us(void)
 {
 	struct timespec now;
@@ -73,8 +76,8 @@ static unsigned long max(unsigned long a, unsigned long b)
 }
 
 /*
- * A counter that KVM does not have is 0.  Opened each time, as such a file can be read once
- * only, see simple_attr_open().
+ * A counter that KVM does not have reads as 0.  The file is opened for each read, as it can be
+ * read only once per open, see simple_attr_open().
  */
 static long long read_counter(const char *name)
 {
@@ -90,7 +93,7 @@ static long long read_counter(const char *name)
 	return strtoll(buf, NULL, 10);
 }
 
-/* The first sample stays, as curves begin there. */
+/* Drops every second sample, but not the first one, as curves begin there. */
 static void thin_out(void)
 {
 	unsigned int i;
@@ -101,7 +104,7 @@ static void thin_out(void)
 	interval_ms *= 2;
 }
 
-/* As it is when the last VM has gone, with its counters. */
+/* All counters are zero when the last VM is gone, with its counters. */
 static bool is_zero(const struct sample *s)
 {
 	unsigned int i;
@@ -114,9 +117,10 @@ static bool is_zero(const struct sample *s)
 
 /**
  * samples_take() - Take a sample if it is time to
- * @ms: since the test was started, in milliseconds
+ * @ms: time since the start of the test, in milliseconds
  *
- * What is as it was in the last sample needs no other, and what has gone is no change.
+ * Only a sample that differs from the last one is kept.  A sample of zeros is not kept either:
+ * the VMs are gone, and their counters did not really go back to zero.
  */
 void samples_take(unsigned long ms)
 {
@@ -139,9 +143,9 @@ void samples_take(unsigned long ms)
 }
 
 /**
- * samples_json() - The samples, as docs/results.md has them
+ * samples_json() - Convert the samples to the format of docs/results.md
  *
- * Return: an object, to be freed by the caller; NULL if no counter has moved.
+ * Return: an object, to be freed by the caller; NULL if no counter has changed.
  */
 json_t *samples_json(void)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From what a test printed, and how it ended, to a verdict.
+ * Derives the verdict of a case from what the test printed and how it ended.
  *
- * A test has failed unless it proves otherwise: by its exit status and, for the
- * kselftest harness, by the result line of the one case that was run.
+ * A test has failed unless it proves otherwise: by its exit status and, for the kselftest
+ * harness, also by the result line of the one case that was run.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -19,14 +19,14 @@
 #define DATA_PREFIX	"#@ "
 #define COUNTER_PREFIX	"#= "
 #define REASON_PREFIX	"#! "
-/* Of the selftest library, at its start. */
+/* The selftest library prints this at its start. */
 #define SEED_PREFIX	"Random seed: "
 #define SKIP_MARK	"# SKIP"
 #define ASSERT_MARK	"==== Test Assertion Failure ===="
 #define HARNESS_TIMEOUT	": Test terminated by timeout"
-/* The harness, for want of a reason. */
+/* The harness prints this if a skipped case gave no reason. */
 #define NO_REASON	"unknown"
-/* Ours. */
+/* rootrun's own reason if the test gave none. */
 #define NO_REASON_GIVEN	"no reason given, see the log"
 
 /**
@@ -53,7 +53,7 @@ void verdict_fail(struct verdict *v, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The next of "key=value key=value"; @value is NULL for a word without one. */
+/* Returns the next key of "key=value key=value"; @value is NULL for a word without '='. */
 static char *next_pair(char *line, char **save, char **value)
 {
 	char *word = strtok_r(line, " \r", save);
@@ -64,7 +64,7 @@ static char *next_pair(char *line, char **save, char **value)
 	return word;
 }
 
-/* Only digits, and no more than fit. */
+/* A number has only digits, and fits into json_int_t. */
 static bool is_number(const char *value, json_int_t *number)
 {
 	char *end;
@@ -88,7 +88,7 @@ static void add_data(json_t *data, char *line)
 	json_array_append_new(data, object);
 }
 
-/* A case may have several VMs, each with its counters. */
+/* A case may have several VMs, each with counters of its own: add them up. */
 static void add_counters(json_t *counters, char *line)
 {
 	char *word, *value, *save = NULL;
@@ -105,12 +105,13 @@ static void add_counters(json_t *counters, char *line)
 
 /**
  * struct lines - What the lines of an output say
- * @ok: result line of the harness: passed or skipped
- * @not_ok: result line of the harness: failed
+ * @ok: the result line of the harness says: passed or skipped
+ * @not_ok: the result line of the harness says: failed
  * @skip: the test says that it was skipped
- * @skip_reason: and why; empty if it does not say
- * @after_assert: lines since an assertion of the selftest library failed
- * @assertion: the first of them, where it is, and the last, what it is about
+ * @skip_reason: why the test was skipped; empty if it does not say
+ * @after_assert: lines since an assertion of the selftest library failed; -1: none failed
+ * @where: the first of these lines: the place of the assertion
+ * @assertion: the last of these lines: what the assertion is about
  */
 struct lines {
 	bool ok;
@@ -133,7 +134,7 @@ static void note_skip(struct lines *l, const char *mark)
 		snprintf(l->skip_reason, sizeof(l->skip_reason), "%s", reason);
 }
 
-/* The block ends where the harness takes over, with a line that begins with #. */
+/* The lines of an assertion end with the harness's next line, which begins with '#'. */
 static void note_assertion(struct lines *l, const char *line)
 {
 	while (isspace((unsigned char)*line))
@@ -165,7 +166,7 @@ static void read_line(struct lines *l, char *line, struct verdict *v)
 
 	if (skip && (!strncmp(line, "ok ", 3) || !strncmp(line, "1..0", 4)))
 		note_skip(l, skip);
-	/* The deadline of the harness is shorter than ours. */
+	/* The deadline of the harness is shorter than rootrun's. */
 	if (line[0] == '#' && strstr(line, HARNESS_TIMEOUT))
 		verdict_fail(v, "hung: no progress, killed by the harness");
 	if (!strncmp(line, "ok 1 ", 5))
@@ -200,7 +201,7 @@ static void judge_failure(const struct lines *l, const struct ending *end,
 
 static void judge_skip(const struct lines *l, struct verdict *v)
 {
-	/* test_assert() turns a failure into a skip if errno is EACCES. */
+	/* test_assert() turns a failed assertion into a skip if errno is EACCES. */
 	if (!l->skip_reason[0])
 		verdict_fail(v, "skipped without saying what is missing%s%s",
 			     l->assertion[0] ? ": " : "", l->assertion);
@@ -212,11 +213,11 @@ static void judge_skip(const struct lines *l, struct verdict *v)
 }
 
 /**
- * verdict_of() - Judge a test
- * @text: what it printed
- * @end: how it ended
- * @harness: it is one case of a test that uses the kselftest harness
- * @timeout_s: the deadline it had, in seconds
+ * verdict_of() - Judge a case
+ * @text: what the test printed
+ * @end: how the test ended
+ * @harness: it was one case of a test that uses the kselftest harness
+ * @timeout_s: the deadline of the case, in seconds
  * @v: the verdict; the caller frees its data and counters
  */
 void verdict_of(const char *text, const struct ending *end, bool harness,
