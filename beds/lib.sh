@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0
-# Shared by beds, most of it by those that boot a guest in an emulator: their options, their
-# deadlines, and what they say of a guest that died.  The interface is in
+# Shared by all beds, but most of it is for those that boot a guest in an emulator: options,
+# deadlines, progress, and the report on a guest that died.  The interface is in
 # beds/README.md.  Sourced after scripts/lib.sh by a bed that has set
 #   bed          its name
-#   bed_about    what it boots in, for --help
-#   bed_results  what the guest writes its results to, for --help
-#   bed_timeout  deadline in seconds, if none is given
-#   bed_pack     command that packs the initramfs, if not what makes it smallest
-#   bed_smp      CPUs of the guest, if not one
-#   bed_note     what else there is to say, for --help, if anything
+#   bed_about    where the guest boots, for --help
+#   bed_results  where the guest writes its results, for --help
+#   bed_timeout  default deadline in seconds
+#   bed_pack     command that packs the initramfs (default: the one with the smallest result)
+#   bed_smp      CPUs of the guest (default: one)
+#   bed_note     a note for --help (default: none)
 
 # Exit statuses, beside those of scripts/lib.sh.
 EXIT_DIED=1
 EXIT_DEADLINE=124
 
-# For the kernel's command line: without what takes time and no test needs.  lsm=: security
-# modules look at each counter that is read.  rcu_expedited: who creates and destroys VMs
-# waits for RCU half of the time.  cgroup_disable: to account memory takes a twelfth.  The
-# others, each a thirtieth of a boot or more, test or load cryptography, look for mappings that
-# are writable and executable (rodata=off), and prepare names for formats of tracepoints.
+# Words for the kernel's command line that turn off slow features which no test needs.  lsm=: security
+# modules check each read of a counter.  rcu_expedited: a process that creates and destroys VMs
+# waits for RCU half of the time.  cgroup_disable: accounting of memory takes a twelfth of the time.
+# The others take a thirtieth of a boot or more each: they test or load cryptography, search
+# mappings that are writable and executable (rodata=off), and prepare names for formats of tracepoints.
 QUICK='rcupdate.rcu_expedited=1 lsm= cgroup_disable=memory cryptomgr.notests rodata=off initcall_blacklist=jent_mod_init,crypto_kdf108_init,load_system_certificate_list,trace_eval_init'
-# Two nodes, to migrate memory between, which nobody else does: NUMA balancing has memory
-# faulted in again.
+# Two NUMA nodes, between which tests migrate memory.  NUMA balancing is off from the start, so that only
+# tests migrate memory, see quieten_memory().
 NODES='numa=fake=2 numa_balancing=disable'
 LEAST_MEMORY_MIB=256
-# For the emulator itself, beside the guest's memory.
+# Memory of the emulator itself, in addition to the guest's.
 OVERHEAD_MIB=512
 CONSOLE_LINES=20
 POLL_S=1
@@ -77,7 +77,7 @@ readable() {
 	[ -r "$2" ] || bed_die "$1: cannot read '$2'"
 }
 
-# need_command COMMAND PACKAGE
+# need_command COMMAND PACKAGE: die if the command is missing, and name its Debian package.
 need_command() {
 	command -v "$1" >/dev/null || bed_die "no $1: install its package, on Debian $2"
 }
@@ -88,7 +88,7 @@ need_memory() {
 		bed_die "too little memory: $free MiB available, $((memory + OVERHEAD_MIB)) are needed: stop something, or --memory less"
 }
 
-# The flags, and never /dev/kvm, which a KVM that cannot nest may have put there.
+# check_cpu: look at the CPU's flags, not at /dev/kvm, which a KVM that cannot nest may have made.
 check_cpu() {
 	case $(grep -m 1 -o -w -e svm -e vmx /proc/cpuinfo) in
 	svm*) vendor=kvm_amd ;;
@@ -97,8 +97,8 @@ check_cpu() {
 	esac
 }
 
-# bed_options ARGUMENT...: into variables of the options' names, and ends the bed if
-# --help or --check is all that is wanted.  Calls the bed's check_machine.
+# bed_options ARGUMENT...: set variables with the names of the options, and call the bed's
+# check_machine.  Exit after --help, --check, --machine and --emulator.
 bed_options() {
 	kernel='' payload='' initrd='' results='' console='' name=$bed append='' smp=${bed_smp:-1} memory=1024
 	timeout='' stall='' icount='' parallel='' tell='' shell='' only=''
@@ -158,17 +158,18 @@ nr_lanes() {
 	echo "$payload_lanes"
 }
 
-# What --machine prints; a bed may redefine it.
+# bed_machine: print what --machine prints; a bed may redefine it.
 bed_machine() {
 	echo "smp=$smp memory=$memory${parallel:+ parallel}${icount:+ icount} $append"
 }
 
-# What scripts/unpack-kernel.sh has made of the kernel, if it was when the kernel was prepared.
+# unpacked_kernel: print the path of vmlinux beside vmlinuz, if scripts/unpack-kernel.sh has made it when
+# the kernel was prepared.
 unpacked_kernel() {
 	[ "${kernel##*/}" != vmlinuz ] || [ ! -e "${kernel%z}x" ] || echo "${kernel%z}x"
 }
 
-# The kernel is where tree.sh has it, beside what it was built from.
+# make_initrd: the kernel's configuration is found relative to boot/vmlinuz, in the folder of tree.sh.
 make_initrd() {
 	initrd=${results%.*}.initrd
 	at_exit "rm -f '$initrd'"
@@ -179,7 +180,7 @@ show_console() {
 	[ ! -e "$console" ] || tail -n "$CONSOLE_LINES" "$console" | tr -d '\r' | sed 's/^/    | /' >&2
 }
 
-# What the guest died of: of its kernel, or of its first process.
+# last_words: print the reason why the guest died, from a message of its kernel or of its first process.
 last_words() {
 	grep -a -m 1 -o -E '(Kernel panic|kernel BUG|BUG: |Oops: |init: |PANIC: ).*' "$console" 2>/dev/null |
 		tr -d '\r' | grep . || echo "it does not say why"
@@ -193,14 +194,14 @@ planned() {
 	sed -n '/"type":"plan"/ { s/.*"cases":\[//; s/\].*//; s/,/\n/g; p }' "$results" 2>/dev/null | grep -c . || :
 }
 
-# progress SECONDS: of a run by itself, a line; if whoever runs several beds at once wants to tell of
-# all of them, in PROGRESS, a folder: a file of the bed's name.
+# progress SECONDS: print a line of progress.  If PROGRESS is set, write it to a file in this folder
+# instead, for scripts/run.sh, which shows the progress of several beds at once.
 progress() {
-	done_cases=$(count case)
-	if [ "${done_cases:-0}" -eq 0 ]; then
+	planned_cases=$(planned)
+	if [ "${planned_cases:-0}" -eq 0 ]; then
 		progress_text=booting
 	else
-		progress_text="$done_cases of $(planned) cases"
+		progress_text="$(count case) of $planned_cases cases"
 	fi
 	if [ -n "${PROGRESS:-}" ]; then
 		echo "$name $progress_text" >"$progress_file"
@@ -209,12 +210,14 @@ progress() {
 	fi
 }
 
-# done_text TEXT: the last word of a bed on which all is well; the report has it, if PROGRESS is set.
+# done_text TEXT: print the last line of a bed that succeeded, but not if PROGRESS is set: the report
+# then says the same.
 done_text() {
 	[ -n "${PROGRESS:-}" ] || say "  $name: $1"
 }
 
-# Each case that failed since the last time, or was skipped, but for those that do not apply.
+# tell_verdicts: with --tell, print the cases that failed or were skipped since the last call, but not
+# those that do not apply.
 tell_verdicts() {
 	[ -n "$tell" ] && [ -e "$results" ] || return 0
 	lines=$(wc -l <"$results")
@@ -232,10 +235,10 @@ stop_emulator() {
 	finish "$emulator_pid" 2>/dev/null || :
 }
 
-# What is meant in messages by what may hang or die.
+# What messages call the thing that may hang or die.
 bed_runs='the guest'
 
-# Ends the bed with the first word on why.
+# hang REASON: kill the guest, print the reason and the end of its console, and exit.
 hang() {
 	stop_emulator
 	progress "$elapsed"
@@ -255,17 +258,17 @@ check_deadlines() {
 	[ $((elapsed - last_result)) -lt "$stall" ] || hang "$stall s without a result"
 }
 
-# boot COMMAND...: leaves the emulator's exit status in $emulator_status, and does
-# not return if time is up.
+# boot COMMAND...: run the emulator to its end, and set $emulator_status to its exit status.  Exit if
+# a deadline passes.
 boot() {
-	# A verdict of an earlier run must not be taken for ours.
+	# Results of an earlier run must not be taken for those of this run.
 	rm -f "$results" "$console"
 	start "$@" >"$console.emulator" 2>&1
 	supervise
 	check_guest
 }
 
-# supervise: what was started, to its end, as above.
+# supervise: watch the process that start() has started, as boot() does.
 supervise() {
 	emulator_pid=$pid
 	told=0
@@ -290,19 +293,19 @@ supervise() {
 	fi
 }
 
-# Called when the guest has ended, for what a bed knows better; it ends the bed then.
+# check_guest: called when the guest has ended; a bed may redefine it to exit with a better message.
 check_guest() {
 	:
 }
 
-# Whether the guest restarts instead of powering off: then its emulator is stopped.
-# For emulators that cannot be told to end then; a bed may redefine it.
+# rebooted: whether the guest restarts instead of powering off, so that the bed has to stop the
+# emulator.  A bed redefines it if its emulator cannot be told to end on a restart.
 rebooted() {
 	false
 }
 
-# How often rootrun is to be done: in each lane, with each set of modules, if there are
-# any.  Of an initramfs that others have made, all that began.
+# planned_ends: print how many runs of rootrun must end: one per lane and set of modules.  Of an initramfs
+# from elsewhere (--initrd), only the runs that have begun are known.
 planned_ends() {
 	if [ -n "$payload" ]; then
 		set -- "$payload"/modules/*
@@ -326,13 +329,12 @@ begin_to_wait() {
 	last_result=0
 }
 
-# bed_run COMMAND...: boot the guest with the emulator's command line, and end the
-# bed with the verdict.
+# bed_run COMMAND...: boot the guest with the emulator's command line, and exit with the verdict.
 bed_run() {
 	at_exit "rm -f '$console.emulator'"
 	begin_to_wait
 	boot "$@"
-	# Known faults in beds/README.md.  Once, and not when a test has run.
+	# Boot once more if the guest died before its first test: known fault 1 in beds/README.md.
 	if powered_off && [ ! -s "$results" ]; then
 		say "$name: $bed_runs died before its first test: $(last_words): booting once more"
 		boot "$@"

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Boot sector of bed bochs-vmx, for a kernel that is on the disk as it is to be in memory, as
- * Bochs spends most of a boot on decompressing one.  It reads what mkdisk.c has put on the
- * disk, lets the kernel's setup code ask the firmware what that knows, and enters the kernel
- * from there, with all memory mapped one to one: the 16-bit and the 64-bit boot protocol of
+ * The boot sector of bed bochs-vmx.  It boots a kernel that is not compressed, as Bochs would
+ * spend most of a boot on decompression.  The boot sector reads the parts that mkdisk.c has put
+ * on the disk to their places in memory, and calls the kernel's setup code, which queries the
+ * firmware.  The setup code jumps back, and the boot sector enters the kernel with all memory
+ * mapped one to one.  These are the 16-bit and the 64-bit boot protocol of
  * Documentation/arch/x86/boot.rst.
  *
- * It is for this bed's disk and CPU, and checks nothing: the bed has deadlines.
+ * The code only has to work with this bed's disk and CPU, and does not check for errors: the bed
+ * has deadlines.
  */
 #include <asm/processor-flags.h>
 #include "boot.h"
 
-/* ATA's first channel, with a disk that is addressed by LBA. */
+/* The first ATA channel, with a disk that uses LBA. */
 #define ATA_DATA		0x1f0
 #define ATA_SECTORS		0x1f2
 #define ATA_STATUS		0x1f7
@@ -22,7 +24,7 @@
 #define ATA_READ		0x20
 #define ATA_BUSY		0x80
 #define ATA_HAS_DATA		0x08
-/* Of one command, which is told 0 then. */
+/* The maximum number of sectors of one command, which encodes it as 0. */
 #define ATA_MAX_SECTORS		256
 
 #define MSR_EFER		0xc0000080
@@ -31,7 +33,7 @@
 #define PTE_TABLE		0x03
 #define PTE_PAGE_1G		0x83
 #define SHIFT_1G		30
-/* All that 32 bits can address, i.e. wherever mkdisk.c puts something. */
+/* 4 GiB, as mkdisk.c only uses 32-bit addresses. */
 #define NR_1G			4
 
 #define CODE64			0x08
@@ -65,7 +67,7 @@ read_parts:
 	outb	%al, %dx
 	movl	$BOOT_ADDR + BOOT_PARTS, %ebx
 
-	/* ESI: next sector on the disk, EDI: where it goes, EBP: how many are left. */
+	/* ESI: next sector of the disk, EDI: its address in memory, EBP: sectors left. */
 read_part:
 	movl	BOOT_PART_LBA(%ebx), %esi
 	movl	BOOT_PART_ADDR(%ebx), %edi
@@ -83,7 +85,7 @@ read_part:
 	jnz	1b
 	jmp	read_part
 
-	/* ECX: how many.  The registers for their number and the LBA follow each other. */
+	/* ECX: number of sectors.  The I/O ports for this number and the LBA are consecutive. */
 read_sectors:
 	movw	$ATA_SECTORS, %dx
 	movb	%cl, %al
@@ -140,7 +142,7 @@ run_setup:
 	movl	$SETUP_HEAP_END, %esp
 	ljmpw	$((SETUP_ADDR + SECTOR_SIZE) >> 4), $0
 
-	/* From the kernel's setup code, in protected mode.  ESI: struct boot_params. */
+	/* The kernel's setup code jumps here, in protected mode.  ESI: struct boot_params. */
 	.org	BOOT_ENTER
 	.code32
 	lgdtl	gdtr
@@ -175,7 +177,7 @@ run_setup:
 	.org	BOOT_ENTRY
 	.long	0
 
-	/* The parts. */
+	/* mkdisk.c fills in the parts. */
 	.org	BOOT_PARTS
 	.fill	BOOT_MAX_PARTS * BOOT_PART_SIZE, 1, 0
 

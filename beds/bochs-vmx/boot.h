@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What mkdisk.c and the boot sector agree on.  Addresses are physical; all below 1 MiB are
- * memory of a PC that its firmware leaves alone after POST.
+ * Addresses and offsets that mkdisk.c and the boot sector share.  Addresses are physical, below
+ * 1 MiB, in memory that the firmware of a PC does not use after POST.
  */
 #ifndef BOCHS_VMX_BOOT_H
 #define BOCHS_VMX_BOOT_H
 
 #define SECTOR_SIZE		512
 
-/* Where the firmware puts the boot sector. */
+/* The firmware loads the boot sector here. */
 #define BOOT_ADDR		0x7c00
-/* The kernel's setup code, as the boot protocol has it, with its stack and heap. */
+/* The kernel's setup code with its stack and heap, as in the boot protocol. */
 #define SETUP_ADDR		0x90000
 #define SETUP_HEAP_END		0xe000
 #define CMDLINE_ADDR		(SETUP_ADDR + SETUP_HEAP_END)
 #define CMDLINE_MAX		0x1000
-/* Page tables until the kernel has its own. */
+/* Page tables that are in use until the kernel has its own. */
 #define PML4_ADDR		0x10000
 #define PDPT_ADDR		0x11000
 
-/* Within the boot sector: what the kernel's setup code jumps to, ... */
+/* Offsets in the boot sector.  The kernel's setup code jumps to this one. */
 #define BOOT_ENTER		0xe0
-/* ... where that enters the kernel, ... */
+/* The entry point of the kernel, an address. */
 #define BOOT_ENTRY		0x160
-/* ... and what is to be read: parts of three words each, ended by one without sectors. */
+/* The parts to read, of three words each.  A part without sectors ends the list. */
 #define BOOT_PARTS		0x164
 #define BOOT_PART_LBA		0
 #define BOOT_PART_ADDR		4

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Make the disk that Bochs boots a kernel from, see boot.S:
+ * Makes the disk from which Bochs boots a kernel, see boot.S:
  * mkdisk BOOT_SECTOR KERNEL VMLINUX INITRD MEMORY_MIB COMMAND_LINE OUT
  *
- * KERNEL is a bzImage, VMLINUX the ELF file that is compressed in it.
+ * KERNEL is a bzImage, and VMLINUX is the ELF file that is compressed in it.
  */
 #include <elf.h>
 #include <err.h>
@@ -16,19 +16,19 @@
 
 #include "boot.h"
 
-/* As the boot protocol has them. */
+/* Values of the boot protocol. */
 #define SETUP_HEADER		0x1f1
 #define SETUP_MAGIC		0x53726448	/* "HdrS" */
 #define LOADER_UNKNOWN		0xff
-/* What the stack of the setup code needs above its heap. */
+/* Space above the heap for the stack of the setup code. */
 #define SETUP_STACK_SIZE	0x200
 
 #define PAGE_SIZE		4096ul
 #define MIB			(1024 * 1024ul)
-/* At the end of memory, for what the firmware keeps there. */
+/* The firmware keeps data at the end of memory. */
 #define FIRMWARE_SIZE		MIB
 
-/* Bochs makes up the geometry, and forgets what is in no full cylinder. */
+/* Bochs chooses the geometry, and ignores sectors beyond the last full cylinder. */
 #define CYLINDER_SIZE		(16 * 63 * SECTOR_SIZE)
 
 struct file {
@@ -37,7 +37,7 @@ struct file {
 	size_t size;
 };
 
-/* A part of the disk, and of memory. */
+/* A part of the disk, and its address in memory. */
 struct part {
 	const char *data;
 	size_t size;
@@ -79,8 +79,8 @@ static struct setup_header *setup_header(const struct file *kernel)
 }
 
 /*
- * Setup code with the command line behind its stack.  What a loader has to tell it
- * is in its header.
+ * The setup code, with the command line behind its stack.  A boot loader passes its values to
+ * the setup code in the header of that code.
  */
 static struct part make_setup(const struct file *kernel, const struct part *initrd,
 			      const char *cmdline)
@@ -111,7 +111,7 @@ static struct part make_setup(const struct file *kernel, const struct part *init
 	return setup;
 }
 
-/* Its segments as they are to be in memory. */
+/* The kernel's segments, laid out as in memory. */
 static struct part make_kernel(const struct file *vmlinux)
 {
 	const Elf64_Ehdr *elf = (void *)vmlinux->data;
@@ -145,7 +145,7 @@ static struct part make_kernel(const struct file *vmlinux)
 	return (struct part) { .data = data, .size = end - begin, .addr = begin };
 }
 
-/* As high as there is memory, away from what the kernel begins with. */
+/* The initramfs goes to the end of memory, away from the memory that the kernel starts with. */
 static struct part make_initrd(const struct file *initrd, const struct file *kernel,
 			       size_t memory)
 {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-# What keeps a host from running tests, each with its remedy.  Sourced by
+# Check whether this host can run the tests; each message names the remedy.  Sourced by
 # beds/host/run.
 
-# kvm_users: words "name (pid)" of who holds KVM, as far as it is to be seen; empty if
-# nobody does.
+# kvm_users: print the processes that use KVM, as "name (pid)", as far as they are visible from here, and
+# the modules.  Print nothing if nobody uses KVM.
 kvm_users() {
 	users=$(ls -l /proc/[0-9]*/fd 2>/dev/null | awk '
 		/^\/proc\// { split($1, path, "/"); pid = path[3] }
@@ -32,7 +32,8 @@ lockdown() {
 	sed -n 's/.*\[\(.*\)\].*/\1/p' /sys/kernel/security/lockdown 2>/dev/null
 }
 
-# can_mount TYPE FOLDER: leaves no trace.
+# can_mount TYPE FOLDER: whether the file system can be mounted there.  The attempt is in a mount
+# namespace of its own, so the host does not change.
 can_mount() {
 	[ -d "$2" ] && unshare -m mount -t "$1" "$1" "$2" 2>/dev/null
 }
@@ -49,7 +50,8 @@ check_file_systems() {
 	esac
 }
 
-# in_debugfs COMMAND...: where it is not mounted, in a mount namespace that goes away.
+# in_debugfs COMMAND...: run the command with debugfs mounted, if necessary in a temporary mount
+# namespace.
 in_debugfs() {
 	if is_mounted debugfs "$DEBUGFS"; then
 		"$@"
@@ -58,7 +60,7 @@ in_debugfs() {
 	fi
 }
 
-# has_counters: whether the KVM that is loaded, or else would be, counts roots.
+# has_counters: whether KVM counts roots: the loaded KVM, or else the one that modprobe would load.
 has_counters() {
 	if [ -d "/sys/module/$vendor" ]; then
 		in_debugfs test -r "$DEBUGFS/kvm/mmu_root_alloc"
@@ -68,8 +70,8 @@ has_counters() {
 	fi
 }
 
-# check_modules_allowed: whether KVM can be unloaded, other modules loaded, and the
-# old ones put back.
+# check_modules_allowed: die unless KVM can be unloaded, other modules can be loaded, and the old ones
+# can be put back.
 check_modules_allowed() {
 	[ ! -d /sys/module/kvm ] || is_loaded kvm ||
 		bed_die "KVM is built into this kernel: boot one with CONFIG_KVM=m, or with the patches"
@@ -86,12 +88,13 @@ check_modules_allowed() {
 	[ -z "$users" ] || bed_die "KVM is in use by $users: stop that, e.g. its guests"
 }
 
-# Debian says in it what it was built from.
+# debian_version: print the version of Debian's package, which is part of the kernel's version string.
 debian_version() {
 	uname -v | sed -n 's/.* Debian \([^ ]*\) .*/\1/p'
 }
 
-# What modules must be built for: prints the release, and Debian's version of it.
+# check_source: print the kernel that modules must be built for: its release, and Debian's version of it.
+# Die if there is no source for it.
 check_source() {
 	[ -n "$(kernel_of "$(uname -r)")${KERNEL_SRC:-}" ] ||
 		bed_die "no source that matches this kernel, $(uname -r): the patches are for $(kernel_names | paste -sd ' '): boot such a kernel, see make kernels, or give its source with KERNEL_SRC="

@@ -1,36 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0
-# What a run changes on the host, and how it is put back.  Sourced by beds/host/run.
+# Save and restore the state of the host that a run may change.  Sourced by beds/host/run.
 #
-# All of it is written down before anything is changed, and restoring compares and
-# mends until nothing differs.  So it does not matter how far a run has got, nor
-# whether an earlier restore was cut short.
+# The bed writes the state to a journal before it changes anything.  To restore, it compares the
+# host with the journal, and changes back what differs.  So it does not matter at which point a
+# run, or an earlier restore, was interrupted.
 #
-# The journal's lines, a kind of things each:
-#   boot ID                of the boot it is about: a reboot has restored all there is
-#   module NAME ID         was loaded; ID is its build ID
-#   param NAME VALUE       "module.parameter" and its value
-#   knob FILE VALUE        what the file said
-#   unmounted TYPE FOLDER  a file system that was not mounted there
-#   device MODE UID GID    of /dev/kvm
-# It is in the cache, where the next start finds it, whatever its BUILD is.
+# The journal has these kinds of lines:
+#   boot ID                the ID of the boot; after a reboot, there is nothing to restore
+#   module NAME ID         the module was loaded; ID is its build ID
+#   param NAME VALUE       "module.parameter" had this value
+#   knob FILE VALUE        the file had this value
+#   unmounted TYPE FOLDER  the file system was not mounted there
+#   device MODE UID GID    mode and owner of /dev/kvm
+# The journal is in the cache, so that the next start finds it, even with another BUILD.
 journal=$CACHE/host/journal
 
-# In the order they are loaded, and what they need.
+# KVM's modules in the order in which they are loaded, and the modules that they need.
 KVM_MODULES='kvm kvm_amd kvm_intel'
 KVM_NEEDS='irqbypass ccp'
 
 DEBUGFS=/sys/kernel/debug
 FILE_SYSTEMS="debugfs:$DEBUGFS tracefs:/sys/kernel/tracing"
 
-# What the bed or a test may change, beside module parameters.
+# The files that the bed or a test may change, beside module parameters.
 KNOBS='/proc/sys/kernel/numa_balancing /proc/sys/kernel/kptr_restrict
-	/proc/sys/vm/overcommit_memory
+	/proc/sys/vm/overcommit_memory /proc/sys/vm/compaction_proactiveness
 	/proc/sys/vm/nr_hugepages /proc/sys/vm/nr_overcommit_hugepages
 	/sys/devices/system/node/node*/hugepages/*/nr_hugepages
 	/sys/kernel/mm/hugepages/*/nr_hugepages
+	/sys/module/damon_stat/parameters/enabled
 	/sys/kernel/mm/transparent_hugepage/enabled
 	/sys/kernel/mm/transparent_hugepage/defrag
 	/sys/kernel/mm/transparent_hugepage/khugepaged/defrag
+	/sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan
+	/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 	/sys/kernel/mm/numa/demotion_enabled
 	/sys/kernel/mm/ksm/run /sys/kernel/mm/ksm/merge_across_nodes'
 
@@ -46,20 +49,20 @@ build_id_file() {
 	echo "/sys/module/$1/notes/.note.gnu.build-id"
 }
 
-# printable: a note's ID has any bytes, of which these two end lines and strings.
+# printable: replace NUL and newline, which end strings and lines: a build ID may contain any bytes.
 printable() {
 	tr '\000\n' '\001\001'
 }
 
-# is_installed MODULE: whether modprobe would load what is loaded: a build ID is the
-# end of its note.
+# is_installed MODULE: whether modprobe would load the same module as the one that is loaded now.  The
+# build ID is the end of the ELF note.
 is_installed() {
 	file=$(modinfo -n "$1" 2>/dev/null) && [ -r "$file" ] && [ -r "$(build_id_file "$1")" ] || return 1
 	decompress "$file" | printable |
 		LC_ALL=C grep -aqF "$(tail -c 20 "$(build_id_file "$1")" | printable)"
 }
 
-# Lines of each kind, as things are now.
+# now_KIND: print the current state as lines of the journal, without the kind.
 now_boot() {
 	cat /proc/sys/kernel/random/boot_id
 }
@@ -71,14 +74,14 @@ now_module() {
 	done
 }
 
-# Some parameters cannot be read.
+# Some parameters cannot be read, and grep skips them.
 now_param() {
 	for module in $KVM_MODULES; do
 		grep -sH '' "/sys/module/$module/parameters"/* || :
 	done | sed 's|^/sys/module/\([^/]*\)/parameters/\([^:]*\):|\1.\2 |'
 }
 
-# Of several words, the one in brackets is the value.
+# If a file lists all possible values, the current one is in brackets.
 now_knob() {
 	grep -sH '' $KNOBS | sed 's/^\([^:]*\):.*\[\(.*\)\].*/\1:\2/; s/:/ /'
 }
@@ -93,7 +96,8 @@ now_device() {
 	[ ! -c /dev/kvm ] || stat -c '%a %u %g' /dev/kvm
 }
 
-# All or nothing: a journal that is cut off would restore a part.
+# journal_write: write the complete journal first, and then rename it: from an incomplete journal, only a
+# part would be restored.
 journal_write() {
 	mkdir -p "${journal%/*}" ||
 		bed_die "cannot create ${journal%/*}: make it writable, or set XDG_CACHE_HOME"
@@ -104,13 +108,13 @@ journal_write() {
 	mv "$journal.new" "$journal"
 }
 
-# then_all KIND: lines that the journal has of it.
+# then_all KIND: print the journal's lines of this kind, without the kind.
 then_all() {
 	sed -n "s/^$1 //p" "$journal"
 }
 
-# differing KIND: what the journal has of it, and is not so now.  The pattern that
-# nothing matches is for a kind of which there is nothing now.
+# differing KIND: print the journal's lines of this kind that differ from the current state.  The empty
+# first line is a pattern that matches no line, for a kind without any line now.
 differing() {
 	{ echo; "now_$1"; } >"$journal.now"
 	then_all "$1" | grep -vxFf "$journal.now" || :
@@ -126,15 +130,15 @@ trouble() {
 	troubles=$((troubles + 1))
 }
 
-# Vendor's first.
+# unload_kvm: the vendor module first.
 unload_kvm() {
 	for module in kvm_amd kvm_intel kvm; do
 		! is_loaded "$module" || rmmod "$module" || return 1
 	done
 }
 
-# load_then [FILE]: the modules that were loaded then, with these parameters: lines
-# "module.parameter value".
+# load_then [FILE]: load the modules that were loaded before the run.  FILE has their parameters, as
+# lines "module.parameter value".
 load_then() {
 	for module in $KVM_MODULES; do
 		! was_loaded "$module" ||
@@ -157,7 +161,7 @@ restore_modules() {
 	restore_params
 }
 
-# Leaves what cannot be written in $wrong.
+# put_params: write the old values of parameters.  The file $wrong lists those that still differ.
 put_params() {
 	differing param >"$wrong"
 	while read -r param was; do
@@ -166,7 +170,7 @@ put_params() {
 	differing param >"$wrong"
 }
 
-# Where a parameter cannot be written, the module is loaded once more, with it.
+# restore_params: to restore a parameter that cannot be written, reload the modules with it.
 restore_params() {
 	wrong=$journal.wrong
 	put_params
@@ -180,7 +184,7 @@ restore_params() {
 	rm -f "$wrong"
 }
 
-# put VALUE FILE: as far as it can be; it is looked at afterwards.
+# put VALUE FILE: try to write the value; the caller compares afterwards.
 put() {
 	{ echo "$1" >"$2"; } 2>/dev/null || :
 }
@@ -192,7 +196,7 @@ restore_needs() {
 	done
 }
 
-# Twice: the pages of a node are among those of all nodes.
+# restore_knobs: write twice, as the number of all hugepages includes those of each node.
 restore_knobs() {
 	for _ in first last; do
 		differing knob >"$journal.knobs"
@@ -207,7 +211,7 @@ restore_knobs() {
 	rm -f "$journal.knobs"
 }
 
-# What is mounted below goes first: tracefs mounts itself in debugfs.
+# restore_mounts: unmount file systems below first, as tracefs mounts itself in debugfs.
 restore_mounts() {
 	for dir in $(differing unmounted | cut -d ' ' -f 2); do
 		for below in $(awk -v dir="$dir/" 'index($2, dir) == 1 { print $2 }' /proc/mounts | sort -r) "$dir"; do
@@ -216,7 +220,7 @@ restore_mounts() {
 	done
 }
 
-# udev may want to have its say first.
+# restore_device: let udev set mode and owner first.
 restore_device() {
 	! command -v udevadm >/dev/null || udevadm settle -t 5 || :
 	set -- $(differing device)
@@ -224,7 +228,7 @@ restore_device() {
 		trouble "cannot set mode and owner of /dev/kvm to $*, as they were"
 }
 
-# Fails, and keeps the journal for the next start, if the host is not as it was.
+# restore: restore the host.  If something still differs, fail, and keep the journal for the next start.
 restore() {
 	[ -e "$journal" ] || return 0
 	troubles=0

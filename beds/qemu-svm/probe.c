@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Looks for known faults of QEMU's emulated CPU, see "Known faults" in beds/README.md: the
- * smallest code that shows each, without KVM or any other kernel, so that nothing that KVM
- * does wrong passes for one of them.
+ * Looks for known faults of QEMU's emulated CPU, see "Known faults" in beds/README.md.  It
+ * contains the smallest code that shows each fault, and runs without KVM or any other kernel,
+ * so that a bug of KVM cannot be mistaken for a fault of the CPU.
  *
- * Booted by the Multiboot protocol, in 32-bit protected mode with flat segments and without
- * paging.  Says the name of each fault that it finds, a line each, and "done", to the debug
- * console at port 0xe9; then ends QEMU by isa-debug-exit.
+ * The Multiboot protocol boots the probe in 32-bit protected mode with flat segments and without
+ * paging.  The probe writes the names of the faults that it finds, one per line, and then "done"
+ * to the debug console at port 0xe9, and ends QEMU by isa-debug-exit.
  */
 
 #define BIT(n)			(1u << (n))
@@ -52,7 +52,7 @@ const struct {
 #define EXIT_READ_CR(n)		(n)
 #define EXIT_VMMCALL		0x81
 
-/* A segment's attributes in the VMCB: present, 32 bits, in pages; and its type. */
+/* Segment attributes in the VMCB: present, 32 bits, limit in pages, and the type. */
 #define FLAT_CODE		0xc9b
 #define FLAT_DATA		0xc93
 
@@ -96,7 +96,7 @@ static void set_segment(unsigned int offset, unsigned short attributes)
 	set(offset + 4, 0xffffffff);
 }
 
-/* Runs code in a guest that looks like us, until it exits.  Returns the exit code. */
+/* Runs code in a guest with our segments and CR0 until it exits.  Returns the exit code. */
 static unsigned int run_guest(const char *code, unsigned int cr_reads)
 {
 	unsigned int i;
@@ -127,8 +127,8 @@ asm(".text\n"
 	"read_cr4: mov %cr4, %eax; vmmcall\n");
 
 /*
- * A read of CR3 or CR4 that is intercepted, while one of CR0 is not: KVM does so with each
- * guest whose CR0 is the CPU's, see svm_set_cr0().
+ * The guest reads CR3 or CR4 with an intercept of that register, but not of CR0.  KVM sets up the
+ * same intercepts for each guest whose CR0 equals the CPU's, see svm_set_cr0().
  */
 static void probe_cr_reads(void)
 {
@@ -144,7 +144,7 @@ static void probe_cr_reads(void)
 		say("!a guest of the probe exits for no reason of its own");
 }
 
-/* PAE paging, where the accessed bit of a PDPTE is reserved: AMD64 APM, "PAE Paging". */
+/* With PAE paging, the accessed bit of a PDPTE is reserved: AMD64 APM, "PAE Paging". */
 static void probe_pdpte_accessed(void)
 {
 	unsigned int cr0;
@@ -173,7 +173,7 @@ static void __attribute__((used)) probe(void)
 		asm volatile("hlt");
 }
 
-/* The protocol leaves the stack to us. */
+/* The Multiboot protocol does not set up a stack. */
 asm(".globl start\n"
 	"start: mov $stack_top, %esp\n"
 	"call probe\n"
