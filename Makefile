@@ -13,6 +13,9 @@ test:		## every check of this project; ends in "N passed, N failed, N skipped"
 mutants:	## prove that each planted bug turns its tests red
 	@$(S)/mutants.sh
 
+soak:		## everything at once, at random, for HOURS, on CPUs in parallel
+	@$(S)/soak.sh
+
 bench:		## cost of each path with the patches, beside Debian's own modules
 	@$(S)/bench.sh
 
@@ -79,9 +82,12 @@ help:		## this text
 	  'FILTER=$(FILTER)' "only cases whose 'test case' matches this pattern" \
 	  'MUTANTS=$(MUTANTS)' 'only these mutants' \
 	  'UPSTREAM=$(UPSTREAM)' "1: run the kernel's own KVM selftests on the mutants, too" \
+	  'UNIT_TESTS=$(UNIT_TESTS)' 'with UPSTREAM=1: a clone of kvm-unit-tests, whose tests run, too' \
 	  'TESTS=$(TESTS)' 'only these files of tests/' \
 	  'KCONFIG=$(KCONFIG)' 'a configuration for the kernel of KERNEL_SRC' \
 	  'BOUND=$(or $(BOUND),1.01)' 'how much more a path may cost in make bench and make compare' \
+	  'HOURS=$(or $(HOURS),1)' 'how long make soak takes; fractions will do' \
+	  'SEED=$(SEED)' 'where the random choices of make soak come from (default: another one each time)' \
 	  'FULL=$(FULL)' '1: make report prints all rows, and why cases do not apply; make test does all' \
 	  'A=$(A) B=$(B)' 'results to compare, files or folders' \
 	  'DEBIAN_VERSION=$(DEBIAN_VERSION)' "a version of Debian's kernel instead of the newest" \
@@ -92,5 +98,5 @@ help:		## this text
 	  'LINK=$(LINK)' "how to link what runs in guests: -static, or '' (default: what there are libraries for)" \
 	  'SIGNOFF=$(SIGNOFF)' '"Name <mail>" for install-into to sign off the patches'
 
-.PHONY: run test mutants bench perf compare pack profile report configs kernels list shell install-into bisect-step send check-patches \
+.PHONY: run test mutants soak bench perf compare pack profile report configs kernels list shell install-into bisect-step send check-patches \
 	deps clean clean-cache help

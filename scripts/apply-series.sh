@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Apply the series to a source tree without git: apply-series.sh TREE [PATCH...]
-# Stops at the first patch that does not apply, with its name and the reject.
+# The script stops at the first patch that does not apply, and prints its name and the rejects.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -27,7 +27,7 @@ shift
 for file in "$@"; do
 	[ -r "$file" ] || die "no such patch: $file: mend $SERIES_DIR/series"
 done
-# As strict as git am: a patch that fits only loosely may have landed elsewhere.
+# -F0 forbids fuzz, as git am does: a patch that applies with fuzz may have changed the wrong place.
 for file in "$@"; do
 	patch -d "$tree" -p1 -s -f -N -F0 --no-backup-if-mismatch <"$file" >"$tree/.apply.log" 2>&1 || {
 		sed 's/^/    | /' "$tree/.apply.log" >&2

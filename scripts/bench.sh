@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# What the patches cost: each path with Debian's own modules, and with ours.  If another compiler has built
-# Debian's, its source is built by ours without the patches, and that is what is compared: a compiler makes
-# more of a difference than the patches do.
+# Measure what the patches cost: compare each path with Debian's own modules and with the patched
+# modules.  If Debian built its modules with another compiler than this machine has, the script builds
+# Debian's source without the patches and compares with that: another compiler makes more of a
+# difference than the patches do.
 #
-# BOUND is how many times as much a path may cost with the patches.
+# BOUND is the highest ratio of a path's cost with the patches to its cost without that is accepted.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 [ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"
@@ -35,7 +36,8 @@ out=$BUILD/results/bench-$(date +%Y%m%d-%H%M%S)-$$
 mkdir -p "$out/stock" "$out/patched"
 say "measuring in bed ${BED:-qemu-svm}; results go to $out"
 
-# Debian's modules have no counters and no knob: tests of those are skipped.
+# Modules without the patches have no counters and no mmu_reset_every, so tests that need these skip;
+# empty ROOTRUN_ARGS drop --no-skip, which would fail them.
 start env ROOTRUN_ARGS='' "$top/scripts/lane.sh" bench "$stock" "$stock/modules" \
 	"$tests/bin" "$out/stock" stock
 stock_pid=$pid

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # One step of "git bisect run", in a kernel tree: bisect-step.sh
-# KERNEL_SRC is the tree, by default the current folder; FILTER and CONFIG say which
-# cases are to be red on a bad commit.
+# KERNEL_SRC is the tree, by default the current folder; FILTER and CONFIG select the
+# cases that fail on a bad commit.
 #
-# Exit status: 0 good, 1 bad, 125 this commit cannot be built or booted, 128 no
-# commit could: the bisection should end.
+# Exit status: 0 good; 1 bad; 125 this commit cannot be built or booted; 128 this machine
+# cannot test any commit, so the bisection should end.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -15,7 +15,7 @@ EXIT_ABORT=128
 KERNEL_SRC=${KERNEL_SRC:-$PWD}
 export KERNEL_SRC
 
-# What has nothing to do with the commit.
+# machine_is_ready: check everything that does not depend on the commit.
 machine_is_ready() {
 	(. "$top/scripts/kernel-src.sh" && check_kernel_src "$KERNEL_SRC") &&
 		run "$top/scripts/deps.sh" build run && "$top/scripts/tools.sh" &&

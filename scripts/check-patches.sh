@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Check the kernel patches one after the other, as a reviewer would: checkpatch
 # --strict; a build of KVM after each; no new warnings from sparse and W=1.
-# Speaks TAP.  What was built before, for the same patches, is not built again.
+# The output is TAP.  If the builds passed before with the same patches, they are not repeated.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 [ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"
@@ -10,14 +10,14 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 NEED_MIB=1500
 
-# Upstream's history, which would tell commit ids, is not here; who submits the
-# patches signs them off.
+# checkpatch cannot verify commit ids, as upstream's history is not here.  The patches have no
+# Signed-off-by: the person who submits them adds it.
 CHECKPATCH_ARGS='--strict --no-signoff --no-tree -q --ignore UNKNOWN_COMMIT_ID'
 
 nr=0
 failed=0
 
-# result STATUS NAME [FILE]: FILE says more about a failure.
+# result STATUS NAME [FILE]: print a test point, and the content of FILE if it failed.
 result() {
 	nr=$((nr + 1))
 	if [ "$1" -eq 0 ]; then
@@ -40,17 +40,17 @@ kmake() {
 	"$top/scripts/kmake.sh" "$work/linux" "$release" "$@"
 }
 
-# Warnings without line numbers, which change with each patch.
+# warnings LOG OUT: the log's warnings without line numbers, which change with each patch.
 warnings() {
 	grep -E ': (warning|error):' "$1" | sed 's/:[0-9]*:[0-9]*:/:/' | LC_ALL=C sort -u >"$2"
 }
 
-# warn_build LOG: the files that the series touches, with all warnings on.
+# warn_build LOG: build the objects that the series touches with sparse and W=1.
 warn_build() {
 	kmake W=1 C=2 CHECK=sparse $objects >"$1" 2>&1
 }
 
-# The source as it is without us, and the warnings that it has.
+# prepare_work: copy the source without the series, and record the warnings that it already has.
 prepare_work() {
 	say "# building what the patches touch, without them, to know its warnings"
 	rm -rf "$work"
@@ -60,7 +60,7 @@ prepare_work() {
 	warnings "$work/stock.log" "$work/stock.warnings"
 }
 
-# Others change nothing that is built.
+# touches_kvm FILE: whether the patch changes code under arch/; the build does not contain anything else.
 touches_kvm() {
 	grep -q '^+++ b/arch/' "$1"
 }
@@ -90,14 +90,15 @@ mkdir -p "$BUILD"
 out=$(mktemp -d "$BUILD/check.XXXXXX")
 at_exit "rm -rf '$out'"
 
-# Objects of what the whole series touches: the same set after each patch.
+# The objects of all files that the series touches.  Every warn_build() builds the same set.
 objects=$(series_files | sed "s|^|$SERIES_DIR/|" | xargs sed -n 's|^+++ b/\(arch/x86/kvm/.*\)\.c$|\1.o|p' | sort -u)
 
 for file in $(series_files); do
 	checkpatch "$SERIES_DIR/$file"
 	result "$status" "checkpatch --strict: $file" "$out/checkpatch"
 done
-# The lines Red: of a mutant hold regular expressions, which do not wrap; Fixed-by: is no tag of the kernel's.
+# checkpatch ignores long lines and unknown tags in mutants: lines Red: hold regular expressions, which
+# cannot be wrapped, and the kernel has no tag Fixed-by:.
 for file in "$top"/mutants/*.patch "$top"/mutants/real/*.patch "$SERIES_DIR"/mutants/*.patch; do
 	[ -e "$file" ] || continue
 	checkpatch --ignore COMMIT_LOG_LONG_LINE,BAD_SIGN_OFF,GIT_COMMIT_ID "$file"

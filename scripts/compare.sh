@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# What differs between two results, files or folders: A is the one to compare with,
-# e.g. patches/linux-7.3/profiles/qemu-svm-7.2-gcc12.jsonl, B the new one.
+# Print the differences between two results (files or folders).  A is the reference,
+# e.g. patches/linux-7.3/profiles/qemu-svm-7.2-gcc12.jsonl, and B is the new result.
 #
-# BOUND is how many times as much a path may cost, in either of them.
-# Exit status: 0 nothing differs, 1 something does, 2 they cannot be compared.
+# BOUND is the highest ratio of the two costs of a path, in either direction, that is accepted.
+# Exit status: 0 no difference, 1 a difference, 2 the results cannot be compared.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"

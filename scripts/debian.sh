@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-# Shared by what takes packages of a kernel from Debian: which there are, and their files.
+# Shared by scripts that use Debian's kernel packages: find their versions, and download them.
 # Sourced after lib.sh.
+#
+# patches/linux-KERNEL/kernel names the suite that has the packages: "-" is any suite that this
+# machine's apt knows.  Any other suite gets an apt configuration of our own, in the cache.
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
-# How long the lists of a suite of our own are taken for new.
+# Our own package lists are fetched again when they are older than this.
 LISTS_DAYS=7
 
 set -- $(sed -n 's/^debian //p' "$SERIES_DIR/kernel") "$@"
@@ -12,21 +15,21 @@ shift 2
 SOURCE_PACKAGE=linux-source-$packaged
 own=$CACHE/apt/$suite
 
-# For a suite of our own, apt's options; none of the system's sources and preferences.
+# The options that make apt use our own configuration, and ignore the system's sources and preferences.
 apt_options=
 [ "$suite" = - ] || apt_options="-o Dir::Etc::sourcelist=$own/sources.list -o Dir::Etc::sourceparts=/dev/null
 	-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
 	-o Dir::State::Lists=$own/lists -o Dir::Cache=$own/cache
 	-o Acquire::Languages=none -o APT::Sandbox::User=root"
 
-# Lines "package version" of all packages whose name matches $1.
+# versions REGEX: print lines "package version" of all packages whose name matches.
 versions() {
 	names=$(apt-cache $apt_options search --names-only "$1" | awk '{ print $1 }')
 	[ -z "$names" ] || apt-cache $apt_options madison $names | awk '{ print $1, $3 }'
 }
 
-# Prints "version image modules headers" of the newest kernel that has them, and source.  From
-# 7.3 on the image's package is linux-binary, and has no modules.
+# newest_packages: print "version image modules headers" of the newest kernel for which Debian has
+# these three packages and the source.  From 7.3 on, the image is in linux-binary, without modules.
 newest_packages() {
 	dotted=$(echo "$packaged" | sed 's/\./\\./g')
 	{
@@ -37,7 +40,7 @@ newest_packages() {
 		$1 ~ /^linux-headers/ { headers[$2] = $1 }
 		$1 ~ /^linux-modules/ { modules[$2] = $1 }
 		$1 ~ /^linux-binary/ { binary[$2] = $1 }
-		# Either will do; the unsigned one exists first.
+		# Either image will do; Debian publishes the unsigned one first.
 		$1 ~ /^linux-image/ && (!($2 in image) || $1 ~ /unsigned$/) { image[$2] = $1 }
 		END {
 			for (v in source) {
@@ -51,7 +54,7 @@ newest_packages() {
 		}' | sort -V | tail -n 1
 }
 
-# Of what a search would see.
+# packages_state: print a hash of everything that the result of a search depends on.
 packages_state() {
 	{
 		echo "$packaged $suite ${DEBIAN_VERSION:-}"
@@ -65,7 +68,7 @@ packages_state() {
 	} 2>/dev/null | sha256sum | cut -c1-16
 }
 
-# A search takes seconds, and finds the same until apt's lists change.
+# kept_packages: like newest_packages, but cached until apt's lists change, as a search takes seconds.
 kept_packages() {
 	found=$CACHE/base/packages-$(packages_state)
 	[ ! -s "$found" ] || {
@@ -77,14 +80,14 @@ kept_packages() {
 	mv "$found.$$" "$found"
 }
 
-# The mirror that this machine's apt takes Debian from; security updates have another.
+# mirror: print the mirror from which this machine's apt gets Debian.  Security updates have another.
 # shellcheck disable=SC2016 # apt's own variable
 mirror() {
 	echo "${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
 		sed 's|/*$||' | grep -v security | head -n 1)}"
 }
 
-# Lists of a suite of our own, fetched by whoever we are.
+# update_own: fetch the package lists for our own apt configuration.  This does not need root.
 update_own() {
 	mirror=$(mirror)
 	[ -n "$mirror" ] || die "apt has no mirror of Debian to take $suite from: name one with DEBIAN_MIRROR="
@@ -92,12 +95,12 @@ update_own() {
 	mkdir -p "$own/lists/partial" "$own/cache/archives/partial"
 	echo "deb [signed-by=$KEYRING] $mirror $suite main" >"$own/sources.list"
 	say "  fetching the list of packages of $suite"
-	# As it is, apt takes what it cannot fetch for no error.
+	# Without Error-Mode=any, apt-get update succeeds even if it cannot fetch a list.
 	run apt-get -q $apt_options -o APT::Update::Error-Mode=any update >"$own/update.log" 2>&1 && touch "$own/updated" ||
 		[ -e "$own/updated" ] || die "cannot fetch $suite of $mirror, see $own/update.log: DEBIAN_MIRROR= names another mirror"
 }
 
-# The system's lists may never have been fetched; to do so takes root.
+# update_system: fetch the system's package lists, which may be missing.  This needs root.
 update_system() {
 	sudo=
 	[ "$(id -u)" -eq 0 ] || sudo='sudo -n'
@@ -105,7 +108,7 @@ update_system() {
 	run $sudo apt-get -qq update >/dev/null 2>&1 || :
 }
 
-# Leaves in $packages what newest_packages prints, or dies.
+# resolve: set $packages to the output of newest_packages, or die.
 resolve() {
 	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
 		die "no apt-get here: give a kernel tree with KERNEL_SRC=~/linux"
@@ -121,12 +124,13 @@ resolve() {
 	    "apt-get update, or add a suite that has both (bookworm-security, bookworm-backports, trixie)"
 }
 
-# source_deb VERSION: where fetch() has put the source.
+# source_deb VERSION: print where fetch() puts the source package.
 source_deb() {
 	echo "$CACHE/debs/${SOURCE_PACKAGE}_$1.deb"
 }
 
-# fetch PACKAGE VERSION FOLDER: download a package to unpack it in the folder; its file is in $deb.
+# fetch PACKAGE VERSION FOLDER: download a package unless it is in the cache, set $deb to its file, and
+# create the folder that the caller unpacks it into.
 fetch() {
 	mkdir -p "$CACHE/debs/$$"
 	at_exit "rm -rf '$CACHE/debs/$$'"

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# See that there is what a verb needs: deps.sh build|run|perf|test...
-# What that is, and the packages that have it, is in scripts/packages.
+# Check that this machine has the programs and libraries that a verb needs:
+# deps.sh build|run|perf|test...
+# scripts/packages lists these, and the packages that contain them.
 #
-# Where apt-get is, it installs what is missing, unless DEPS=0; elsewhere, and if it may
-# not, it ends with a command line for each distribution.
+# If the machine has apt-get, the script installs what is missing, unless DEPS=0.  Otherwise, or
+# if it is not allowed to, it fails and prints an install command for each distribution.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -12,10 +13,10 @@ PACKAGES=$top/scripts/packages
 LOG=$BUILD/logs/apt.log
 INCLUDES='/usr/include /usr/include/x86_64-linux-gnu /usr/local/include'
 LIBS='/usr/lib /usr/lib/x86_64-linux-gnu /usr/lib64 /usr/local/lib'
-# Where a user's PATH may lack it, Debian's kmod and some of util-linux are.
+# Debian has kmod and parts of util-linux in these folders, which a user's PATH may lack.
 PATH=$PATH:/usr/sbin:/sbin
 
-# is_in FILE FOLDER...
+# is_in FILE FOLDER...: whether one of the folders has the file.
 is_in() {
 	file=$1
 	shift
@@ -29,12 +30,13 @@ is_any() {
 	[ -e "$1" ]
 }
 
-# An interpreter, ld.so, is named within the first page of a program that has one.
+# is_static PROGRAM: whether it is static.  Other programs name their interpreter, ld.so, in the first page.
 is_static() {
 	program=$(command -v "$1") && ! head -c 4096 "$program" | grep -aq '/ld-'
 }
 
-# The compiler is asked only about what is not where it usually is: that takes a process.
+# is_there WHAT: the compiler is asked only if the usual folders do not have the file, as each
+# question starts a process.
 is_there() {
 	case $1 in
 	static:*) is_static "${1#*:}" ;;
@@ -51,7 +53,8 @@ is_there() {
 	esac
 }
 
-# wanted_verbs VERB...: as they are in the list: with "run", of the beds of this run.
+# wanted_verbs VERB...: print the verbs as scripts/packages names them; "run" adds those of this run's
+# beds.
 wanted_verbs() {
 	for verb in "$@"; do
 		case $verb in
@@ -65,7 +68,7 @@ wanted_verbs() {
 				verb="$verb run:$bed"
 			done
 			;;
-		# Tests run the beds that boot.
+		# The tests run all beds that boot an emulator.
 		test) verb="run run:qemu run:bochs-vmx test" ;;
 		*) die "deps.sh: no such verb: $verb" ;;
 		esac
@@ -74,7 +77,7 @@ wanted_verbs() {
 	echo ' '
 }
 
-# add_to VARIABLE WORD: unless it is there.
+# add_to VARIABLE WORD: add the word to the list in the variable, unless the list has it.
 add_to() {
 	eval "words=\${$1:-}"
 	case " $words " in
@@ -83,7 +86,7 @@ add_to() {
 	esac
 }
 
-# add_package DISTRIBUTION PACKAGE WHAT: or, where no package has it, what.
+# add_package DISTRIBUTION PACKAGE WHAT: record the package, or WHAT if no package has it ("-").
 add_package() {
 	case $2 in
 	-) add_to "$1_lacks" "$3" ;;
@@ -91,7 +94,7 @@ add_package() {
 	esac
 }
 
-# In words of those who do not know the list.
+# name_of WHAT: the name of an entry of scripts/packages for messages.
 name_of() {
 	case $1 in
 	static:*) echo "a static ${1#*:}" ;;
@@ -99,7 +102,7 @@ name_of() {
 	esac
 }
 
-# Leaves in $missing what is, and in $debian, $fedora and $arch what has that.
+# find_missing: set $missing to what this machine lacks, and $debian, $fedora and $arch to the packages.
 find_missing() {
 	missing='' debian='' fedora='' arch='' fedora_lacks='' arch_lacks=''
 	while read -r verb what on_debian on_fedora on_arch _; do
@@ -115,12 +118,12 @@ find_missing() {
 	done <"$PACKAGES"
 }
 
-# tell DISTRIBUTION COMMAND PACKAGES LACKS
+# tell DISTRIBUTION COMMAND PACKAGES LACKS: print what to type; LACKS is what no package has.
 tell() {
 	say "    $1: ${3:+$2 $3}${4:+${3:+; }no package has $4}"
 }
 
-# give_up WHY: as a line, and what to do for each distribution.
+# give_up WHY: print one line with the error and a command for each distribution, and exit.
 give_up() {
 	say "error: missing, $1: $missing: as root,"
 	tell Debian "apt-get install" "$debian" ''
@@ -129,8 +132,8 @@ give_up() {
 	exit "$EXIT_UNUSABLE"
 }
 
-# Leaves in $sudo what makes root.  Programs that are started have no terminal, by which
-# sudo may know a user who has typed a password.
+# become_root: set $sudo to the command that makes us root; empty if we are root.  The check runs
+# without a terminal, as start() runs programs: sudo may remember a typed password per terminal.
 become_root() {
 	sudo=
 	[ "$(id -u)" -ne 0 ] || return 0
@@ -139,8 +142,9 @@ become_root() {
 		give_up "and neither root nor passwordless sudo"
 }
 
-# Instead of that of lib.sh: only root may end what runs as root.  sudo runs the program of procps,
-# and that of 4.0.2 takes -1234, unless it is after --, for -1: all processes of the machine.
+# kill_group -SIGNAL PID: replaces the function of lib.sh, as only root may kill processes of root.
+# sudo runs kill of procps, and version 4.0.2 treats -1234 as -1 (all processes of the machine) unless
+# it comes after "--".
 kill_group() {
 	if [ -n "$sudo" ]; then
 		$sudo kill -s "${1#-}" -- "$2" 2>/dev/null
@@ -153,14 +157,14 @@ apt() {
 	$sudo env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# install_packages PACKAGE...: after what an interrupted installation has left undone.
+# install_packages PACKAGE...: first finish an installation that was interrupted.
 install_packages() {
 	$sudo dpkg --configure -a
 	apt update || echo "apt-get update failed; trying with the lists at hand"
 	apt install -y --no-install-recommends "$@"
 }
 
-# In a process of its own, to wait for and to end.
+# step() runs this script again with --install, so that it can wait for the installation or kill it.
 if [ "${1:-}" = --install ]; then
 	sudo=$2
 	shift 2

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# KERNEL=all: run a script for each kernel that there are patches for, the newest first:
+# Run a script for each kernel that patches/ supports, the newest first, for KERNEL=all:
 # each-kernel.sh SCRIPT [ARGUMENT...]
-# Says at the end how each has gone; the exit status is the worst of all.
+# At the end, print one verdict per kernel.  The exit status is the worst of all.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 unset KERNEL
 . "$top/scripts/lib.sh"
 
-# A tree of the user's, or a version, is of one kernel.
+# Both of these select a single kernel.
 for variable in KERNEL_SRC DEBIAN_VERSION; do
 	eval "value=\${$variable:-}"
 	[ -z "$value" ] || die "KERNEL=all and $variable=$value do not go together: leave one out"

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Make an initramfs of a payload, see payload.sh: initramfs.sh PAYLOAD OUT [KCONFIG]
-# KCONFIG is the configuration of the kernel that is to unpack it.  PACK is what to pack it
-# with, if not with what makes it smallest.
+# KCONFIG is the configuration of the kernel that unpacks the initramfs.  PACK is the command that
+# packs it; the default is the one with the smallest result that this kernel can unpack.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
-# The programs are static, i.e. have most of themselves in common: a third of the size,
-# if the window holds more than one of them, and less to unpack in an emulator.
+# The programs are static and contain the same libraries.  With a window larger than one program, the
+# initramfs has a third of the size, and an emulator has less to unpack.
 WINDOW_BITS=24
 
 payload=$1 out=$2 kconfig=${3:-}
@@ -17,7 +17,7 @@ pack=${PACK:-$pack}
 dir=$(mktemp -d "$BUILD/initramfs.XXXXXX")
 at_exit "rm -rf '$dir'"
 
-# libraries PROGRAM...: what those need that are not static, and what loads it.
+# libraries PROGRAM...: print the shared libraries that the programs need, and their loader.
 libraries() {
 	for program in "$@"; do
 		ldd "$program" 2>/dev/null || :
@@ -34,8 +34,8 @@ for set in "$payload"/modules/*; do
 	cp "$set"/*.ko "$dir/modules/$(basename "$set")/"
 	[ ! -e "$set/tests" ] || cp "$set/tests" "$dir/modules/$(basename "$set")/"
 done
-cp "$payload/tests"/* "$dir/tests/"
-# All are linked alike, see link_flags().
+cp -rL "$payload/tests"/* "$dir/tests/"
+# If rootrun is static, so are all tests: link_flags() is the same for all programs.
 for library in $(! ldd "$dir/bin/rootrun" >/dev/null 2>&1 || libraries "$dir/bin/rootrun" "$dir/tests"/*); do
 	mkdir -p "$dir/${library%/*}"
 	cp -L "$library" "$dir/$library"

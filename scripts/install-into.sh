@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Patch a kernel tree, and put our tests into its selftests.
-# KERNEL_SRC=/path/to/linux; SIGNOFF="Name <mail>" signs the patches off.
+# Apply the patches to a kernel tree, and copy our tests into its selftests.
+# KERNEL_SRC=/path/to/linux; SIGNOFF="Name <mail>" adds a Signed-off-by to the patches.
 #
-# All or nothing: if a patch does not apply, the tree is as it was.
+# If a patch does not apply, the script leaves the tree as it was.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/kernel-src.sh"
@@ -15,7 +15,7 @@ tmp=$(mktemp -d)
 at_exit "rm -rf '$tmp'"
 choose_series "$src" "$tmp/copy"
 
-# The patches in their order, signed off if that was asked for, in $signed.
+# collect: set $signed to the patches in their order, with a Signed-off-by if SIGNOFF is set.
 collect() {
 	case ${SIGNOFF:-} in
 	'' | *?' <'?*@?*'>') ;;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# Shared by what works on a kernel tree of the user's: what is fit to work on.
-# Sourced after lib.sh.
+# Shared by the scripts that work on a user's kernel tree: check the tree, and choose the patches
+# that apply to it.  Sourced after lib.sh.
 
 is_git_tree() {
 	if [ -e "$1/.git" ] && ! git -C "$1" rev-parse >/dev/null 2>&1; then
@@ -10,8 +10,8 @@ is_git_tree() {
 		[ "$(git -C "$1" rev-parse --show-toplevel)" = "$(cd "$1" && pwd -P)" ]
 }
 
-# check_kernel_src FOLDER: a kernel tree with KVM, and if it is a git tree, one
-# without changes that would be lost or mixed up with ours.
+# check_kernel_src FOLDER: die unless it is a kernel tree with KVM.  A git tree must not have changes,
+# which would be lost or mixed up with ours.
 check_kernel_src() {
 	[ -d "$1" ] || die "KERNEL_SRC=$1: no such folder"
 	[ -f "$1/Makefile" ] && [ -f "$1/Kbuild" ] && [ -d "$1/arch/x86/kvm/mmu" ] &&
@@ -26,7 +26,7 @@ check_kernel_src() {
 		die "KERNEL_SRC=$1 has uncommitted changes: commit or stash them"
 }
 
-# has_series FOLDER: whether the series is there already; dies if it is in part.
+# has_series FOLDER: whether the tree has the series already; die if it has only a part of it.
 has_series() {
 	marks=0
 	grep -qs mmu_root_alloc "$1/arch/x86/kvm/x86.c" && marks=$((marks + 1))
@@ -45,8 +45,8 @@ series_files() {
 	grep -v -e '^#' -e '^$' "$SERIES_DIR/series"
 }
 
-# kernels_for TREE: which kernels' patches may be for it, the likeliest first: the newest that is not
-# newer than the tree, and then the others.
+# kernels_for TREE: print the kernels of patches/ in the order in which to try their patches on the
+# tree: first the newest kernel that is not newer than the tree, then the others.
 kernels_for() {
 	tree_version=$(awk '$2 == "=" && $1 ~ /^(VERSION|PATCHLEVEL)$/ { printf "%s%s", dot, $3; dot = "." }' "$1/Makefile")
 	kernel_names | awk -v tree="$tree_version" '
@@ -63,7 +63,7 @@ kernels_for() {
 		}'
 }
 
-# copy_touched TREE FOLDER: what patches of any kernel touch.
+# copy_touched TREE FOLDER: copy the files that any kernel's patches touch.
 copy_touched() {
 	rm -rf "$2"
 	for file in $(sed -n 's|^+++ b/||p' "$top"/patches/linux-*/*/0*.patch | sort -u) Makefile; do
@@ -77,9 +77,10 @@ applies() {
 	patch -d "$1" -p1 -s -f -N -F0 --dry-run <"$2" >/dev/null 2>&1
 }
 
-# choose_patches COPY KERNEL...: apply the series to a copy, each patch from the first of the kernels whose patch
-# of that name applies: a tree between two kernels may be as the one in KVM, and as the other in its selftests.
-# Leaves them in $patches; dies with the reject of the first kernel's if none applies.
+# choose_patches COPY KERNEL...: apply the series to the copy, and set $patches to its patches.  For each
+# patch, use the first of the kernels whose version of it applies: KVM of a tree between two kernels may
+# match one of them, and its selftests the other.  If no version applies, die and print the rejects of
+# the first kernel's.
 choose_patches() {
 	choose_copy=$1
 	shift
@@ -97,9 +98,9 @@ choose_patches() {
 	done
 }
 
-# choose_series TREE [COPY]: leaves in $patches those that apply to the tree, none if they are in it, in COPY what they
-# make of the files that they touch, and in KERNEL and SERIES_DIR the kernel of the first.  The tree stays as
-# it is.  KERNEL= decides instead, if it is told.
+# choose_series TREE [COPY]: set $patches to the patches that apply to the tree (none if the tree has
+# them already), and KERNEL and SERIES_DIR to the kernel of the first patch.  COPY gets the patched
+# files; the tree does not change.  If the user has set KERNEL=, only that kernel's patches are tried.
 choose_series() {
 	choose_dir=$(mktemp -d)
 	at_exit "rm -rf '$choose_dir'"
@@ -113,11 +114,11 @@ choose_series() {
 		KERNEL=$(kernels_of "$patches" | head -n 1)
 	fi
 	SERIES_DIR=$top/patches/linux-$KERNEL
-	# What we call, too.
+	# For the scripts that we call.
 	export KERNEL
 }
 
-# kernels_of PATCHES: whose they are, a line each.
+# kernels_of PATCHES: print the kernels that the patches belong to, one per line.
 kernels_of() {
 	echo "$1" | grep -o '/patches/linux-[^/]*' | sed 's|.*/linux-||' | awk '!seen[$0]++'
 }

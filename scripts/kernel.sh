@@ -1,19 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Get the newest of Debian's packages of the kernel KERNEL whose image, headers and source are
-# all to be had, and prepare its source to build modules for the image.
-# Prints the folder: linux/ (source), boot/ and modules/ (image), release.
+# Download Debian's packages of the kernel KERNEL, and prepare its source to build modules for its
+# image: kernel.sh [--exists]
+# Prints the folder: linux/ (source), boot/ and modules/ (from the image), release.
 #
-# patches/linux-KERNEL/kernel says which suite has it.  One that this machine's apt does not
-# know is asked by a configuration of our own, in the cache; nothing of the system's changes.
-# DEBIAN_VERSION=6.12.115-2~deb12u1 asks for one version instead of the newest.  With --exists it only
-# looks whether there are such packages.
+# The version is the newest for which Debian has the image, the headers and the source;
+# DEBIAN_VERSION=6.12.115-2~deb12u1 asks for another one.  With --exists, the script only checks that
+# there is such a version.
+#
+# patches/linux-KERNEL/kernel says which suite has the packages.  If this machine's apt does not know
+# the suite, apt runs with a configuration of our own, in the cache; the system's does not change.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/debian.sh"
 
 NEED_MIB=4000
-# Modules that KVM needs from the image; the others are not unpacked.
+# KVM's modules and those that they need.  No others are unpacked from the image.
 IMAGE_MODULES='irqbypass ccp kvm kvm-amd kvm-intel'
 
 unpack_image() {
@@ -33,8 +35,8 @@ unpack_image() {
 	rm -rf "$base/image"
 }
 
-# Sources of drivers and the like take most of the room, and are not needed for
-# KVM's modules; Kconfig files and headers are.
+# unpack_source: leave out sources of drivers and the like, which take most of the space.  A build of
+# KVM's modules does not need them, but it needs all Kconfig files and headers.
 unpack_source() {
 	fetch "$SOURCE_PACKAGE" "$version" "$base/source"
 	step "$base/unpack.log" "unpacking $SOURCE_PACKAGE" "$top/scripts/unpack-source.sh" \
@@ -47,7 +49,8 @@ unpack_source() {
 	rm -rf "$base/source"
 }
 
-# Module.symvers has the version of each symbol that the image exports.
+# unpack_headers: take the configuration, and Module.symvers, which has the version of each symbol that
+# the image exports.
 unpack_headers() {
 	fetch "$headers" "$version" "$base/headers"
 	dpkg-deb --fsys-tarfile "$deb" | tar -C "$base/headers" -x --wildcards \
@@ -57,8 +60,8 @@ unpack_headers() {
 	rm -rf "$base/headers"
 }
 
-# Options that are not as Debian has them, as another compiler, or a pahole that is older, has
-# Kconfig decide otherwise: names, a line for each.  tree.sh looks whether KVM is built from one.
+# differences: print the options that differ from Debian's, one per line: with another compiler or an
+# older pahole, Kconfig chooses other values.  tree.sh checks whether KVM uses one of them.
 differences() {
 	diff "$base/config.debian" "$base/linux/.config" |
 		sed -n 's/^[<>] \(# \)\{0,1\}CONFIG_\([A-Za-z0-9_]*\).*/\2/p' | LC_ALL=C sort -u

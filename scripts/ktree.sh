@@ -1,16 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Build a kernel tree of the user's, on a copy, with the series: ktree.sh [CONFIG]
-# KERNEL_SRC=/path/to/linux; KCONFIG=/path/to/config to use that instead of a
-# small one, to which CONFIG adds scripts/kconfig-CONFIG.  Prints a folder like that
-# of tree.sh.
+# Build a copy of a user's kernel tree with the series: ktree.sh [CONFIG]
+# KERNEL_SRC=/path/to/linux.  The kernel's configuration is KCONFIG=/path/to/config, or else
+# scripts/kconfig-small, to which CONFIG adds scripts/kconfig-CONFIG.  Prints a folder like
+# that of tree.sh.
 #
-# KERNEL_TARGET is the release of a kernel that only needs KVM's modules, the one that
-# runs; or "none" if that does not even need these, but for the tests' headers.
+# KERNEL_TARGET is the release of the running kernel, for which only KVM's modules are built; or
+# "none" if the running kernel has the counters, and only the headers for the tests are needed.
 #
-# With DEBIAN_VERSION, and without KCONFIG, the tree has to be Debian's source of that version
-# but for KVM: then only KVM's modules are built, and loaded into Debian's kernel, which takes
-# a minute instead of ten.  Without it nothing of Debian's is wanted.
+# With DEBIAN_VERSION and without KCONFIG, the tree must be Debian's source of that version, and
+# may differ from it in KVM only.  Then only KVM's modules are built, for Debian's kernel, which
+# takes a minute instead of ten.  Without DEBIAN_VERSION, nothing of Debian's is needed.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/kernel-src.sh"
@@ -18,11 +18,11 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 
 NEED_MIB=6000
 
-# What may differ from Debian's source for its image to do: what nothing but KVM's
-# modules, or nothing in the kernel at all, is built from.
+# The files that may differ from Debian's source if KVM's modules are built for Debian's image: nothing
+# else in the kernel is built from them.
 KVM_ONLY='^(arch/x86/kvm/|virt/kvm/|tools/testing/selftests/|Documentation/|arch/x86/include/asm/kvm_host\.h|arch/x86/include/asm/kvm-x86-ops\.h)'
 
-# A hash of the tree's content: of its commit, or of names, sizes and times.
+# identity: print a hash of the tree's content: of its commit, or of the names, sizes and times of files.
 identity() {
 	if is_git_tree "$src"; then
 		git -C "$src" rev-parse 'HEAD^{tree}'
@@ -50,8 +50,8 @@ apply() {
 	fi
 }
 
-# Dies unless all of Debian's source is in the tree as it is in its package, but for KVM; of
-# files that only the tree has nothing is built.
+# Die if a file of Debian's source differs in the tree, except those of KVM.  Files that only the tree
+# has do not matter, as nothing is built from them.
 check_debian_but_for_kvm() {
 	capture base "$top/scripts/kernel.sh"
 	version=$(basename "$base")
@@ -79,7 +79,7 @@ build_modules() {
 	cp -r "$base/modules" "$base/boot" "$base/release" "$tree/"
 }
 
-# What the bed and the modules cannot do without.
+# The options that the bed and KVM's modules need.
 NEEDED_OPTIONS='MODULES=y VIRTIO_CONSOLE=y VIRTIO_PCI=y DEBUG_FS=y SERIAL_8250_CONSOLE=y
 	BLK_DEV_INITRD=y KVM=m KVM_AMD=m'
 
@@ -92,7 +92,7 @@ configure() {
 		configure_small "$tree/linux" "$tree/config.log" "$config"
 	fi
 	needed=$NEEDED_OPTIONS
-	# Named ones are for emulated AMD CPUs only.
+	# kconfig-CONFIG is for emulated AMD CPUs only, and has no KVM_INTEL.
 	[ -n "$config" ] || needed="$needed KVM_INTEL=m"
 	for option in $needed; do
 		grep -q "^CONFIG_$option" "$tree/linux/.config" ||
@@ -114,7 +114,7 @@ build_kernel() {
 	find "$tree/linux" -name ccp.ko -exec cp {} "$tree/modules/" \;
 }
 
-# The configuration of the running kernel, and the versions of its symbols.
+# build_for_target: use the configuration of the running kernel, and the versions of its symbols.
 build_for_target() {
 	say "building KVM's modules for the running kernel, $KERNEL_TARGET"
 	mv "$tree/copy" "$tree/linux"

@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # Boot a bed once and run tests in it:
 # lane.sh CONFIG[+CONFIG...] TREE MODULES TESTS OUT [NAME]
-# Configurations that share a boot have to agree on the machine, see lane_boots.
-# TREE has boot/vmlinuz, MODULES the modules to load, TESTS the test programs.
-# MODULES may be a folder of such folders: each is loaded, tested and unloaded, and
-# in the results a line "modules" with its name is before its lines.
-# Leaves OUT/CONFIG.jsonl and OUT/CONFIG.console; the exit status is that of the bed.
+# Configurations that share a boot must ask the bed for the same machine, see lane_boots.
+# TREE has boot/vmlinuz, MODULES has the modules to load, TESTS has the test programs.
+# MODULES may be a folder of such folders: the guest loads, tests and unloads one after the
+# other, and writes a line "modules" with the folder's name before the results of each.
+# The results are in OUT/CONFIG.jsonl, the console is in OUT/CONFIG.console, and the exit
+# status is that of the bed.
 #
-# FILTER limits the cases, ROOTRUN_ARGS replaces the lane's options of rootrun,
+# FILTER selects cases, ROOTRUN_ARGS replaces the lane's options of rootrun,
 # BEFORE_TESTS is shell code that the guest runs first, BED_ARGS is added to the
-# bed's command line.  TELL=--tell tells of failures as they happen.
+# bed's command line.  TELL=--tell prints failures as they happen.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
@@ -18,8 +19,8 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 boot=$1 tree=$2 modules=$3 tests=$4 out=$5 name=${6:-$1}
 bed=${BED:-qemu-svm}
 
-# Lanes that share a boot have their results one after the other.  If it died, its last
-# line may be cut short, and stays so.
+# split_results: a shared boot writes the results of its lanes one after the other; give each lane a
+# file.  If the guest died, the last line may be incomplete, and no newline is added to it.
 split_results() {
 	[ -s "$results" ] || return 0
 	end='\n'
@@ -43,7 +44,7 @@ split_results() {
 lanes=$(echo "$boot" | tr + ' ')
 results=$out/$boot.jsonl
 console=$out/$boot.console
-# Not what reads results: it would take them for those of one lane.
+# A shared boot writes to *.boot: readers of *.jsonl would take its results for those of one lane.
 if [ "$lanes" != "$boot" ]; then
 	results=$out/$boot.boot
 	at_exit split_results

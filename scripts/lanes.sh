@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
-# What a lane is: a configuration in a bed, see configs/README.md.
+# Shared by the scripts that run lanes.  A lane is a configuration in a bed, see configs/README.md.
 # Sourced after lib.sh.
 
 CONFIG_SETS='default full'
-# How many boots a CPU can do, as tests of KVM wait for grace periods of RCU for
-# a part of their time.
+# Boots to run at the same time per CPU: more than one, as tests of KVM spend a part of their time
+# waiting for RCU grace periods.
 BOOTS_PER_CPU=2
 CONFIGS=${CONFIGS:-$top/configs}
 
-# config_names: all there are.
+# config_names: print the names of all configurations.
 config_names() {
 	(cd "$CONFIGS" && ls -- *.conf) 2>/dev/null | sed 's/\.conf$//' | grep . ||
 		die "no configuration in $CONFIGS: set CONFIGS to a folder of *.conf"
 }
 
-# bed_names: all there are.
+# bed_names: print the names of all beds.
 bed_names() {
 	(cd "$top/beds" && ls -d ./*/ | tr -d './' | tr '\n' ' ')
 }
 
-# default_bed CONFIGS: real CPUs, where they and all of the configurations go together.
+# default_bed CONFIGS: print qemu-kvm (real CPUs) if it works on this machine and runs all of the
+# configurations, else qemu-svm.
 default_bed() {
 	for config in $1; do
 		case " $CONFIG_SETS " in
@@ -31,7 +32,7 @@ default_bed() {
 			return
 		}
 	done
-	# What lacks nothing but QEMU gets it by scripts/deps.sh.
+	# A machine that only lacks QEMU is fine: scripts/deps.sh installs it.
 	case $("$top/beds/qemu-kvm/run" --check 2>&1 || echo failed) in
 	'' | *': no qemu-system-x86_64: '*)
 		say "  bed qemu-kvm, as this machine has nested virtualization; BED=qemu-svm emulates it"
@@ -43,7 +44,7 @@ default_bed() {
 	esac
 }
 
-# beds_for CONFIGS: where to run them.  "full" is for all beds that are emulated.
+# beds_for CONFIGS: print the beds to run the configurations in.  "full" runs in all emulated beds.
 beds_for() {
 	case ${BED:-}:$1 in
 	:full) bed_names | tr ' ' '\n' | grep -vx -e host -e qemu-kvm ;;
@@ -52,7 +53,7 @@ beds_for() {
 	esac
 }
 
-# config_line WHERE LINE: sets a variable from one line of a configuration.
+# config_line WHERE LINE: set a variable from one line of a configuration.
 config_line() {
 	case $2 in
 	*=*) ;;
@@ -66,7 +67,7 @@ config_line() {
 	about | sets | beds | kernel | kernel-beds | append | kvm | kvm-amd | kvm-intel | bed | tests | unit | rootrun) ;;
 	*) die "$1: no such key: $config_key: configs/README.md lists them" ;;
 	esac
-	# It ends up between such quotes, in the guest's shell.
+	# The guest's shell reads the value between single quotes, see lane_payload().
 	case $config_key=$config_value in
 	about=*) ;;
 	*"'"*) die "$1: $config_key has a quote" ;;
@@ -77,11 +78,11 @@ config_line() {
 	eval "lane_$config_key=\$config_value"
 }
 
-# lane_define CONFIG [CONFIGS]: sets lane_KEY for each key of configs/README.md.
+# lane_define CONFIG [CONFIGS]: set lane_KEY for each key of configs/README.md.
 lane_define() {
 	lane_about='' lane_sets='' lane_beds='' lane_kernel='' lane_kernel_beds='' lane_append=''
 	lane_kvm='' lane_kvm_amd='' lane_kvm_intel='' lane_bed=''
-	lane_tests='-name mmu_root_*_test ! -name mmu_root_perf_test'
+	lane_tests='-name mmu_root_*_test ! -name mmu_root_perf_test ! -name mmu_root_soak_test'
 	lane_unit=cycles lane_rootrun='--no-skip --hold kvmmmu/kvm_mmu_r*'
 	config_file=${2:-$CONFIGS}/$1.conf
 	[ -r "$config_file" ] ||
@@ -97,7 +98,7 @@ lane_define() {
 	[ -n "$lane_about" ] || die "$config_file: no line about = ..."
 }
 
-# lane_is_possible BED: whether the defined configuration is for that bed.
+# lane_is_possible BED: whether the bed can run the defined configuration.
 lane_is_possible() {
 	case " ${lane_beds:-$1} " in
 	*" $1 "*) return 0 ;;
@@ -105,8 +106,9 @@ lane_is_possible() {
 	return 1
 }
 
-# lane_is_allowed BED: whether the defined configuration may be run there unasked: on this
-# machine's own KVM, with the parameters that it has; on its CPU, if one of them is for that.
+# lane_is_allowed BED: whether the defined configuration may run there as part of a set.  Bed host does
+# not reload KVM with other parameters without RELOAD=1.  Bed qemu-kvm leaves out configurations
+# that only have parameters for Intel CPUs if the CPU is not one.
 lane_is_allowed() {
 	case $1 in
 	host)
@@ -121,8 +123,8 @@ lane_is_allowed() {
 	esac
 }
 
-# lanes_in BED WORD...: the configurations that are meant by names and sets, those
-# of a set if the bed can do them.
+# lanes_in BED WORD...: print the configurations for a list of names and sets.  Of a set, leave out
+# those that the bed cannot run.
 lanes_in() {
 	lanes_bed=$1
 	shift
@@ -148,16 +150,16 @@ lanes_in() {
 	done
 }
 
-# lane_programs FOLDER: names of the lane's test programs in it.
+# lane_programs FOLDER: print the names of the lane's test programs in the folder.
 lane_programs() {
-	# The patterns are for find.
+	# find expands the patterns, not the shell.
 	set -f
 	find "$1" ! -type d $lane_tests -printf '%f\n' | LC_ALL=C sort | tr '\n' ' '
 	set +f
 }
 
-# lane_boots BED CONFIG...: which share a boot, a line for each: those on the same
-# machine, but in as many boots as there are CPUs.
+# lane_boots BED CONFIG...: print one boot per line, as CONFIG+CONFIG.  Configurations with the same
+# machine and kernel share boots, spread over as many boots as there are CPUs.
 lane_boots() {
 	boots_bed=$1
 	shift
@@ -173,15 +175,15 @@ lane_boots() {
 		END { for (i = 1; i <= n; i++) print configs[order[i]] }'
 }
 
-# lane_payload BED CONFIG MODULES TESTS OUT: what a bed needs to run the defined
-# configuration, in the folder OUT, beside what is there, see payload.sh.
+# lane_payload BED CONFIG MODULES TESTS OUT: add all that a bed needs to run the defined configuration
+# to the payload OUT, see payload.sh.
 lane_payload() {
 	programs=$(lane_programs "$4")
 	[ -n "$programs" ] || die "lane $2 has no test: add one that matches: $lane_tests"
 	case ${FILTER:-} in
 	*\'*) die "FILTER has a quote, which no case has: $FILTER" ;;
 	esac
-	# Of a tree of the user's, nobody knows what it has.
+	# Known bugs are those of Debian's kernel; a user's tree may or may not have them.
 	[ -n "${KERNEL_SRC:-}" ] || [ ! -e "$SERIES_DIR/known-bugs" ] || {
 		mkdir -p "$5"
 		ln -sf "$SERIES_DIR/known-bugs" "$5/known"
@@ -200,13 +202,13 @@ lane_payload() {
 	END
 }
 
-# mutant_names: all there are for this kernel, planted ones and real bugs.
+# mutant_names: print the names of all mutants for this kernel, planted bugs and real ones.
 mutant_names() {
 	find "$top/mutants" "$SERIES_DIR" -path '*/mutants/*.patch' | sed 's|.*/||; s/\.patch$//' | LC_ALL=C sort -u |
 		grep -vxF -e "$(sed -n 's/^\([a-z0-9-]*\)\t.*/\1/p' "$SERIES_DIR/mutants/impossible" 2>/dev/null || :)"
 }
 
-# mutant_patch NAME: its file; another kernel than the default may need another patch.
+# mutant_patch NAME: print its patch.  A kernel may have a patch of its own for a mutant.
 mutant_patch() {
 	if [ -e "$SERIES_DIR/mutants/$1.patch" ]; then
 		echo "$SERIES_DIR/mutants/$1.patch"
@@ -217,27 +219,27 @@ mutant_patch() {
 	fi
 }
 
-# results_in FOLDER: results files of a run in it.
+# results_in FOLDER: print the results files of the run in the folder.
 results_in() {
 	find "$1/" -mindepth 2 -maxdepth 2 -name '*.jsonl' -size +0 | LC_ALL=C sort
 }
 
-# profile_name BED: the file that has what paths of this kernel cost in a bed, with this version
-# of what emulates its CPU, and built by this version of the compiler.
+# profile_name BED: print the file with the costs of this kernel's paths in a bed, for this version of
+# the emulator and this version of the compiler.
 profile_name() {
 	emulator=$("$top/beds/$1/run" --emulator) || exit
 	echo "patches/linux-$KERNEL/profiles/$1$(echo "$emulator" | sed -n 's/^[A-Za-z]*\(-[0-9]*\.[0-9]*\).*/\1/p')-gcc$(gcc -dumpversion | cut -d . -f 1).jsonl"
 }
 
-# bed_check BED: dies if the bed does not work on this machine; leaves in $target what
-# it says of the kernel that it brings: nothing if it boots what it is given.
+# bed_check BED: die if the bed does not work on this machine; set $target to the kernel that the
+# modules have to be built for, or to nothing if the bed boots the kernel that it is given.
 bed_check() {
 	target=''
 	capture target "$top/beds/$1/run" --check
 }
 
-# lane_prepare CONFIG [TARGET [BED]]: what to boot and to run: sets $tree and $tests.  TARGET
-# is of bed_check.
+# lane_prepare CONFIG [TARGET [BED]]: build the kernel and the tests, and set $tree and $tests to them.
+# TARGET comes from bed_check.
 lane_prepare() {
 	set -- "$1" "${2:-}" "${3:-qemu-svm}"
 	lane_define "$1"
@@ -255,7 +257,7 @@ lane_prepare() {
 	capture tests "$top/scripts/tests.sh" "$tree"
 }
 
-# lane_key BED TESTS: of all that a result depends on, beside the kernel and its modules.
+# lane_key BED TESTS: print a hash of all that a result depends on except the kernel and its modules.
 lane_key() {
 	(cd "$top" && {
 		echo "$*${FILTER:+ $FILTER}"
@@ -267,8 +269,8 @@ lane_key() {
 	} | sha256sum | cut -c1-16)
 }
 
-# lane_passed BED: the file that has the results of the prepared lane if it has passed as
-# it is; dies with the tree.
+# lane_passed BED: print the file that has the results of the prepared lane if it has passed before,
+# unchanged.  The file is removed together with the tree.
 lane_passed() {
 	echo "$tree/passed-$(lane_key "$1" "$tests/bin")"
 }

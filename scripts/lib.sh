@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Shared by all scripts: where things are, how to speak, how to die, how to wait.
+# Shared by all scripts: folders, messages, processes that run in the background, locks and builds.
 # Sourced, with $top set to the repository.
 
 set -eu
@@ -11,12 +11,12 @@ case $BUILD in
 *) BUILD=$PWD/$BUILD ;;
 esac
 
-# kernel_names: those that there are patches for, the oldest first.
+# kernel_names: print the kernels that patches/ supports, the oldest first.
 kernel_names() {
 	(cd "$top/patches" 2>/dev/null && ls -d linux-*) | sed 's/^linux-//' | sort -V
 }
 
-# kernel_of VERSION: the one of patches/ that a version of Debian's is of, if it is of one.
+# kernel_of VERSION: print the kernel of patches/ that a version of Debian's belongs to, if any.
 kernel_of() {
 	kernel_dotted=${1%%[!0-9.]*}.
 	kernel_minor=${kernel_dotted#*.}
@@ -24,8 +24,9 @@ kernel_of() {
 	[ ! -d "$top/patches/linux-$kernel_minor" ] || echo "$kernel_minor"
 }
 
-# Which of patches/, if nobody tells: that of DEBIAN_VERSION; the one that our caller has found
-# to be had, see settle_kernel(); the newest.  Of a user's tree it is found out, see choose_series().
+# Choose the kernel of patches/.  KERNEL= decides.  Without it, take the kernel of DEBIAN_VERSION, or
+# the one that our caller has found available (settle_kernel()), or the newest.  For a user's tree,
+# choose_series() finds out.
 kernel_told=${KERNEL:+1}
 [ -n "$kernel_told" ] || [ -z "${DEBIAN_VERSION:-}" ] || KERNEL=$(kernel_of "$DEBIAN_VERSION")
 : "${KERNEL:=${KERNEL_DEFAULT:-$(kernel_names | tail -n 1)}}"
@@ -33,13 +34,13 @@ SERIES_DIR=$top/patches/linux-$KERNEL
 JOBS=${JOBS:-$(nproc)}
 export BUILD CACHE JOBS
 
-# Other makefiles' business is not that of ours, which may have called us.
+# Our Makefile may have called us; the makefiles that we call must not inherit its options.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 # Exit statuses of all scripts: 0 good, 1 a test failed, 2 nothing could be run.
 EXIT_UNUSABLE=2
 
-# What stands before a line on a terminal, for it to take the place of status().
+# On a terminal, each message begins with this: it erases the line that status() has written.
 clear_status=
 columns=
 ! { [ -t 2 ] && [ "${TERM:-dumb}" != dumb ]; } || {
@@ -52,8 +53,8 @@ say() {
 	printf '%s%s\n' "$clear_status" "$*" >&2
 }
 
-# status TEXT: what goes on, on one line that is rewritten until something is said; nothing
-# where nobody watches.
+# status TEXT: show progress on one line of the terminal, which the next status() or say() overwrites.
+# Print nothing if standard error is no terminal.
 status() {
 	[ -z "$clear_status" ] || printf '%s%.*s' "$clear_status" $((columns - 1)) "$*" >&2
 }
@@ -65,8 +66,9 @@ die() {
 
 [ -z "$kernel_told" ] || [ -d "$SERIES_DIR" ] || die "no such kernel: $KERNEL: there are $(kernel_names | paste -sd ' ')"
 
-# settle_kernel BEDS: which kernel it is, if nobody has told: in bed host that which runs, if there are
-# patches for it; else the newest that is to be had.  In KERNEL and SERIES_DIR, and for all that we call.
+# settle_kernel BEDS: choose the kernel if the user has not: with bed host, the running kernel if
+# patches/ supports it, else the newest one that can be downloaded.  Sets KERNEL and SERIES_DIR, and
+# exports KERNEL_DEFAULT for the scripts that we call.
 settle_kernel() {
 	[ -z "$kernel_told${KERNEL_SRC:-}${DEBIAN_VERSION:-}${KERNEL_DEFAULT:-}" ] || return 0
 	case " $1 " in
@@ -85,8 +87,8 @@ settle_kernel() {
 	export KERNEL_DEFAULT="$KERNEL"
 }
 
-# look_at_clock: leaves in $now the seconds since the machine has booted.  Whoever polls does so
-# without a fork, which costs milliseconds beside what is measured.
+# look_at_clock: set $now to the seconds since the machine booted.  Polling loops use this, as it does
+# not fork: a fork takes milliseconds away from what is measured.
 look_at_clock() {
 	read -r now _ </proc/uptime
 	now=${now%.*}
@@ -97,19 +99,19 @@ now() {
 	echo "$now"
 }
 
-# Lists of paths are words here, and a comma ends a path for QEMU.
+# The scripts split lists of paths at blanks, and QEMU ends a path at a comma.
 case "$BUILD $CACHE" in
 *[[:space:],]*[[:space:]]* | *[[:space:]]*[[:space:],]* | *,*)
 	die "BUILD=$BUILD and XDG_CACHE_HOME must be without blanks and commas" ;;
 esac
 
-# hash FILE...: one hash over the names and contents of files.
+# hash_files FILE...: print one hash of the names and contents of files.
 hash_files() {
 	sha256sum "$@" | sha256sum | cut -c1-16
 }
 
-# Files that must not outlive the script, and groups of processes: evaluated, and killed, on
-# every way out.
+# However the script ends, on_exit() kills the process groups in $children, and then evaluates
+# $cleanup, which removes temporary files.
 cleanup=:
 children=
 on_exit() {
@@ -139,8 +141,8 @@ kill_group() {
 	kill "$@" 2>/dev/null
 }
 
-# end_group PID [SIGNAL]: of what start() has started.  Forked just now, it leads no group
-# yet, or has begun to when it dies.
+# end_group PID [SIGNAL]: send a signal to a group that start() has started.  A process that was forked
+# just now may not lead a group yet, or may become the leader of one before the signal arrives.
 end_group() {
 	! kill_group "-${2:-TERM}" "-$1" || return 0
 	kill_group "-${2:-TERM}" "$1" || :
@@ -148,9 +150,9 @@ end_group() {
 	kill_group "-${2:-TERM}" "-$1" || :
 }
 
-# await_group PID: once told to end.  A process that a shell forks in that very moment does
-# not hear it, so it is told again.  The rest of a group dies as its leader does, but
-# later, and may still write a file meanwhile.
+# await_group PID: wait for a group that end_group() has told to end.  Repeat the signal, as it misses a
+# process that a shell forks at that moment.  After the leader has died, wait for the others of the
+# group, which may still write files.
 await_group() {
 	await_tries=0
 	while kill -0 "$1" 2>/dev/null; do
@@ -166,9 +168,9 @@ await_group() {
 	kill_group -KILL "-$1" || :
 }
 
-# The leader of a group of processes that run a command.  Told to end, as it is if we are
-# killed, it has all of them end, and waits for the command, which may have to clean up.
-# The command begins first: it would inherit that the leader ignores a second signal.
+# The shell code of the leader of a process group, which runs a command.  On SIGTERM, which it also gets
+# if we are killed, the leader sends SIGTERM to its group, and waits for the command to clean up.
+# The command starts first: otherwise it would inherit that the leader ignores further signals.
 # shellcheck disable=SC2016 # its own variables
 GROUP_LEADER='
 	"$@" &
@@ -181,14 +183,15 @@ GROUP_LEADER='
 	done
 	exit "$status"'
 
-# start COMMAND...: in the background, as a group of processes, in $pid.
+# start COMMAND...: run it in the background, as a process group of its own; set $pid to the leader.
 start() {
 	setsid setpriv --pdeathsig TERM -- sh -c "$GROUP_LEADER" sh "$@" </dev/null &
 	pid=$!
 	children="$children $pid"
 }
 
-# finish PID: wait for what was started; its exit status.  What it has left behind ends, too.
+# finish PID: wait for a command that start() has started, and return its exit status.  Also end the
+# processes that it has left behind.
 finish() {
 	finish_status=0
 	wait "$1" || finish_status=$?
@@ -201,14 +204,15 @@ finish() {
 	return "$finish_status"
 }
 
-# Shells do not act on signals while they wait for a command in the foreground.
-# So whatever takes long is run in the background, and waited for.
+# run COMMAND...: run a long command in the background and wait for it.  A shell that waits for a
+# command in the foreground does not act on signals.
 run() {
 	start "$@"
 	finish "$pid"
 }
 
-# capture VARIABLE COMMAND...: what a command prints; dies if it fails.
+# capture VARIABLE COMMAND...: set the variable to the first line that the command prints; exit if it
+# fails.
 capture() {
 	capture_var=$1
 	shift
@@ -225,7 +229,7 @@ capture() {
 	eval "$capture_var=\$capture_value"
 }
 
-# need_space FOLDER MIB: stop before a full disk does.
+# need_space FOLDER MIB: die unless the folder's file system has that much free space.
 need_space() {
 	mkdir -p "$1" 2>/dev/null || die "cannot create $1: make it writable, or set XDG_CACHE_HOME or BUILD"
 	space_free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
@@ -233,7 +237,7 @@ need_space() {
 		die "too little disk: $1 has $space_free MiB free, $2 are needed: free some, or set XDG_CACHE_HOME or BUILD"
 }
 
-# lock NAME [quietly]: until the end of the script and all its children.
+# lock NAME [quietly]: wait for the lock, and hold it until this script and all its children have ended.
 lock() {
 	mkdir -p "$CACHE/locks" 2>/dev/null ||
 		die "cannot create $CACHE: make it writable, or set XDG_CACHE_HOME"
@@ -243,10 +247,10 @@ lock() {
 	flock 9
 }
 
-# How often a long step tells that it goes on, where there is no terminal to rewrite a line.
+# Without a terminal, a long step prints a line this often.
 STEP_S=30
 
-# step_goes_on: once a second, for a step that has taken $step_s seconds.
+# step_goes_on: show progress; called once a second while a step runs, $step_s seconds after its start.
 step_goes_on() {
 	if [ -n "$clear_status" ]; then
 		status "  $step_what: $step_s s: $(tail -n 1 "$step_log" | tr -d '\r')"
@@ -255,8 +259,8 @@ step_goes_on() {
 	fi
 }
 
-# step LOG WHAT COMMAND...: run a long command, say what it does and for how
-# long; its output goes to LOG.  Dies with the end of LOG if the command fails.
+# step LOG WHAT COMMAND...: run a long command with its output in LOG, and print WHAT and how long it
+# takes.  If the command fails, print the end of LOG and die.
 step() {
 	step_log=$1 step_what=$2
 	shift 2
@@ -278,7 +282,7 @@ step() {
 		fi
 		return
 	fi
-	# Of several that run at the same time, the one that failed has not said its word last.
+	# Print lines with errors first: in a parallel build, other jobs write to the log after an error.
 	{
 		grep -m 5 -E 'rror: |No such file|not found|undefined reference' "$step_log" && echo ... || :
 		tail -n 15 "$step_log"
@@ -286,17 +290,16 @@ step() {
 	die "failed: $step_what; all of its output: $step_log"
 }
 
-# ccache_for TREE: what was built in a tree is found for another.  CCACHE_DEPEND has
-# makefiles' lists of headers tell what to look at; to preprocess each file for that
-# adds a third to a first build.
+# ccache_for TREE: set up ccache so that trees share its objects.  With CCACHE_DEPEND, ccache reads the
+# dependency files of the makefiles; preprocessing each file instead adds a third to a first build.
 ccache_for() {
 	export CCACHE_DIR="$CACHE/ccache" CCACHE_BASEDIR="$1" CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1 \
 		CCACHE_MAXSIZE=2G
 }
 
-# link_flags: how programs are linked that run in a guest.  Without libraries, if all are to be
-# had as .a: only Debian's packages have them.  Else initramfs.sh packs those that are shared.
-# LINK='' or LINK=-static asks for either.
+# link_flags: print the linker's flags for programs that run in a guest: -static if this machine has
+# static versions of all libraries, which only Debian packages.  Otherwise initramfs.sh packs the
+# shared libraries.  LINK='' or LINK=-static overrides this.
 link_flags() {
 	if [ -n "${LINK+set}" ]; then
 		echo "$LINK"
@@ -308,13 +311,13 @@ link_flags() {
 	echo -static
 }
 
-# unpack_kernel FOLDER: beside its vmlinuz, for beds that would have to do so for each boot; they say
-# what is missing if it cannot be done.
+# unpack_kernel FOLDER: unpack vmlinuz to vmlinux in the same folder, so that beds need not do so for
+# each boot.  If this fails, a bed that needs vmlinux says what is missing.
 unpack_kernel() {
 	"$top/scripts/unpack-kernel.sh" "$1/vmlinuz" "$1/vmlinux" 2>/dev/null || :
 }
 
-# decompress FILE: what a module is, in whichever way it is stored.
+# decompress FILE: print the content of a module, compressed or not.
 decompress() {
 	case $1 in
 	*.xz) xz -dc "$1" ;;

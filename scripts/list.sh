@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Print the cases, configurations and mutants that there are: those that FILTER, CONFIG and
-# MUTANTS pick, as in make run and make mutants.  With FILTER, mutants are those that have
-# to turn such a case red.
+# Print all cases, configurations and mutants, or those that FILTER, CONFIG and MUTANTS select, as in
+# make run and make mutants.  With FILTER, print only mutants that at least one of the cases must
+# catch.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
-# Those of all beds, if no bed is named.
+# all_names: print all configurations, or those for the bed BED.
 all_names() {
 	names=$(config_names) || exit
 	for name in $names; do
@@ -38,7 +38,7 @@ for name in $names; do
 	printf '  %-14s %s\n' "$name" "$lane_about"
 done
 
-# mutant_line PATCH: its name and bed, and what is planted.
+# mutant_line PATCH: print the mutant's name, its bed, and its bug.
 mutant_line() {
 	printf '  %-44s %-10s %s\n' "$(basename "$1" .patch)" \
 		"$(sed -n '/^diff --git/q; s/^Bed: //p' "$1" | grep . || echo qemu-svm)" \

@@ -1,24 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Put our tests into the selftests of a kernel tree: overlay.sh SELFTESTS
-# SELFTESTS is the folder tools/testing/selftests of it.  What KVM's selftest library has there
-# is looked up in its headers, not told by a version: a tree may be between two.
+# Copy our tests into the selftests of a kernel tree: overlay.sh SELFTESTS
+# SELFTESTS is the tree's folder tools/testing/selftests.  The script looks into the headers of KVM's
+# selftest library to find out what it has.  A version would not tell: a tree may be between two.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
 OVERLAY=$top/tools/testing/selftests/kvm
 
-# has PATTERN: whether the library's headers have it.
+# has PATTERN: whether a line of the library's headers matches.
 has() {
 	grep -Eqr --exclude='mmu_roots*' -- "$1" "$kvm/include"
 }
 
-# probe NAME PATTERN: a line for the header, if the library has it.
+# probe NAME PATTERN: print a #define for mmu_roots_library.h if a header of the library matches.
 probe() {
 	! has "$2" || echo "#define MMU_ROOTS_LIB_$1 1"
 }
 
-# What mmu_roots_compat.h has to know.
+# library: print mmu_roots_library.h, which tells mmu_roots_compat.h what the library has.
 library() {
 	echo '/* SPDX-License-Identifier: GPL-2.0 */'
 	echo '/* What the selftest library of this tree has; made when the tests were put here. */'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Pack what a machine needs to run tests in bed host that shall not build anything:
-# BUILD/host.tar.gz.  CONFIG says which, DEBIAN_VERSION the kernel of that machine.
+# Make BUILD/host.tar.gz, with which another machine runs tests in bed host without building
+# anything.  CONFIG selects the tests, DEBIAN_VERSION is the version of that machine's kernel.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"

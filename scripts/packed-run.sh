@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Run what pack.sh has packed, which has this as host/run: host/run FOLDER
-# Leaves results in FOLDER.  Exit status: 0 nothing failed, 1 something failed, or a
-# run did not get to its end, 2 nothing could be run.
+# Run the tests that pack.sh has packed.  In the package, this script is host/run: host/run FOLDER
+# The results are in FOLDER.  Exit status: 0 nothing failed; 1 something failed, or a run
+# ended early; 2 nothing could be run.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-# The one that was packed.
+# The package has the patches folder of one kernel only.
 KERNEL=$(cd "$top/patches" && ls -d linux-* | sed 's/^linux-//')
 . "$top/scripts/lib.sh"
 

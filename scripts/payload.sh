@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Put together what a bed runs, one lane after the other:
+# Make a payload, the folder of all that a bed runs, or add a lane to it:
 # payload.sh OUT LANE MODULES TESTS ROOTRUN <LANE.conf
-# MODULES is a folder of modules, with a file "tests" if not all are to be run, or
-# of such folders, to be loaded one after the other; TESTS is a folder of static
-# test programs, of which LANE.conf names those that are wanted.
+# MODULES is a folder of modules, with a file "tests" if only some tests are to run with them;
+# or a folder of such folders, which the bed loads one after the other.  TESTS is a folder of
+# test programs, of which LANE.conf names those to run.
 #
-# OUT is a folder of links, which follows what it is made from: "cp -rL" of it is good
-# on any machine.  Lanes that are added to it share modules and rootrun.
+# OUT contains symbolic links, so a rebuilt program or module takes effect at once; "cp -rL"
+# makes a copy for another machine.  The lanes of a payload share modules and rootrun.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -25,3 +25,5 @@ cat >"$out/lanes/$lane.conf"
 for test in $TESTS; do
 	ln -sf "$(realpath "$tests/$test")" "$out/tests/"
 done
+# What tests start or read is in a folder beside them.
+[ ! -d "$tests/files" ] || ln -sfn "$(realpath "$tests/files")" "$out/tests/files"

@@ -22,6 +22,6 @@ echo
 counts "$1/stat.csv"
 [ ! -s "$1/kvm.data" ] || {
 	echo
-	# perf has lines for what it could not sort.
+	# Errors of perf are dropped: it prints lines about events that it could not sort.
 	perf kvm stat report --stdio -i "$1/kvm.data" 2>/dev/null | grep -v '^ *$' || :
 }

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Run tests on this machine under perf, and print what it saw: how often each event
-# of KVM's MMU came, what the kernel paid, and what the guests exited for.
+# Run tests on this machine under perf, and print how often each event of KVM's MMU occurred,
+# its cost in the kernel, and the exit reasons of the guests.
 #
-# CONFIG and FILTER pick the tests, by default those of costs; RELOAD=1 as for make run.
+# CONFIG and FILTER select the tests, by default those that measure costs.  RELOAD=1 works as
+# in make run.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 

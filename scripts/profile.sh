@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Measure what each path costs in a bed, and write it down for others to compare
-# with: patches/linux-KERNEL/profiles/BED-VERSION-COMPILER.jsonl, which is to be committed; VERSION is that of
-# what emulates the CPU, as other versions show KVM other features, which cost.
+# Measure the cost of each path in a bed, and write a profile as a reference to compare with:
+# patches/linux-KERNEL/profiles/BED-VERSION-COMPILER.jsonl, which has to be committed.  VERSION is that
+# of the emulator: another version offers KVM other CPU features, and the costs depend on these.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 [ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"

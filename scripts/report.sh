@@ -1,21 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Print the summary of a run, and make its page and its JUnit XML: report.sh [FOLDER],
-# by default of the latest run.  FULL=1 prints all rows, REPORT_ARGS are other options of
-# rootreport.
+# Print the summary of a run, and make its HTML page and its JUnit XML: report.sh [FOLDER]
+# FOLDER is by default that of the latest run.  FULL=1 prints all rows, and REPORT_ARGS are
+# other options of rootreport.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
-# kind_of FOLDER: what another run has to have in common to be compared with: its command,
-# its configurations and its tests, as FILTER may have left few of them.
+# kind_of FOLDER: print the kind of a run, as only runs of the same kind are compared: its command, its
+# configurations and its tests (FILTER may have left few of them).
 kind_of() {
 	(cd "$1" 2>/dev/null && cat rerun && results_in . &&
 		grep -ho '"type":"plan","test":"[^"]*"' $(results_in .)) 2>/dev/null
 }
 
-# run_before FOLDER: the latest run of the same kind before it, if there is one.  Names of
-# runs begin with their time.
+# run_before FOLDER: print the latest earlier run of the same kind, if there is one.  The names of runs
+# begin with their time, so they sort by age.
 run_before() {
 	before_name='' kind=$(kind_of "$1") || return 0
 	for other in "$(dirname "$1")"/*/; do

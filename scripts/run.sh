@@ -1,16 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# The main job: build, boot, stress, and print the table of reset paths.
+# Build everything, run the tests in the beds, and print the table of reset paths (make run).
 #
-# REUSE=1 is for checks that are made again and again: of a lane that has passed, with
-# the same kernel, tests and bed, the results are taken for those of this run.
+# REUSE=1 is for repeated checks: a lane that has passed before, with the same kernel, tests
+# and bed, does not run again, and its old results become part of this run.
+# TAKES_S is the time that the run is known to take, in seconds; progress lines show it.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 [ "${KERNEL:-}" != all ] || exec "$top/scripts/each-kernel.sh" "$0"
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 . "$top/scripts/kconfig.sh"
 
-# What to type for a run like this one, but for its beds, configurations and cases.
+# rerun_command: print the command line of this run without its beds, configurations and cases, which
+# the report adds.
 rerun_command() {
 	printf "make run"
 	for variable in ${kernel_told:+KERNEL} CONFIGS KERNEL_SRC KCONFIG DEBIAN_VERSION; do
@@ -34,8 +36,8 @@ for bed in $beds; do
 	done
 done
 
-# write_logs FILE: what each test of a lane said, LANE/TEST.log beside its results.
-# Half a line, as a killed bed leaves, is no line.
+# write_logs FILE: write the output of each test of a lane to LANE/TEST.log, beside the lane's results.
+# An incomplete line, which a killed bed may leave, is ignored.
 write_logs() {
 	mkdir -p "${1%.jsonl}"
 	# \001 begins the name of the file that the next lines go to.
@@ -46,10 +48,11 @@ write_logs() {
 			{ print >file }'
 }
 
-# Where nobody watches a terminal, progress is a line every so many seconds.
+# Without a terminal, progress is one line this often.
 PROGRESS_LINE_S=20
 
-# Each bed leaves its progress in a file, see beds/lib.sh.
+# show_progress: print the progress of all beds, each of which writes its own to a file, see
+# progress() in beds/lib.sh.
 show_progress() {
 	look_at_clock
 	elapsed=$((now - boots_begin))
@@ -60,14 +63,14 @@ show_progress() {
 		read -r line 2>/dev/null <"$file" && text="$text${text:+; }$line"
 	done
 	if [ -n "$clear_status" ]; then
-		status "  $elapsed s: $text"
+		status "  $elapsed s${TAKES_S:+ of about $TAKES_S s}: $text"
 	else
-		say "  $elapsed s: $text"
+		say "  $elapsed s${TAKES_S:+ of about $TAKES_S s}: $text"
 	fi
 }
 
-# The report judges, from what was planned and what was done.  A bed that died has said why,
-# and its lane lacks results.
+# run_boots: run all boots, and show progress.  The report gives the verdict, by comparing the planned
+# cases with the results: if a bed died, it has printed the reason, and its lane lacks results.
 run_boots() {
 	export PROGRESS="$out/progress"
 	mkdir -p "$PROGRESS"
@@ -134,7 +137,7 @@ done
 status=0
 "$top/scripts/report.sh" "$out" || status=$?
 [ -z "${bed_failed:-}" ] || [ "$status" -ne 0 ] || status=1
-# Mutants need to know.
+# Keep the results of lanes that passed, for REUSE=1 and for mutants.sh.
 [ "$status" -ne 0 ] || [ -n "${ROOTRUN_ARGS:-}${BEFORE_TESTS:-}${BED_ARGS:-}" ] ||
 	while read -r lane passed; do
 		cp "$out/$lane.jsonl" "$passed.$$"

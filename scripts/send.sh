@@ -1,23 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Write what would be sent to the kernel's lists, and send nothing:
+# Write the patch series for the kernel's mailing lists to build/send, and send nothing:
 # KERNEL_SRC=/path/to/linux [BASE=COMMIT] [RESULTS=FOLDER] [SIGNOFF="Name <mail>"]
 #
-# In build/send, made anew: a cover letter with the table of a run, the patches for upstream,
-# and the selftests, one thing a commit.  The tree is only read.
+# The series has a cover letter with the table of a run, the patches for upstream, and the
+# selftests, with one topic per commit.  The script removes an older series, and does not change
+# the kernel tree.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 . "$top/scripts/kernel-src.sh"
 
-# Topics that are for upstream; the others are for tests alone.
+# The topics that are for upstream; the patches of other topics are only for tests.
 TOPICS='stats selftests'
 COVER=$top/patches/cover-letter
 MESSAGE_WIDTH=72
-# Who signs off is the sender's choice; a commit that this tree lacks, as its history is short, may
-# well be quoted as it should be.
+# Checks of checkpatch.pl to ignore: the sender decides about the sign-off, and a quoted commit may be
+# right even if this tree lacks it because its history is short.
 IGNORED=FILE_PATH_CHANGES,MISSING_SIGN_OFF,NO_AUTHOR_SIGN_OFF,UNKNOWN_COMMIT_ID
-# What the commits touch, and what checkpatch.pl looks at.
+# The folders that the commits touch, and those that checkpatch.pl reads.
 NEEDED='/arch/x86/kvm/ /arch/x86/include/ /virt/kvm/ /include/ /tools/testing/selftests/kvm/ /scripts/ /Makefile'
 
 [ -n "${KERNEL_SRC:-}" ] || die "which tree? make send KERNEL_SRC=/path/to/linux"
@@ -44,7 +45,7 @@ tree_git() {
 	git -C "$tree" "$@"
 }
 
-# Shares the objects of the user's tree, and has of its files what is needed.
+# check_out: clone the user's tree, with shared objects, and check out only the files that are needed.
 check_out() {
 	git clone -q -s -n "$KERNEL_SRC" "$tree"
 	tree_git config core.sparseCheckout true
@@ -52,7 +53,7 @@ check_out() {
 	tree_git checkout -q --detach "$base"
 }
 
-# Those of the series that are for upstream, in its order.
+# upstream_patches: print the patches that are for upstream, in the order of the series.
 upstream_patches() {
 	for file in $patches; do
 		topic=$(basename "$(dirname "$file")")
@@ -62,12 +63,12 @@ upstream_patches() {
 	done
 }
 
-# head_comment FILE: its text.
+# head_comment FILE: print the text of the comment at the head of the file.
 head_comment() {
 	sed -n '2,/\*\//{ s|^/\*$||; s|^ \*/$||; s|^ \* \{0,1\}||; p }' "$1" | sed '/./,$!d'
 }
 
-# commit SUBJECT FILE...: as one thing, in the words of the first file's head.
+# commit SUBJECT FILE...: commit the files; the head comment of the first file is the message.
 commit() {
 	subject=$1
 	shift
@@ -77,7 +78,7 @@ commit() {
 	} | git commit -q -F -)
 }
 
-# files PATTERN...: of the overlay, as they are in the tree.
+# files PATTERN...: print the files in the tree that overlay.sh has copied and that match.
 files() {
 	(cd "$tree" && for pattern in "$@"; do
 		find $kvm -path "$kvm/$pattern" -name '*mmu_root*'
@@ -99,7 +100,7 @@ commit_selftests() {
 	done
 }
 
-# The table alone, without colours.
+# measured: print the report from its first table on, without colours.
 measured() {
 	"$BUILD/rootreport" $(results_in "$(readlink -f "$results")") | sed -n '/^qemu\|^bochs\|^host/,$p' | sed '/^the same as a page/d'
 }

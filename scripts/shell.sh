@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# A prompt in the guest of a bed, with KVM's modules loaded and the tests at hand.  CONFIG is
-# the configuration whose kernel, parameters and tests these are.
+# Give a prompt in the guest of a bed, with KVM's modules loaded and the tests at hand.  CONFIG is the
+# configuration that names the kernel, the parameters and the tests.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
@@ -26,6 +26,6 @@ dir=$(mktemp -d "$BUILD/shell.XXXXXX")
 at_exit "rm -rf '$dir'"
 lane_define "$lanes"
 lane_payload "$bed" "$lanes" "$tree/modules" "$tests/bin" "$dir/payload"
-# In the foreground, as it has the terminal.
+# The bed runs in the foreground, as it needs the terminal.
 "$top/beds/$bed/run" --shell --name "$bed/shell" --payload "$dir/payload" --kernel "$tree/boot/vmlinuz" \
 	--results "$dir/results.jsonl" --console "$dir/console" ${lane_append:+--append "$lane_append"} $lane_bed

@@ -3,22 +3,23 @@
 # Build our selftests against a tree: tests.sh TREE [all|upstream]
 # Prints the folder: bin/ (our tests) and kernel/ (the selftests' tree).
 #
-# With "all", stop short of building: the tree is for "make -C ... TARGETS=kvm".
-# With "upstream", the kernel's own tests are in upstream/.
+# With "all", only prepare the selftests' tree, for "make -C ... TARGETS=kvm".
+# With "upstream", build the kernel's own tests, into upstream/.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
 OVERLAY=$top/tools/testing/selftests
 SELFTESTS=tools/testing/selftests
 FAST='-ftree-vectorize -fvect-cost-model=dynamic'
-# What kvm's selftests need of the kernel tree beside themselves.
+SECTIONS='-ffunction-sections -fdata-sections'
+# The folders of the kernel tree that KVM's selftests need.
 NEEDED='scripts usr tools/lib tools/include tools/arch tools/build tools/scripts'
 
 overlay_files() {
 	cd "$OVERLAY" && find kvm -type f | LC_ALL=C sort
 }
 
-# The selftests are copied, as two runs may have different versions of them.
+# prepare: copy the selftests, as two runs may have different versions of our tests.
 prepare() {
 	rm -rf "$dir"
 	mkdir -p "$dir/kernel/$SELFTESTS" "$dir/bin"
@@ -28,8 +29,8 @@ prepare() {
 	cp -a "$linux/$SELFTESTS"/*.h "$linux/$SELFTESTS"/*.mk "$linux/$SELFTESTS"/Makefile \
 		"$linux/$SELFTESTS/kvm" "$linux/$SELFTESTS/rseq" "$linux/$SELFTESTS/kselftest" \
 		"$dir/kernel/$SELFTESTS/"
-	# Devices of VFIO, which newer libraries can drive, are for none of our tests, and take
-	# headers of drivers and libuuid.
+	# Newer selftest libraries can drive VFIO devices.  None of our tests needs that, and it needs headers of
+	# drivers and libuuid, so the makefile fragment of libvfio is left empty.
 	[ "$mode" = all ] || {
 		mkdir -p "$dir/kernel/$SELFTESTS/vfio/lib"
 		: >"$dir/kernel/$SELFTESTS/vfio/lib/libvfio.mk"
@@ -42,7 +43,7 @@ prepare() {
 	touch "$dir/prepared"
 }
 
-# Relative paths in the kernel's makefiles: OUTPUT has to be absolute.
+# make_tests LOG WHAT TARGET...: OUTPUT must be absolute, as the kernel's makefiles have relative paths.
 make_tests() {
 	log=$1 what=$2
 	shift 2
@@ -51,10 +52,18 @@ make_tests() {
 		OUTPUT="$dir/kernel/$SELFTESTS/kvm" "$@"
 }
 
-# It clears what each VM is made of, a byte at a time: a quarter of what a case executes.
+# build_memset: build it with vectorization.  The selftests' memset() clears the memory of each VM one
+# byte at a time, which is a quarter of what a case executes.
 build_memset() {
 	make_tests "$dir/string.log" "building the selftests' memset()" EXTRA_CFLAGS="$FAST" \
 		"$dir/kernel/$SELFTESTS/kvm/lib/string_override.o"
+}
+
+# build_ucall: build it so that ucall() does not cross a page.  A guest leaves in the midst of it: if the rest were
+# in another page, the first thing that a guest does after all is mapped would be to fault that page in.
+build_ucall() {
+	make_tests "$dir/ucall.log" "building the selftests' ucall()" EXTRA_CFLAGS="$SECTIONS -falign-functions=256" \
+		"$dir/kernel/$SELFTESTS/kvm/lib/ucall_common.o"
 }
 
 build() {
@@ -65,14 +74,18 @@ build() {
 		targets="$targets $dir/kernel/$SELFTESTS/kvm/${test%.c}"
 	done
 	build_memset
-	make_tests "$dir/tests.log" "building the selftests" $targets
+	build_ucall
+	gcc -O2 -Wall -c -o "$dir/populate.o" "$top/beds/populate.c"
+	# Without what it does not use, a program is a fifth smaller, and each VM has a copy of it.
+	link="$link -Wl,--gc-sections -Wl,--wrap=madvise $dir/populate.o"
+	make_tests "$dir/tests.log" "building the selftests" EXTRA_CFLAGS="$SECTIONS" $targets
 	for target in $targets; do
 		strip -o "$dir/bin/$(basename "$target")" "$target"
 	done
 	touch "$dir/done"
 }
 
-# Programs of the kernel's, but not those that scripts drive.
+# build_upstream: build the kernel's own test programs, except those that are run by scripts.
 build_upstream() {
 	build_memset
 	make_tests "$dir/upstream.log" "building the kernel's own selftests" all
@@ -89,7 +102,7 @@ tree=$1
 linux=$tree/linux
 link=$(link_flags)
 mode=${2:-}
-key=$(cd "$OVERLAY" && { echo "$tree $FAST $link ${mode%upstream}" && hash_files $(overlay_files) "$top/scripts/overlay.sh" "$top/scripts/tests.sh"; } | sha256sum | cut -c1-16)
+key=$(cd "$OVERLAY" && { echo "$tree $FAST $link ${mode%upstream}" && hash_files $(overlay_files) "$top/scripts/overlay.sh" "$top/scripts/tests.sh" "$top/beds/populate.c"; } | sha256sum | cut -c1-16)
 dir=$CACHE/tests/$key
 lock "tests-$key"
 [ -e "$dir/prepared" ] || prepare

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Build our own programs, rootrun, rootreport, judge, and what beds boot beside the kernel, into BUILD.
+# Build our own programs into BUILD: rootrun, rootreport, judge, and those that beds boot.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 

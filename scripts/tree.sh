@@ -1,20 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Build KVM's modules with the series: tree.sh [CONFIG]
-# For Debian's newest image, or for a small kernel of our own, see scripts/kconfig-*.  STOCK=1 leaves the
-# series out.
+# The modules are for Debian's newest image; with CONFIG, for our own small kernel of
+# scripts/kconfig-CONFIG.  STOCK=1 leaves the series out.
 # Prints the folder: linux/ (patched source), modules/, boot/, release.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
 NEED_MIB=1500
 
-# Of options that differ from Debian's, those that tell what the compiler can do: they choose between
-# ways to write the same code.
+# Options that describe the compiler may differ from Debian's: they choose between ways to write the
+# same code.
 OF_COMPILER='^(CC|GCC|CLANG|AS|LD)_'
 
-# A struct that KVM and Debian's image share must not look different: dies if KVM is built from an
-# option that is not as it is in the image.  Kbuild notes each that a source or a header asks for.
+# check_config: die if KVM's source depends on an option that differs from Debian's, as a struct that
+# KVM and the image share might then have another layout.  Kbuild records each option that a source or a
+# header tests in the .cmd files.
 check_config() {
 	differs=$base/config.differs
 	[ -s "$differs" ] || return 0
