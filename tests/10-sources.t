@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What can be said of the sources without running them: our own programs build
-# without warnings and pass checkpatch, scripts pass shellcheck.
+# Static checks: our own programs build without warnings and pass checkpatch, and scripts
+# pass shellcheck.
 
 . tests/tap.sh
 
@@ -15,14 +15,13 @@ for part in runner report mutants beds/bochs-vmx beds/qemu-svm; do
 	[ $ret -eq 0 ] || sed 's/^/# /' "$tmp/log"
 done
 
-# Fitting a header of the kernel's names in user space, and arguments of exec(),
-# look to checkpatch like a driver that does not know better.  libxml2 and ELF have a style of
-# their own.
+# These checks of checkpatch are for kernel code, and are wrong for programs in user space that
+# lack the kernel's headers or call exec(); libxml2 and ELF have a naming style of their own.
 ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,STATIC_CONST_CHAR_ARRAY,VOLATILE,CAMELCASE
 for file in runner/*.[ch] report/*.[ch] mutants/*.[ch] beds/bochs-vmx/*.[chS] beds/qemu-svm/*.c tests/bad/*.c tests/fuzz/*.[ch]; do
 	(cd "$tmp" && "$base/linux/scripts/checkpatch.pl" --strict --no-tree -q \
 		--ignore $ignore -f "$OLDPWD/$file") >"$tmp/log" 2>"$tmp/err"
-	# On standard error it misses the headers of a tree.
+	# Its standard error has complaints about the missing kernel tree, which do not matter.
 	ret=$?
 	result $ret "checkpatch --strict: $file"
 	[ $ret -eq 0 ] || sed 's/^/# /' "$tmp/log" "$tmp/err"

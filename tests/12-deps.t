@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What is needed of a machine: what is missing is named, with the packages of three
-# distributions; apt installs it where it may, and is not missed where it is not.
+# Test scripts/deps.sh: it names what is missing, with the packages of three distributions; it
+# installs packages with apt where it may; and a machine without apt works, too.
 
 . tests/tap.sh
 
-# A PATH with all that is in that of ours, but for what is hidden.
+# A folder with links to all programs of our PATH; tests remove links to hide programs.
 bin=$tmp/bin
 mkdir -p "$bin"
 for folder in $(echo "$PATH" | tr : ' '); do
 	ln -s "$folder"/* "$bin/" 2>/dev/null
 done
 
-# hide PROGRAM...
+# hide PROGRAM...: remove these programs from that PATH
 hide()
 {
 	for program; do
@@ -21,7 +21,7 @@ hide()
 	done
 }
 
-# show PROGRAM...: those of the system again
+# show PROGRAM...: restore the system's programs in that PATH
 show()
 {
 	for program; do
@@ -30,7 +30,7 @@ show()
 	done
 }
 
-# fake PROGRAM: a stand-in for it; its text is on stdin
+# fake PROGRAM: replace a program by the script on stdin
 fake()
 {
 	rm -f "$bin/$1"
@@ -40,7 +40,7 @@ fake()
 
 APT='apt apt-get apt-cache dpkg dpkg-deb dpkg-query'
 
-# there [NAME=VALUE...] COMMAND...: attempt it on that machine
+# there [NAME=VALUE...] COMMAND...: attempt a command with that PATH, and with a new cache
 there()
 {
 	attempt env PATH="$bin" BUILD="$tmp/build" XDG_CACHE_HOME="$tmp/cache" "$@"
@@ -87,7 +87,7 @@ test_missing()
 	show bochs-bin
 }
 
-# What compilers find, by a list of our own.
+# Headers, libraries and files, with a list of packages made for this test.
 test_headers()
 {
 	mkdir -p "$tmp/repo"
@@ -105,7 +105,7 @@ test_headers()
 	says "headers and libraries: no package of Fedora" 2 "Fedora: dnf install nowhere-devel; no package has libnowhere.a /nowhere"
 }
 
-# An apt that has flex.
+# fake_apt: an apt-get that installs flex
 fake_apt()
 {
 	fake apt-get <<-END
@@ -134,7 +134,8 @@ test_install()
 	[ ! -e "$tmp/apt" ]
 	result $? "no root: apt is not tried"
 
-	# A kill of procps 4.0.2 would end all processes there are, see kill_group().
+	# This sudo refuses a kill of a process group without "--": kill of procps 4.0.2 would kill all
+	# processes of the machine, see kill_group() in scripts/deps.sh.
 	fake sudo <<-END
 	[ "\$1" != -n ] || shift
 	case "\$*" in
@@ -168,7 +169,7 @@ test_install()
 	hide $APT
 }
 
-# A kernel tree that builds nothing, in no time, and has the series.
+# make_kernel_tree: a fake kernel tree, which "builds" at once, and seems to have the series
 make_kernel_tree()
 {
 	kvm=$src/arch/x86/kvm
@@ -206,7 +207,7 @@ test_kernel()
 	there KERNEL_SRC="$src" DEBIAN_VERSION=6.12.0-1 scripts/ktree.sh
 	says "Debian's kernel for KERNEL_SRC, without apt" 2 "^error: no apt-get here"
 
-	# Where there is an apt, it is left alone.
+	# Even if the machine has apt, it must not be called.
 	for program in $APT; do
 		echo "echo $program \"\$*\" >>'$tmp/called'; exit 1" | fake "$program"
 	done

@@ -1,20 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The verdict of rootrun on tests that end in every bad way.
+# Test the verdict of rootrun on tests that end in every bad way.
 
 . tests/tap.sh
 
 timeout_s=2
 
-# field CASE FIELD: of the case's result
+# field CASE FIELD: print a field of the case's result
 field()
 {
 	sed -n "s/.*\"type\":\"case\",\"test\":\"[^\"]*\",\"case\":\"$1\".*\"$2\":\"\\([^\"]*\\)\".*/\\1/p" \
 		"$tmp/results"
 }
 
-# judged NAME CASE STATUS REASON: REASON is an extended regular expression
+# judged NAME CASE STATUS REASON: test the verdict on a case; REASON is an extended regular expression
 judged()
 {
 	[ "$(field "$2" status)" = "$3" ] && field "$2" reason | grep -Eqxe "$4"
@@ -23,7 +23,7 @@ judged()
 	[ $ret -eq 0 ] || echo "# $(field "$2" status): $(field "$2" reason)"
 }
 
-# pathology NAME STATUS REASON
+# pathology NAME STATUS REASON: run tests/bad/pathology.c under this name, and test the verdict
 pathology()
 {
 	ln -f "$tmp/pathology" "$tmp/$1"
@@ -81,15 +81,15 @@ test_pathologies()
 	result $? "the run tells the levels of the host's page tables"
 }
 
-# cpu_ms: into $ms the time of CPUs that this shell's children took until now; not for $(),
-# which has children of its own
+# cpu_ms: set $ms to the CPU time of this shell's children until now.  It does not print the time, as
+# $(cpu_ms) would run in a subshell, with children of its own.
 cpu_ms()
 {
 	times >"$tmp/times"
 	ms=$(sed -n 2p "$tmp/times" | tr 'ms' '  ' | awk '{ printf "%d", (($1 + $3) * 60 + $2 + $4) * 1000 }')
 }
 
-# Processes end long after their output, when they have VMs to destroy.
+# A process may close its output long before it ends, if it has VMs to destroy.
 test_end_of_output()
 {
 	cpu_ms
@@ -100,7 +100,7 @@ test_end_of_output()
 	result $? "rootrun does not spin for the second that a silent test takes"
 }
 
-# What KVM counts while a test runs, from a folder of the test's own.
+# Samples of KVM's counters while a test runs; here, the counters are files of the test.
 test_samples()
 {
 	mkdir -p "$tmp/stats"
@@ -117,7 +117,7 @@ test_samples()
 	result $? "and not at all if they do not move"
 }
 
-# A library that ends the program before the harness begins, but not when it lists its cases.
+# A program whose library skips before the harness starts, except when the program lists its cases.
 test_skipped_program()
 {
 	cat >"$tmp/early" <<-'END'
@@ -137,7 +137,7 @@ test_skipped_program()
 	judged "a program that only says so" global.ends fail "no such case, or no result line"
 }
 
-# A harness that lists more than what is kept of an output.
+# A harness whose list of cases is longer than the part that rootrun keeps of an output.
 test_many_cases()
 {
 	cat >"$tmp/many" <<-'END'
@@ -177,7 +177,7 @@ test_harness()
 	judged "--whole: a test is one case" main fail "hung: no progress, killed by the harness"
 }
 
-# What a test may use, it says itself.
+# --cpus and --node: the test prints its own CPU affinity.
 test_place()
 {
 	cat >"$tmp/placed" <<-END
@@ -286,7 +286,7 @@ test_signals()
 	result $? "SIGKILL of rootrun ends its test, too"
 }
 
-# Whatever a test does, the runner neither leaks nor reads what it must not.
+# With every pathology, rootrun must not leak memory or access it wrongly.
 test_sanitizers()
 {
 	make -s -C runner O="$tmp/sanitized" LINK='' \
@@ -303,7 +303,7 @@ test_sanitizers()
 	result $? "and no report of them"
 }
 
-# known LINE: run a case that fails, with this line of bugs that the kernel is known to have
+# known LINE: run a case that fails, with this line in the list of known bugs
 known()
 {
 	ln -f "$tmp/pathology" "$tmp/fail_with_reason"
@@ -338,13 +338,13 @@ test_known_bugs()
 	one_line "no such file" 2 'known: No such file or directory'
 }
 
-# The keys of a results file are those that docs/results.md has.
+# docs/results.md must describe all keys of a results file.
 test_documentation()
 {
 	ln -f "$tmp/pathology" "$tmp/counters"
 	"$tmp/rootrun" -k /dev/null -s "$tmp/stats" -o "$tmp/results" "$tmp/counters" "$tmp/warns" 2>/dev/null
 	{ grep -o '"[a-z_]*":' "$tmp/results" | tr -d '":' | sort -u
-	  # Samples need counters that move; data and counters have keys of the tests.
+	  # This run has no samples, as no counter moves.  The keys of data and counters are those of the tests.
 	  echo samples; } | grep -vx -e exits -e pf_taken -e path >"$tmp/keys"
 	missing=$(while read -r key; do grep -q "\`$key\`" docs/results.md || echo "$key"; done <"$tmp/keys")
 	[ -s "$tmp/keys" ] && [ -z "$missing" ]
@@ -362,7 +362,7 @@ test_full_disk()
 	fi
 	ln -f "$tmp/pathology" "$tmp/long"
 	ln -f "$tmp/pathology" "$tmp/good"
-	# The second long one does not fit.
+	# The second long output does not fit.
 	attempt "$tmp/rootrun" -k /dev/null -o "$tmp/small/results" "$tmp/good" "$tmp/long" "$tmp/long"
 	says "a full disk, in the middle of a run" 2 'cannot write results: No space left'
 	make -s -C report O="$tmp" >/dev/null 2>&1

@@ -1,13 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The verdict of rootreport on recorded results files, one per pathology.
-# Run by prove from the top directory.
+# Test the verdict of rootreport on recorded results files, one per pathology.
 
 data=tests/data/report
 . tests/tap.sh
 
-# report ARGUMENT...: leaves the exit status in $status
+# report ARGUMENT...: run rootreport, and set $status to its exit status
 report()
 {
 	(cd $data && "$tmp/rootreport" "$@") >"$tmp/out" 2>"$tmp/err"
@@ -20,8 +19,8 @@ explain()
 	sed 's/^/#   /' "$tmp/out" "$tmp/err"
 }
 
-# verdict NAME STATUS LINE ARGUMENT...: the exit status and one line of the
-# report have to match to the letter, and nothing is to be complained about
+# verdict NAME STATUS LINE ARGUMENT...: test that the exit status and one line of
+# the report match exactly, and that rootreport prints no error
 verdict()
 {
 	name=$1
@@ -37,7 +36,7 @@ verdict()
 	[ $ret -eq 0 ] || explain
 }
 
-# unusable NAME LINE ARGUMENT...: exit status 2, one line on stderr, no report
+# unusable NAME LINE ARGUMENT...: test for exit status 2, one line on stderr, and no report
 unusable()
 {
 	name=$1
@@ -52,7 +51,7 @@ unusable()
 	[ $ret -eq 0 ] || explain
 }
 
-# same NAME STATUS EXPECTED ARGUMENT...: the whole report to the letter
+# same NAME STATUS EXPECTED ARGUMENT...: test that the whole report matches a file exactly
 same()
 {
 	name=$1
@@ -114,7 +113,8 @@ test_good()
 	absent "no row, no table" "verdict"
 }
 
-# A run of many paths: some of the guest's own, and 30 of userspace's, of which one fails.
+# many_paths [FAILURES]: a run with a path of the guest and 30 paths of userspace; the last of these
+# does not apply, and the first ones fail
 many_paths()
 {
 	awk -v fail="${1:-0}" 'BEGIN {
@@ -131,7 +131,7 @@ many_paths()
 	}' >"$tmp/paths.jsonl"
 }
 
-# lines NAME NUMBER PATTERN: how many lines of the last report match
+# lines NAME NUMBER PATTERN: test how many lines of the last report match
 lines()
 {
 	found=$(grep -ce "$3" "$tmp/out")
@@ -141,7 +141,7 @@ lines()
 	[ $ret -eq 0 ] || explain
 }
 
-# A person reads what is printed first, and little of it.
+# The summary: a person only reads the first lines, so it is short, and failures come first.
 test_summary()
 {
 	same "a green summary: a line a configuration, a row a path, a column an MMU" 0 pivot.table \
@@ -357,7 +357,7 @@ test_colour()
 	absent "NO_COLOR" "$(printf '\033')"
 }
 
-# valgrind reports in a file of its own and in an exit status of its own.
+# memcheck ARGUMENT...: valgrind writes to a log, and has an exit status that rootreport does not have.
 memcheck()
 {
 	valgrind -q --leak-check=full --show-leak-kinds=all \
@@ -379,8 +379,8 @@ test_valgrind()
 		"$tmp/rootreport" "$file" >/dev/null 2>&1
 		[ $? -eq 2 ] || set -- "$@" "$file"
 	done
-	# An unusable file ends a run before its report, so once with, once
-	# without them.
+	# An unusable file ends rootreport before the report, so check once with and
+	# once without such files.
 	memcheck "$data"/* "$data" "$data/nowhere.jsonl" || ret=1
 	memcheck --title all "$@" || ret=1
 	memcheck --tap --title all "$@" || ret=1

@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What rootreport leaves for others than the terminal: JUnit XML, a page, comparisons,
-# profiles, commands that run again what failed; and that nothing in the results,
-# nor a disk that is full, makes it fall over.
+# Test the other outputs of rootreport: JUnit XML, the page, comparisons, profiles, and commands
+# that run failed cases again.  Hostile results or a full disk must not crash it.
 
 data=tests/data/report
 . tests/tap.sh
@@ -14,7 +13,7 @@ make -s -C report O="$tmp" >"$tmp/make" 2>&1 || {
 }
 rootreport=$tmp/rootreport
 
-# All files that a report can be made of, but those without a row.
+# $all: the results files that rootreport can use (exit status other than 2).
 set --
 for file in "$data"/*.jsonl; do
 	"$rootreport" "$file" >/dev/null 2>&1
@@ -22,7 +21,7 @@ for file in "$data"/*.jsonl; do
 done
 all=$*
 
-# valid NAME FILE: XML that CI servers can read
+# valid NAME FILE: test that the file is JUnit XML that CI servers can read
 valid()
 {
 	xmllint --noout --schema tests/junit.xsd "$2" 2>"$tmp/xmllint"
@@ -31,7 +30,7 @@ valid()
 	[ $ret -eq 0 ] || sed 's/^/# /' "$tmp/xmllint"
 }
 
-# count NAME NUMBER PATTERN FILE: how often it is in there
+# count NAME NUMBER PATTERN FILE: test how often the pattern matches in the file
 count()
 {
 	found=$(grep -oe "$3" "$4" | wc -l)
@@ -63,14 +62,14 @@ browse()
 		--enable-logging=stderr --hide-scrollbars --window-size=1300,2500 "$@" 2>"$tmp/browser"
 }
 
-# screenshot FILE ADDRESS [OPTION]
+# screenshot FILE ADDRESS [OPTION]: write a picture of the page
 screenshot()
 {
 	browse --screenshot="$1" ${3:+"$3"} "$2" >/dev/null && [ -s "$1" ]
 }
 
-# measured FILE WIDTH SCRIPT: what a script finds out in a copy of the page, which has none
-# of its own
+# measured FILE WIDTH SCRIPT: print what a script returns in a copy of the page, in a window of this
+# width; the page itself has no scripts
 measured()
 {
 	{ cat "$1"; echo "<script>document.title = 'measured ' + (() => { $3 })()</script>"; } >"$tmp/measured.html"
@@ -78,7 +77,7 @@ measured()
 	sed -n 's/.*<title>measured \([^<]*\)<.*/\1/p' "$tmp/dom"
 }
 
-# same NAME EXPECTED FOUND
+# same NAME EXPECTED FOUND: test that two values are equal
 same()
 {
 	[ "$2" = "$3" ]
@@ -86,7 +85,7 @@ same()
 	[ "$2" = "$3" ] || echo "# found '$3', expected '$2'"
 }
 
-# Paths by bed, as the results have them.
+# distinct_paths FILE...: count the pairs of bed and path in the results
 distinct_paths()
 {
 	for file in "$@"; do
@@ -112,7 +111,7 @@ test_page()
 	failed=$("$rootreport" --tap $all | grep -c '^not ok [0-9]* - .* ')
 	ended=$("$rootreport" --tap $all | grep -c '^not ok .*: run finished')
 	count "page: each failure" $((failed - ended)) ' class="failure"' "$tmp/dom"
-	# In all of the case tables together, the cells that are not empty.
+	# Count the cells of all case tables that are not empty.
 	sed -n '/<tr class="case"/p' "$tmp/dom" | grep -o '<td class="[A-Za-z]*">' | wc -l >"$tmp/cells"
 	[ "$(cat "$tmp/cells")" -eq "$cases" ]
 	result $? "page: each case of each lane has its verdict ($cases)"
@@ -134,7 +133,7 @@ test_page()
 				(box.scrollTop == 150 && box.scrollLeft == 90 && Math.round(first.left - top.left - 1) == 0)")"
 }
 
-# MMUs beside each other, and what was expected beside what was counted.
+# The pivot tables of the page: MMUs side by side, and expected counts beside measured ones.
 test_pivot()
 {
 	set -- $data/expected-bench.jsonl $data/expected-shadow.jsonl
@@ -159,7 +158,7 @@ test_pivot()
 	count "pivot: without an expectation, a number is alone" 1 '>6</td>' "$tmp/page.html"
 }
 
-# The run before, for the page only.
+# --before: only the page compares with an earlier run.
 test_before()
 {
 	attempt "$rootreport" --html "$tmp/page.html" $data/expected.jsonl
@@ -178,7 +177,7 @@ test_before()
 	count "before: nor are they on the page" 0 'id="changes"' "$tmp/page.html"
 }
 
-# a_run NAME RESULTS...: leave a run in the build folder, as scripts/run.sh does
+# a_run NAME RESULTS...: make the folder of a run in the build folder, as scripts/run.sh does
 a_run()
 {
 	mkdir -p "$tmp/build/results/$1/qemu-svm"
@@ -215,7 +214,7 @@ test_plots()
 	attempt "$rootreport" --html "$tmp/page.html" $data/storm.jsonl
 	count "page: a plot of costs, and one over time of each storm" 3 '<svg' "$tmp/page.html"
 	count "page: with a title for each path" 1 '<text>CR4.SMEP</text>' "$tmp/page.html"
-	# Six cases more with samples.
+	# Add six cases with samples.
 	awk '/"case":"smep"/ { for (i = 1; i < 7; i++) { line = $0; sub(/"smep"/, "\"s" i "\"", line); print line } }
 		{ sub(/"smep","still"/, "\"smep\",\"still\",\"s1\",\"s2\",\"s3\",\"s4\",\"s5\",\"s6\""); print }' \
 		$data/storm.jsonl >"$tmp/storms.jsonl"
@@ -235,14 +234,14 @@ test_plots()
 	result $? "page: and is another one if dark is preferred"
 }
 
-# compared NAME STATUS PATTERN BASE NEW
+# compared NAME STATUS PATTERN BASE NEW: test a comparison of two results
 compared()
 {
 	attempt "$rootreport" --compare 1.01 "$4" "$5"
 	says "compare: $1" "$2" "$3"
 }
 
-# changed SED-SCRIPT: another version of good.jsonl
+# changed SED-SCRIPT: make a changed copy of good.jsonl
 changed()
 {
 	sed "$1" "$data/good.jsonl" >"$tmp/changed.jsonl"
@@ -297,7 +296,7 @@ test_compare()
 	compared "a profile is good to compare with" 0 ' 1 costs compared' "$tmp/profile.jsonl" $good
 }
 
-# rerun NAME COMMAND FILE...: the one command that is told
+# rerun NAME COMMAND FILE...: test the command that the report suggests, or that it suggests none
 rerun()
 {
 	name=$1
@@ -330,7 +329,7 @@ test_rerun()
 		$data/hostile.jsonl
 }
 
-# Of 10000 cases of 10 tests, each seventh fails.
+# many_cases: results of 10000 cases of 10 tests, of which each seventh fails
 many_cases()
 {
 	awk 'BEGIN {
@@ -347,7 +346,8 @@ many_cases()
 	}' >"$tmp/many.jsonl"
 }
 
-# What has two minutes takes two seconds on a machine with nothing else to do.
+# Large results, and disks that cannot be written.  The report of 10000 cases takes two seconds on an
+# idle machine, so two minutes are enough on a busy one.
 test_robust()
 {
 	many_cases
@@ -378,7 +378,7 @@ page.html" ] && [ "$(cat "$tmp/small/page.html")" = old ]
 	one_line "a folder that is read-only" 2 'cannot write .*: Read-only file system'
 }
 
-# Cut at each byte, a file must be told to be cut, or not to be results at all.
+# rootreport must report a file that is cut after any byte as incomplete, or as no results file.
 test_cut()
 {
 	bytes=$(wc -c <$data/failed.jsonl)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The verdict of judge on mutants that are killed, and on all that is no kill.
+# Test the verdict of judge on mutants that are killed, and on mutants that are not.
 
 . tests/tap.sh
 
@@ -10,7 +10,7 @@ make -s -C mutants O="$tmp" CFLAGS='-O2 -Werror' >"$tmp/make" 2>&1 || {
 	bail_out "judge does not build"
 }
 
-# mutant LINE...: a patch with these lines in its changelog
+# mutant LINE...: make a patch with these lines in its changelog
 mutant()
 {
 	{
@@ -20,7 +20,7 @@ mutant()
 	} >"$tmp/bug.patch"
 }
 
-# results LANE [CASE STATUS REASON]...: a results file that is complete
+# results LANE [CASE STATUS REASON]...: make a complete results file
 results()
 {
 	lane=$1
@@ -40,7 +40,7 @@ judge()
 	attempt "$tmp/judge" "$@"
 }
 
-# judged NAME STATUS PATTERN CASE STATUS REASON...: what is said of these results
+# judged NAME STATUS PATTERN CASE STATUS REASON...: test the verdict on these results
 judged()
 {
 	judged_name=$1 judged_status=$2 judged_pattern=$3
@@ -105,6 +105,12 @@ test_two_lanes()
 	results shadow a fail off b fail off
 	judge --upstream "$tmp/bug.patch" "$tmp/suite" "$tmp/shadow" "$tmp/upstream"
 	says "what upstream's tests notice" 0 '^\| .bug. \| 3 of 4 \| t_test \|$'
+	results upstream-shadow main fail broken
+	judge --upstream "$tmp/bug.patch" "$tmp/suite" "$tmp/shadow" "$tmp/upstream" "$tmp/upstream-shadow"
+	says "and with another MMU" 0 '^\| .bug. \| 3 of 4 \| t_test t_test-shadow \|$'
+	: >"$tmp/upstream-shadow"
+	judge --upstream "$tmp/bug.patch" "$tmp/suite" "$tmp/shadow" "$tmp/upstream" "$tmp/upstream-shadow"
+	says "a bed that died with one of them" 0 '^\| .bug. \| 3 of 4 \| the bed died \|$'
 	mutant 'Red: t_test a off'
 	judge --lanes "$tmp/bug.patch"
 	says "without Lanes: it is suite" 0 '^suite$'

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fuzzing of the parsers of rootrun and rootreport with libFuzzer, ASan and UBSan:
-# first what was found to reach most of their code, then FUZZ_RUNS inputs that are new,
-# for each: some 20 seconds on a machine with nothing else to do.
+# Fuzz the parsers of rootrun and rootreport with libFuzzer, ASan and UBSan: first the corpus,
+# which reaches most of their code, then FUZZ_RUNS new inputs for each.  This takes some 20
+# seconds on an idle machine.
 
 FUZZ_RUNS=${FUZZ_RUNS:-15000}
 MEMORY_MIB=1500
@@ -12,7 +12,7 @@ MEMORY_MIB=1500
 
 flags='-g -O1 -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all'
 
-# build NAME CLANG-ARGUMENT...
+# build NAME CLANG-ARGUMENT...: build tests/fuzz/NAME.c
 build()
 {
 	name=$1
@@ -23,7 +23,7 @@ build()
 	}
 }
 
-# fuzz NAME CORPUS...
+# fuzz NAME CORPUS...: run a fuzzer
 fuzz()
 {
 	name=$1
@@ -41,14 +41,14 @@ fuzz()
 	result $? "$name: $FUZZ_RUNS inputs"
 }
 
-# obstack_alloc() of the C library adds to a null pointer when it begins.
+# pointer-overflow is off, as obstack_alloc() of the C library first adds to a null pointer.
 build report -fno-sanitize=pointer-overflow -Ireport $(xml2-config --cflags) \
 	$(find report -name "*.c" ! -name rootreport.c) -ljansson -lxml2
 build runner -Irunner runner/list.c runner/output.c runner/verdict.c -ljansson
 fuzz report tests/fuzz/report tests/data/report
 fuzz runner tests/fuzz/runner
 
-# A fuzzer that finds nothing may be blind: one byte too few has to be seen.
+# Test the fuzzer itself: it must find a buffer that was made too short.
 sed 's/malloc(2 \* out->kept + 128)/malloc(out->kept)/' runner/output.c >"$tmp/output.c"
 if cmp -s runner/output.c "$tmp/output.c"; then
 	bail_out "runner/output.c has no buffer to shorten"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Configurations with garbage in them: they are understood, or one line says what is
-# wrong.  None of it is executed.
+# Fuzz the parser of configurations: it must accept a file, or print one line that says what is
+# wrong.  It must not execute any part of a file.
 
 FUZZ_FILES=${FUZZ_FILES:-500}
 
@@ -12,7 +12,7 @@ seed=${SEED:-$$}
 echo "# SEED=$seed repeats these files"
 mkdir "$tmp/configs" "$tmp/taken"
 
-# Some bytes of real ones are lost, others come in, and what a shell would act on.
+# Make the files from real ones: remove some bytes, and insert random bytes and shell syntax.
 perl -e '
 	my ($seed, $nr, $dir, @files) = @ARGV;
 	my @spice = ("\$(touch executed)", "`touch executed`", "; touch executed;", "\n|| touch executed",
@@ -32,7 +32,7 @@ perl -e '
 		print $f $text;
 	}' "$seed" "$FUZZ_FILES" "$tmp/configs" configs/*.conf
 
-# Prints what is wrong with how each file is taken.
+# This script prints a line for each file that is neither accepted nor refused in one line.
 cat >"$tmp/take" <<'END'
 top=$1 lanes=$2 nr=$3
 . "$top/scripts/lib.sh"
@@ -47,8 +47,8 @@ for i in $(seq "$nr"); do
 	echo "$status" >>statuses
 done
 END
-# The words of a configuration are names of programs, too (kvm): a parser that executes them must find
-# none but what the scripts call, and what the garbage wants.
+# The PATH of the parser only has the programs that the scripts call, and touch.  A broken parser that
+# executes words of a configuration must not find others: some words (kvm) are names of programs.
 PROGRAMS='cat cut grep head ls mktemp nproc rm sed seq sh sort tail touch tr'
 mkdir "$tmp/bin"
 for program in $PROGRAMS; do
@@ -71,7 +71,7 @@ result $? "some are the one, some the other"
 [ ! -e "$tmp/taken/executed" ]
 result $? "none of it is executed"
 
-# What is not seen there would not be seen at all: a value that a shell looks at twice.
+# Test the fuzzing itself: it must find a parser that expands a value twice.
 # shellcheck disable=SC2016 # of the script
 sed 's/=\\\$config_value"/=$config_value"/' scripts/lanes.sh >"$tmp/lanes.sh"
 if cmp -s scripts/lanes.sh "$tmp/lanes.sh"; then

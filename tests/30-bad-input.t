@@ -1,24 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Bad input, and machines that lack something: one clear line, the remedy, and
-# exit status 2.
+# Test bad input, and machines that lack something: the scripts must print one clear line with
+# the remedy, and exit with status 2.
 
 . tests/tap.sh
 
-# A copy of the repository, to break.
+# A copy of the repository, which tests may break.
 repo=$tmp/repo
 mkdir -p "$repo" "$tmp/bin"
 cp -r Makefile scripts beds patches mutants runner report tools "$repo"
 
-# fake PROGRAM: a stand-in for a program of the system; its text is on stdin
+# fake PROGRAM: replace a program of the system by the script on stdin
 fake()
 {
 	{ echo '#!/bin/sh'; cat; } >"$tmp/bin/$1"
 	chmod +x "$tmp/bin/$1"
 }
 
-# with_fakes COMMAND...: leaves the machine as it is
+# with_fakes COMMAND...: run a command with the fake programs in its PATH
 with_fakes()
 {
 	env PATH="$tmp/bin:$PATH" "$@"
@@ -47,7 +47,7 @@ test_kernel()
 	attempt with_fakes env KERNEL=6.12 DEPS=0 scripts/kernel.sh
 	one_line "no packages at all" 2 "no matching pair"
 	no_fakes
-	# What is the newest that can be had, where not all can be.
+	# If the newest kernel cannot be downloaded, the next one is taken.
 	fake apt-get <<-'END'
 	case "$*" in
 	*/apt/trixie-backports/*update*) echo "E: cannot be reached"; exit 100 ;;
@@ -73,7 +73,7 @@ test_kernel()
 	says "a cache that cannot be written" 2 "cannot create .*"
 }
 
-# config LINE...: try to run a configuration of these lines
+# config LINE...: attempt to run a configuration of these lines
 config()
 {
 	mkdir -p "$tmp/configs"
@@ -107,7 +107,7 @@ test_bed()
 	attempt with_fakes make -s run
 	one_line "QEMU too old" 2 "QEMU 5.2.0 is too old: install 7.2 or later"
 	no_fakes
-	# A PATH without QEMU, but with all else.
+	# A PATH without QEMU, but with all other programs that the bed calls.
 	for program in awk sed grep sort head dirname setpriv sh cat tr rm nproc; do
 		ln -sf "$(command -v $program)" "$tmp/bin/"
 	done

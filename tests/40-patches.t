@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The kernel patches, as a reviewer sees them.
+# Check the kernel patches as a reviewer would: checkpatch, sparse, W=1, and a build after each.
 
 exec scripts/check-patches.sh

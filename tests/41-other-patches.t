@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# With FULL=1: the patches for other kernels than the default, as a reviewer sees them.
+# With FULL=1, check the patches for all kernels but the default, as tests/40-patches.t does.
 
 . tests/tap.sh
 

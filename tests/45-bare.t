@@ -1,28 +1,29 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The README's first command on a machine that has nothing but Debian's base system: a root
-# made for it, an environment without a word of ours, a clone of HEAD, and `make run` to its
-# table: Debian 12, and with make test FULL=1 Debian 13.  SUITES picks some.  It shares downloads and
-# what ccache has with other runs.
+# Test the README's first command, `make run`, on a machine that only has Debian's base system.  The
+# machine is a chroot with an empty environment and a clone of HEAD; the test waits for the table of
+# `make run`.  It does this with Debian 12, and with make test FULL=1 with Debian 13 as well; SUITES
+# selects suites.  The chroot shares downloads and ccache's objects with other runs.
 #
-# What has passed is not done again until something changes that it depends on.
+# A test that has passed is not repeated until something changes that it depends on.
 
 . tests/tap.sh
 
 bare=${XDG_CACHE_HOME:-$HOME/.cache}/kvm-mmu-roots/bare
-# All that make run is made of.
+# All files that make run depends on.
 PARTS='Makefile scripts beds runner report mutants/Makefile mutants/judge.c patches tools configs tests/45-bare.t'
-# For a root, with a kernel prepared in it.
+# The space for the chroot, with a kernel prepared in it.
 NEED_MIB=6000
-# The home of who runs it, in the root.
+# The user's home folder in the chroot.
 IN_HOME=/srv/user
-# What a base system is, beside apt.
+# The packages of the base system, beside those that apt needs.
 INCLUDE=ca-certificates,make,git
 KEEP_DAYS=7
 PROGRESS_S=30
 
-# As root only, and not where a container forbids it.
+# why_not: print why this machine cannot run the test: it needs root, and namespaces, which a container
+# may forbid
 why_not()
 {
 	[ "$(id -u)" -eq 0 ] || { echo "not root"; return; }
@@ -32,7 +33,7 @@ why_not()
 	[ "$(df -Pm "$bare" | awk 'NR == 2 { print $4 }')" -ge $NEED_MIB ] || echo "less than $NEED_MIB MiB free in $bare"
 }
 
-# What was started last ends with us.
+# end_job: end the command that follow() has started last
 job=
 end_job()
 {
@@ -41,7 +42,8 @@ end_job()
 }
 trap end_job EXIT
 
-# follow LOG COMMAND...: in the background, for signals to be acted on; says how it goes
+# follow LOG COMMAND...: run a command in the background, so that this shell acts on signals, and print
+# its progress
 follow()
 {
 	log=$1
@@ -60,7 +62,8 @@ follow()
 	return $ret
 }
 
-# The base system as a tar, as which mmdebstrap takes what is called so, kept for some days.
+# base_tar: make a tar file of the base system, and keep it for some days.  mmdebstrap writes a tar file
+# as the name of its output ends with .tar.
 base_tar()
 {
 	tar=$bare/$suite.tar
@@ -70,7 +73,8 @@ base_tar()
 		mv "$bare/$suite.$$.tar" "$tar"
 }
 
-# What it shares is bound into it; nobody outside of it sees that.
+# Run make run in the chroot, with the shared folders mounted into it.  The mount namespace hides these
+# mounts from the rest of the machine.
 # shellcheck disable=SC2016 # its own arguments
 IN_ROOT='
 	root=$1 bare=$2 suite=$3 home=$4
@@ -83,8 +87,8 @@ IN_ROOT='
 	exec chroot "$root" env -i HOME="$home" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		make -C "$home/kvm-mmu-roots" run'
 
-# Files that a run has written elsewhere than where it may since the packages were installed, which is
-# when it looks for a kernel.
+# written_elsewhere: print the files that a run has written outside of the allowed folders.  Only look at
+# files newer than the search for a kernel, as packages are installed before it.
 written_elsewhere()
 {
 	find "$root" -xdev -type f -newer "$(echo "$root$IN_HOME"/.cache/kvm-mmu-roots/base/packages-*)" \
@@ -96,10 +100,10 @@ test_suite()
 {
 	key=$({ git ls-tree -r HEAD $PARTS; echo "$suite $INCLUDE"; } | sha256sum | cut -c1-16)
 	passed=$bare/passed-$suite-$key
-	# Runs take turns; the second one finds what the first has done.
+	# Runs of this test take turns, and the second one finds the result of the first.
 	exec 9>"$bare/lock-$suite"
 	flock 9
-	# Of runs that were killed.
+	# Remove what killed runs have left.
 	rm -rf "$bare/root-$suite".* "$bare/$suite".*.tar
 	if [ -e "$passed" ]; then
 		result 0 "make run on a bare $suite: has passed as it is: $(cat "$passed")"

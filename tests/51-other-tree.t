@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# A kernel developer's tree of another version than the default: which patches are taken, and
-# where the tests go.
+# Test a kernel developer's tree of another version than the default: make install-into and make
+# send choose the patches for it, and put the tests into the right folders.
 
 . tests/tap.sh
 
@@ -30,7 +30,7 @@ test_install()
 	says "again, refreshes the tests" 0 "the series is in .* already"
 }
 
-# What would be sent for this tree, with a table of recorded results.
+# make send for this tree, with recorded results for the table.
 test_send()
 {
 	mkdir -p "$tmp/results/qemu-svm"

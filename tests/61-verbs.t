@@ -1,22 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a user sees of a green run, of what there is, and at the prompt of a bed; and what a
-# bed says of the CPU that is emulated.
+# Test what a user sees of a green run, of make list and of make shell; and what bed qemu-svm says
+# about the known faults of its CPU.
 
 . tests/tap.sh
 
-# How much of a terminal a green run may take.
+# The maximum size of the output of a green run.
 MAX_LINES=40
 MAX_COLUMNS=100
 
-# All of its lanes have passed before, if the tests before this one have.
+# REUSE=1: if the earlier tests have passed, no lane runs again.
 test_green_run()
 {
 	attempt env REUSE=1 BED=qemu-svm BUILD="$tmp/build" scripts/run.sh
 	says "a green run" 0 "^[0-9]+ cases: [0-9]+ passed, 0 failed, 0 skipped, [0-9]+ not applicable(, [0-9]+ known)?$"
 	cat "$tmp/out" "$tmp/err" >"$tmp/all"
-	# Lines that a terminal would rewrite.
+	# Drop lines that a terminal would overwrite.
 	grep -vE "^  [0-9]+ s: " "$tmp/all" >"$tmp/lines"
 	[ "$(wc -l <"$tmp/lines")" -le $MAX_LINES ] && ! grep -v "results go to\|as a page" "$tmp/lines" | grep -q ".\{$((MAX_COLUMNS + 1))\}"
 	ret=$?
@@ -71,14 +71,15 @@ test_shell()
 	one_line "shell: two configurations" 2 "one configuration at a time"
 }
 
-# run_null_exit [NAME=VALUE...]: leaves the run's record in $tmp/run
+# run_null_exit [NAME=VALUE...]: run one case, and copy the run's record to $tmp/run
 run_null_exit()
 {
 	attempt env "$@" BED=qemu-svm BUILD="$tmp/build" CONFIG=suite FILTER='*null_exit*' scripts/run.sh
 	head -q -n 1 "$tmp"/build/results/latest/qemu-svm/suite.jsonl >"$tmp/run" 2>/dev/null
 }
 
-# A QEMU whose probe finds or says something else: what follows the options of the real one.
+# fake_qemu CODE: make a QEMU that runs this shell code instead of the probe; all other calls go to
+# the real one
 fake_qemu()
 {
 	mkdir -p "$tmp/bin"
@@ -92,7 +93,7 @@ fake_qemu()
 	chmod 755 "$tmp/bin/qemu-system-x86_64"
 }
 
-# probe_says TEXT: what such a QEMU does, to the file that the probe's console is.
+# probe_says TEXT: print code for fake_qemu that writes TEXT to the file of the probe's console
 # shellcheck disable=SC2016 # variables of that QEMU
 probe_says()
 {

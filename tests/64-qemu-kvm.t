@@ -1,16 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Bed qemu-kvm, in a guest of bed qemu-svm that is its host: the KVM of that guest can
-# nest.  tests/host/kvm.sh is what runs there.
+# Test bed qemu-kvm.  Its host is a guest of bed qemu-svm, whose KVM can nest; tests/host/kvm.sh
+# runs in that guest.  The choice of the default bed is tested, too.
 #
-# It takes minutes, and what was seen to pass counts until one of its parts is another.
+# The guest takes minutes, so a pass is kept until something changes that it depends on.
 
 . tests/tap.sh
 . tests/host.sh
 bed=qemu-kvm
 MUTANT=$(mutant tdp-roots-die-with-last-vcpu)
-# A count and a permission on the guest's way, and what the mutant shows with.
+# A case that counts, a case about permissions, and a case that catches the mutant.
 CASES='@(*path.cr4_smep.exact_counts|*permission.cr4_smep.*|*host.sregs_cr4_smep.exact_counts)'
 ROMS='bios-256k.bin kvmvapic.bin linuxboot_dma.bin'
 
@@ -27,7 +27,7 @@ key()
 	} | sha256sum | cut -c1-16
 }
 
-# It looks for its firmware where it is itself.
+# install_qemu: QEMU looks for its firmware relative to its own folder
 install_qemu()
 {
 	install_program qemu-system-x86_64
@@ -48,7 +48,7 @@ install_bed()
 	cp "$tree/boot/vmlinuz" "$root/boot/"
 }
 
-# What the bed boots: three lanes, each with the patched kernel, and with a mutant.
+# make_payload: three lanes, each with the patched modules and with those of a mutant
 make_payload()
 {
 	for set in patched mutant; do
@@ -65,8 +65,8 @@ make_payload()
 	cp -rL "$tmp/payload" "$root/payload"
 }
 
-# chosen BEDS WORDS CONFIGS CHECK NAME: with BED=WORDS these beds are taken, where --check of
-# qemu-kvm is that shell code
+# chosen BEDS WORDS CONFIGS CHECK NAME: test that BED=WORDS selects these beds for these configurations,
+# if the shell code CHECK replaces qemu-kvm/run
 chosen()
 {
 	printf '#!/bin/sh\n%s\n' "$4" >"$tmp/top/beds/qemu-kvm/run"
@@ -104,10 +104,10 @@ if [ ! -e "$kept" ]; then
 	install_bed
 	install_modules "$tree/modules"
 	make_payload
-	# TCG's XSAVE makes the kernel of a guest's guest complain.
-	# A periodic timer: QEMU's do_vmexit() changes interrupt_request without a lock, and seems to
-	# lose an interrupt at times.  With a timer that each interrupt sets anew, all of the machine
-	# slept from then on, in one run of six.
+	# noxsave: with TCG's XSAVE, the kernel of a guest's guest complains.
+	# highres=off nohz=off: QEMU's do_vmexit() changes interrupt_request without a lock, and seems to lose
+	# an interrupt sometimes.  With a one-shot timer, which each interrupt programs again, the whole machine
+	# then slept for good, in one run of six.  A periodic timer wakes it.
 	boot kvm 2048 'noxsave highres=off nohz=off'
 	points kvm >"$tmp/points"
 	grep -q '^not ok' "$tmp/points" || { cp "$tmp/points" "$kept.$$" && mv "$kept.$$" "$kept"; }

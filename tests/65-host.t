@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The host bed, on guests of bed qemu-svm that are its bare metal: tests/host/ has
-# what runs there.
+# Test bed host.  Its hosts are guests of bed qemu-svm; the scripts of tests/host/ run in these
+# guests.
 
 . tests/tap.sh
 . tests/host.sh
@@ -11,7 +11,7 @@ bed=host
 debian=$(scripts/kernel.sh) && tree=$(scripts/tree.sh) && tests=$(scripts/tests.sh "$tree") &&
 	scripts/tools.sh || bail_out "nothing to boot"
 
-# The bed is as make pack has it, for a machine that has nothing else of ours.
+# install_bed: install the package of make pack, which has all that a host needs
 install_bed()
 {
 	CONFIG=suite FILTER='*reuse_test*null_exit*' BUILD="$tmp" scripts/pack.sh 2>"$tmp/log" ||
@@ -19,7 +19,7 @@ install_bed()
 	tar -C "$root/repo" --strip-components=1 -xzf "$tmp/host.tar.gz"
 }
 
-# host_payload NAME MODULES FILTER LINE...: a payload with a lane of the same name
+# host_payload NAME MODULES FILTER LINE...: make a payload with a lane of the same name
 host_payload()
 {
 	name=$1
@@ -33,7 +33,7 @@ make_payloads()
 	cp "$tree"/modules/*.ko "$tmp/patched/"
 	rm "$tmp/patched/kvm-intel.ko"
 	cp "$tmp"/patched/*.ko "$tmp/broken/"
-	# Another module than it says: KVM is loaded, and it is not.
+	# kvm-amd.ko is another module, so that loading fails after kvm.ko is loaded.
 	cp "$tmp/patched/irqbypass.ko" "$tmp/broken/kvm-amd.ko"
 	cp "$tmp"/patched/*.ko "$tmp/other/"
 	sed -i "s/vermagic=./vermagic=0/" "$tmp/other/kvm.ko"

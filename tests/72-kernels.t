@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Other kernels than the default: all cases of their MMUs, with FULL=1 all configurations.
+# Run all cases on all kernels but the default, with the TDP MMU and with shadow paging; with FULL=1,
+# in all configurations.
 
 . tests/tap.sh
 

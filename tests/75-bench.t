@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the patches cost, and that the figures can be trusted: they repeat.
+# Test that the patches cost little, and that the figures repeat, so that they can be trusted.
 
 . tests/tap.sh
 
@@ -15,13 +15,13 @@ figures()
 }
 
 figures >"$tmp/first"
-# Ours of both.
+# The folder with the results of the patched modules.
 latest=$(sed -n "s/^measuring in .*; results go to //p" "$tmp/err")/patched
 attempt make -s bench BOUND=0.5
 says "the gate can close" 2 "^qemu-svm/bench +CR4.SMEP .* FAIL more"
 figures >"$tmp/second"
-# Not to the instruction: each boot has another seed, and with it another layout
-# (KASLR).  1 to 3 instructions of 3000 to 25000 were seen.
+# The figures differ a little, as each boot has another random seed, and so another memory layout
+# (KASLR).  Differences of 1 to 3 instructions of 3000 to 25000 were seen.
 [ -s "$tmp/first" ] && paste "$tmp/first" "$tmp/second" | awk '
 	function far(a, b) { return (a > b ? a - b : b - a) * 1000 > a }
 	$1 != $4 || far($2, $5) || far($3, $6) { print; bad = 1 }
@@ -29,8 +29,8 @@ figures >"$tmp/second"
 ret=$?
 result $ret "instructions are the same in two runs, to 1 in 1000"
 [ $ret -eq 0 ] || sed 's/^/# /' "$tmp/diff"
-# CI has the profile of the bed to compare with, without a second boot.  Another kernel
-# has other instructions, and needs another profile: make profile.
+# CI compares with the bed's profile in the tree, which takes no second boot.  Another kernel executes
+# other numbers of instructions, and needs another profile: make profile.
 kernel_of()
 {
 	sed -n '1s/.*"kernel":"\([^"]*\)".*/\1/p' "$1"

@@ -1,19 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Mutants share a boot; one that kills the guest takes no other with it.
+# Test that mutants share a boot, and that one that crashes the guest does not spoil the results of the
+# others.
 
 . tests/tap.sh
 
 tree=$(scripts/tree.sh) && tests=$(scripts/tests.sh "$tree") && scripts/tools.sh ||
 	bail_out "nothing to boot"
 
-# A copy of the repository, to add a mutant to.
+# A copy of the repository, to which the test adds a mutant.
 repo=$tmp/repo
 mkdir -p "$repo" "$tmp/found"
 cp -r scripts beds configs mutants patches runner "$repo"
 
-# killer: a kernel that panics as soon as a guest is to run
+# make_killer: make a mutant, killer, whose kernel panics as soon as a guest runs
 make_killer()
 {
 	file=arch/x86/kvm/mmu/mmu.c
@@ -27,7 +28,7 @@ make_killer()
 	} >"$repo/mutants/killer.patch"
 }
 
-# patch_of NAME: in the copy
+# patch_of NAME: print the mutant's patch in the copy
 patch_of()
 {
 	echo "$repo/$(mutant "$1")"
@@ -39,7 +40,7 @@ finished()
 	grep -q '"type":"end"' "$(cat "$tmp/found/suite.$1")"
 }
 
-# only_case NAME CASE: have it turn red no other case than the one that the filter leaves
+# only_case NAME CASE: edit the mutant so that only this case, which the filter selects, must catch it
 only_case()
 {
 	sed -i -e "/^Red: /{ / $2 /! d }" -e '/^Also: /d' "$(patch_of "$1")"
@@ -52,7 +53,7 @@ set --
 for name in killer smm-without-reset init-without-reset; do
 	set -- "$@" "$(patch_of "$name")"
 done
-# A filter, for each run to be short.  It is unique, for results not to be in the cache.
+# The filter makes each run short.  It is unique, so that the cache has no results for it.
 attempt env BUILD="${BUILD:-$PWD/build}" FILTER="*_test init.exact_count[s$$]" \
 	"$repo/scripts/mutant-batch.sh" suite "$tree" "$tests/bin" "$tmp/found" "$@"
 result "$status" "a batch with a mutant that kills the guest"
@@ -69,7 +70,7 @@ attempt env BUILD="${BUILD:-$PWD/build}" FILTER="*_test init.exact_count[s$$]" \
 [ "$status" -eq 0 ] && finished init-without-reset && [ ! -s "$tmp/err" ]
 result $? "what was seen of a mutant is not run again"
 
-# Whichever of ours the mutant is for.
+# Lane upstream runs all of the kernel's tests, whichever of our tests have to catch the mutant.
 mkdir "$tmp/theirs"
 printf '#!/bin/sh\necho "not ours"\n' >"$tmp/theirs/their_test"
 chmod +x "$tmp/theirs/their_test"

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# With FULL=1: the mutants of other kernels than the default, in both beds.
+# With FULL=1, run the mutants of all kernels but the default, in both emulated beds.
 
 . tests/tap.sh
 
-# mutants KERNEL BED
+# mutants KERNEL BED: run all mutants of this kernel and this bed
 mutants()
 {
 	if [ -z "${ALL:-}" ]; then

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# With FULL=1, as it takes a kernel to be built: CPUs that run in parallel, on a kernel that watches
-# its locks.  Every case is a test point, and any report of lockdep fails one.
+# With FULL=1, run the tests on CPUs that are emulated in parallel, on a kernel with lockdep, which has
+# to be built first.  Each case is a test point, and any report of lockdep fails a case.
 
 . tests/tap.sh
 

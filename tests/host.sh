@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
-# Guests of bed qemu-svm that are the host of a bed.  Sourced after tests/tap.sh; what runs
-# there is in tests/host/.
+# Test a bed on a host that is a guest of bed qemu-svm.  Sourced after tests/tap.sh; the scripts that
+# run in the guest are in tests/host/.
 #   $debian    the kernel, see scripts/kernel.sh
 #   $tests     folder of test programs, see scripts/tests.sh
 #   $root      folder that is the guest's initramfs
 
 BUILD=${BUILD:-build}
 
-# Debian's, as on a host; all else is busybox's.
+# The guest has these programs from Debian, as a real host does; all others are busybox's.
 DEBIAN_PROGRAMS='dash setpriv setsid unshare flock env kmod'
 
-# Of a guest in seconds, should it hang.
+# The deadline of a guest in seconds.
 DEADLINE=1800
 
-# install_program PROGRAM: with its libraries
+# install_program PROGRAM: copy the program and its libraries
 install_program()
 {
 	cp "$(command -v "$1")" "$root/debian/"
@@ -23,7 +23,7 @@ install_program()
 	done
 }
 
-# install_userland: the bed itself is to be put into /repo
+# install_userland: install all but the bed itself, which the caller puts into /repo
 install_userland()
 {
 	mkdir -p "$root/bin" "$root/debian" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/root" "$root/repo"
@@ -38,7 +38,7 @@ install_userland()
 	cp tests/host/init "$root/init"
 }
 
-# install_modules FOLDER: as those of the host's kernel, one of them compressed
+# install_modules FOLDER: install the modules as those of the host's kernel, one of them compressed
 install_modules()
 {
 	release=$(cat "$debian/release")
@@ -52,8 +52,8 @@ install_modules()
 	depmod -b "$root" "$release"
 }
 
-# payload OUT LANE MODULES FILTER LINE...: for cases of mmu_root_reuse_test; the lines are of
-# LANE.conf, and change those of all lanes
+# payload OUT LANE MODULES FILTER LINE...: make a payload for cases of mmu_root_reuse_test; the lines
+# are added to LANE.conf, and override the defaults of all lanes
 payload()
 {
 	out=$1 lane=$2 modules=$3 filter=$4
@@ -69,7 +69,7 @@ payload()
 	} | scripts/payload.sh "$out" "$lane" "$modules" "$tests/bin" "$BUILD/rootrun"
 }
 
-# boot PART MEMORY [WORDS]: run tests/host/PART.sh in a guest, whose bed is process $bed_PART
+# boot PART MEMORY [WORDS]: run tests/host/PART.sh in a guest; $bed_PART is the process of its bed
 boot()
 {
 	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -1) >"$tmp/$1.initrd"
@@ -80,7 +80,7 @@ boot()
 	eval "bed_$1=$!"
 }
 
-# points PART: the test points of a guest are ours
+# points PART: print the test points of a guest as our own
 points()
 {
 	eval "wait \$bed_$1"

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
-# Shared by tests/*.t, which speak TAP and are run by prove from the top folder.
-# Sourced.  $tmp is a folder of the test's own; plan_done ends the test.
+# Shared by tests/*.t, which print TAP, and which prove runs from the top folder.  Sourced.
+# $tmp is a temporary folder of the test; a test ends with plan_done.
 
 nr=0
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# What tests know is of this bed, whatever else this machine can do.
+# Tests expect the results of this bed, even on a machine where another one is the default.
 BED=${BED:-qemu-svm}
 export BED
 
-# default_kernel: the one that is tested where none is named; other_kernels: the rest of those that there are
-# patches for
+# default_kernel: print the kernel that is tested if none is named
+# other_kernels: print the other kernels that patches/ supports
 default_kernel()
 {
 	sh -c 'top=$PWD; . scripts/lib.sh; echo "$KERNEL"'
@@ -23,13 +23,13 @@ other_kernels()
 	sh -c 'top=$PWD; . scripts/lib.sh; kernel_names' | grep -vx "$(default_kernel)"
 }
 
-# nr_patches KERNEL: in its series
+# nr_patches KERNEL: print the number of patches in its series
 nr_patches()
 {
 	grep -vc -e '^#' -e '^$' "patches/linux-$1/series"
 }
 
-# mutant NAME: its patch for the default kernel
+# mutant NAME: print the mutant's patch for the default kernel
 mutant()
 {
 	for file in "patches/linux-$(default_kernel)/mutants/$1.patch" "mutants/real/$1.patch"; do
@@ -45,7 +45,7 @@ bail_out()
 	exit 1
 }
 
-# result STATUS NAME: one test point, STATUS as in $?
+# result STATUS NAME: print one test point; STATUS is an exit status
 result()
 {
 	nr=$((nr + 1))
@@ -67,16 +67,16 @@ plan_done()
 	echo "1..$nr"
 }
 
-# attempt COMMAND...: leaves the exit status in $status, and what was printed in
-# $tmp/out and $tmp/err
+# attempt COMMAND...: run it; its exit status goes to $status, its output to $tmp/out and
+# $tmp/err
 attempt()
 {
 	status=0
 	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null || status=$?
 }
 
-# says NAME STATUS PATTERN: judge the last attempt by its exit status, and by one
-# line of its output that matches an extended regular expression
+# says NAME STATUS PATTERN: a test point: the last attempt had this exit status, and a line
+# of its output matches the extended regular expression
 says()
 {
 	[ "$status" -eq "$2" ] && cat "$tmp/out" "$tmp/err" | grep -Eqe "$3"
@@ -88,8 +88,8 @@ says()
 	}
 }
 
-# one_line NAME STATUS PATTERN: as says(), and the line is all there is to read
-# on standard error, apart from progress, which is indented, and from make's own last word
+# one_line NAME STATUS PATTERN: like says(), and standard error has no other line, except for
+# progress, which is indented, and the last line of make
 one_line()
 {
 	says "$@"
@@ -100,7 +100,7 @@ one_line()
 	[ $ret -eq 0 ] || sed 's/^/#   /' "$tmp/err"
 }
 
-# eventually SECONDS COMMAND...: whether it succeeds within that time
+# eventually SECONDS COMMAND...: whether the command succeeds within that time
 eventually()
 {
 	tries=$1
@@ -113,7 +113,7 @@ eventually()
 	return 1
 }
 
-# small_disk: a file system of 64 KiB, $tmp/small, until the end of the test; fails
+# small_disk: mount a file system of 64 KiB at $tmp/small until the end of the test; fails
 # without root
 small_disk()
 {

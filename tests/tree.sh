@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# A kernel developer's git tree, in $src, made of a kernel's source as it is prepared in $base, see
-# scripts/kernel.sh.  Sourced after tests/tap.sh.
+# Make a kernel developer's git tree, $src, from the prepared source $base of scripts/kernel.sh.
+# Sourced after tests/tap.sh.
 
 src=$tmp/linux
 selftests=$base/linux/tools/testing/selftests/kvm
-# What its KVM selftests call their folders and their makefile.
+# The names of the folders and of the makefile in the tree's KVM selftests.
 arch=x86_64 makefile=Makefile
 [ ! -d "$selftests/x86" ] || arch=x86 makefile=Makefile.kvm
 
@@ -19,8 +19,8 @@ install_into()
 		make -s install-into KERNEL_SRC="$src" "$@"
 }
 
-# The files of the source that are not made by preparing it, as far as the series
-# and the selftests need them.
+# make_git_tree: copy the source files that the series and the selftests need, but not those that
+# the preparation has generated
 make_git_tree()
 {
 	mkdir -p "$src"
@@ -28,14 +28,15 @@ make_git_tree()
 		tools/build tools/lib tools/scripts tools/testing/selftests Makefile Kbuild Kconfig -type f \
 		! -name '*.o' ! -name '*.cmd' ! -name '*.ko' -print0 | cpio -0 -pdm --quiet "$src")
 	git_src init -q
-	# Not in the background, when the test may be over.
+	# A gc in the background might run longer than the test.
 	git_src config gc.auto 0
 	git_src add -A -f
 	git_src commit -qm 'A kernel tree'
 }
 
-# harness_builds TEST...: the kernel's own makefiles build them there, without what newer libraries
-# have for devices of VFIO: headers of drivers, which the prepared source is without, and libuuid.
+# harness_builds TEST...: test that the kernel's own makefiles build these tests in the tree.  libvfio
+# of newer selftest libraries is left out: it needs libuuid, and headers of drivers, which the prepared
+# source lacks.
 harness_builds()
 {
 	mkdir -p "$src/usr"

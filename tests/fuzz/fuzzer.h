@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* What libFuzzer calls: once, and with each input. */
+/* libFuzzer calls the first function once, and the second one with each input. */
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 

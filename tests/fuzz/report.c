@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzzing of all that reads, and of all that shows, a results file, also as the run before.
+ * Fuzzes all code that reads a results file or prints a report on it.  The file is also the
+ * run before, with which the report compares.
  *
- * Plots are left out: what gnuplot is told is numbers, and names without anything
- * that is not a letter, and a process a time is too slow.
+ * Plots are left out: gnuplot only gets numbers, and names that consist of letters, and one
+ * process per input is too slow.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static int devnull(void)
 {
 	if (setenv("PATH", "/nonexistent", 1) || !freopen("/dev/null", "w", stdout))
 		abort();
-	/* Complaints, that is: sanitizers and libFuzzer have the descriptor. */
+	/* Only drops the report's errors: sanitizers and libFuzzer use the descriptor. */
 	stderr = fopen("/dev/null", "w");
 	return 0;
 }
@@ -32,7 +33,7 @@ static int read_copy(struct report *rep, const unsigned char *data, size_t size)
 	return ret || check_plans(rep);
 }
 
-/* Documents go to files that cannot be created, when all has been written to memory. */
+/* The JUnit XML and the page are written to memory completely; their files cannot be created. */
 static void show(struct report *rep)
 {
 	print_text(rep);
@@ -67,7 +68,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 		reconcile(&base);
 		rep.before = &base;
 		show(&rep);
-		/* A file does not differ from itself, whatever is in it. */
+		/* Any file must be equal to itself. */
 		if (print_comparison(&base, &rep) != EXIT_PASSED)
 			abort();
 		print_profile(&rep);

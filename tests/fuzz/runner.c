@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzzing of all that reads the output of a test, or its list of cases.
+ * Fuzzes all code that reads the output of a test, or its list of cases.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -9,11 +9,11 @@
 #include "fuzzer.h"
 #include "rootrun.h"
 
-/* So that a small input is longer than what is kept. */
+/* Small, so that even a small input does not fit. */
 #define KEPT		64
 #define TIMEOUT_S	1
 
-/* What is written is a line of JSON: valid UTF-8, which libjansson insists on. */
+/* The text must be valid UTF-8: rootrun writes JSON, and libjansson refuses other text. */
 static void check_text(const char *text)
 {
 	json_t *json = json_string(text);
@@ -66,7 +66,7 @@ static void read_output(const unsigned char *data, size_t size, size_t kept)
 	check_text(text);
 	judge(text, 0, false);
 	judge(text, 0, true);
-	/* Exit status 1, and a signal: see wait(2). */
+	/* Wait statuses, see wait(2): exit status 1, and killed by signal 9. */
 	judge(text, 1 << 8, true);
 	judge(text, 9, false);
 	list(text);

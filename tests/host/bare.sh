@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# A host without debugfs.
+# Test bed host on a host without debugfs.
 
 . tests/host/lib.sh
 

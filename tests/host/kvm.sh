@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# A host whose KVM can nest: bed qemu-kvm, and what it refuses.
+# Test bed qemu-kvm, and what it refuses, on a host whose KVM can nest.
 
 . tests/tap.sh
 
@@ -14,7 +14,7 @@ bed()
 		--console "$tmp/console" --memory 512 $options
 }
 
-# refused NAME PATTERN COMMAND...: by the bed, run by COMMAND, before it boots anything
+# refused NAME PATTERN COMMAND...: test that the bed, run by COMMAND, refuses before it boots anything
 refused()
 {
 	name=$1 pattern=$2
@@ -25,7 +25,7 @@ refused()
 	result $? "$name: nothing is booted"
 }
 
-# in_place_of FILE TEXT COMMAND...: run it where FILE has that text
+# in_place_of FILE TEXT COMMAND...: run the command in a mount namespace where FILE has that text
 in_place_of()
 {
 	file=$1
@@ -69,7 +69,7 @@ test_refusals()
 		env PATH="${PATH%:*}"
 }
 
-# cases: lines "SET LANE MMU STATUS NUMBER" of the cases in the results
+# cases: count the cases in the results, as lines "SET LANE MMU STATUS NUMBER"
 cases()
 {
 	sed -n 's/^{"type":"modules","name":"\([^"]*\)".*/modules \1/p
@@ -81,7 +81,7 @@ cases()
 		END { for (i in nr) print i, nr[i] }' | LC_ALL=C sort
 }
 
-# The mutant has roots of the TDP MMU go too early, and none else.
+# expected: the mutant frees roots of the TDP MMU too early, and no other roots
 expected()
 {
 	cat <<-END
@@ -123,7 +123,7 @@ test_guest_without_svm()
 		"^error: qemu-kvm: KVM finds no virtualization in the guest of QEMU .* on kernel [0-9].*: boot another one"
 }
 
-# As QEMU does if KVM cannot go on: it says so, and waits.
+# If KVM gives up on a guest, QEMU prints a message and waits; so does this fake QEMU.
 test_kvm_gives_up()
 {
 	mkdir "$tmp/bin"

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0
-# Shared by what runs in the guests of tests/65-host.t.
+# Shared by the scripts that run in the guests of tests/65-host.t.
 
 . tests/tap.sh
 
-# Payloads; the filter is that of NAME.conf.
+# The payload of bed().
 payload=/payload/patched
 
-# Where beds/host keeps its journal, see beds/host/state.sh.
+# The folder of the journal of beds/host, see beds/host/state.sh.
 journal_dir=${XDG_CACHE_HOME:-$HOME/.cache}/kvm-mmu-roots/host
 
-# bed ARGUMENT...: an attempt of the host bed
+# bed ARGUMENT...: attempt a run of bed host
 bed()
 {
 	attempt beds/host/run --results "$tmp/results" --console "$tmp/console" \
 		--payload "$payload" "$@"
 }
 
-# All that the bed could leave changed, told by other means than its own.
+# state: print everything that the bed could leave changed.  This does not use the bed's own code.
 state()
 {
 	for module in irqbypass ccp kvm kvm_amd; do
@@ -36,7 +36,7 @@ remember()
 	state >"$tmp/before"
 }
 
-# unchanged NAME: since the last remember()
+# unchanged NAME: test that the host has not changed since the last remember()
 unchanged()
 {
 	state >"$tmp/after"
@@ -46,8 +46,8 @@ unchanged()
 	[ $ret -eq 0 ] || diff "$tmp/before" "$tmp/after" | sed 's/^/# /'
 }
 
-# ran NAME PATTERN: whether the last attempt ran its case well, and its first
-# line, about the run, matches
+# ran NAME PATTERN: test that the last attempt passed its case, and that the first line of its
+# results, the record of the run, matches
 ran()
 {
 	[ "$status" -eq 0 ] && grep -q '"type":"end","planned":1,"passed":1,' "$tmp/results" &&
@@ -60,7 +60,8 @@ ran()
 	}
 }
 
-# refused NAME PATTERN: in one line, with status 2, and nothing changed
+# refused NAME PATTERN: test that the last attempt was refused in one line, with status 2, and changed
+# nothing
 refused()
 {
 	one_line "$1" 2 "$2"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# A host whose own KVM counts roots; and refusals of what cannot be undone.
+# Test bed host on a host whose own KVM counts roots, and test what the bed refuses because it could
+# not undo it.
 
 . tests/host/lib.sh
 
@@ -19,7 +20,7 @@ test_as_it_is()
 	unchanged "counters are there, and KVM in use"
 }
 
-# What make pack has made.
+# The package of make pack runs.
 test_packed()
 {
 	attempt ./run "$tmp/packed"
@@ -74,7 +75,7 @@ test_own_reload()
 	remember
 }
 
-# Each of them rules out what was refused before.
+# The last three restrictions cannot be taken back.  The bed checks each before those set earlier.
 test_refusals()
 {
 	bed --append no5lvl

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# A host with Debian's own KVM: RELOAD=1, interruptions, and refusals.
+# Test bed host on a host with Debian's own KVM: RELOAD=1, interruptions, and refusals.
 
 . tests/host/lib.sh
 
-# In a session of its own, so that a signal hits all of it; and one that SIGINT
-# ends, which what a shell starts in the background ignores.
+# start_run: start a run in a session of its own, so that a signal reaches all of its processes.
+# --default-signal=INT, as a shell starts background processes with SIGINT ignored.
 start_run()
 {
 	RELOAD=1 setsid env --default-signal=INT beds/host/run --results "$tmp/results" --console "$tmp/console" \
@@ -29,7 +29,7 @@ nothing_runs()
 	! cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\000' '\n' | grep -q '^/payload/long'
 }
 
-# ended NAME STATUS: the run that was signalled
+# ended NAME STATUS: test that the run ends with this status after a signal, and leaves nothing running
 ended()
 {
 	wait $run
@@ -42,7 +42,7 @@ ended()
 	result $? "$1: nothing left running"
 }
 
-# soon COMMAND...: returns within a moment of the time it succeeds
+# soon COMMAND...: poll until the command succeeds, and return at once then
 soon()
 {
 	tries=600
@@ -69,7 +69,7 @@ test_reload()
 	attempt env RELOAD=1 beds/host/run --check
 	says "--check tells the kernel to build for" 0 "^[0-9][^ ]* [0-9][^ ]*$"
 	unchanged "--check"
-	# Parameters that can be written, and that cannot.
+	# Change parameters that can be written in sysfs, and some that cannot.
 	rmmod kvm_amd kvm
 	modprobe kvm enable_vmware_backdoor=1 && modprobe kvm_amd vls=0
 	echo 12345 >/sys/module/kvm/parameters/halt_poll_ns

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What bed bochs-vmx does of its own: guests that go wrong, and runs that are killed.
+# Test the code of bed bochs-vmx itself: bad options, guests that fail, and runs that are killed.
 
 . tests/tap.sh
 
@@ -9,7 +9,7 @@ tree=$(scripts/tree.sh) && tests=$(scripts/tests.sh "$tree") && scripts/tools.sh
 	bail_out "nothing to boot"
 beds/bochs-vmx/run --check || bail_out "bed bochs-vmx does not work here"
 
-# Names this test's beds, to tell them from others on the machine.
+# The name of this test's beds, which distinguishes them from others on the machine.
 tag=faults-$$
 
 no_bochs()
@@ -67,7 +67,7 @@ test_guests()
 	result $? "a guest that panics: no files left but results and console"
 }
 
-# start_bed: one that runs until it is killed
+# start_bed: start a bed that runs until it is killed
 start_bed()
 {
 	setsid $bed >"$tmp/log" 2>&1 </dev/null &

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# With FULL=1: the mutants that show on an Intel CPU only, each a test point.
+# With FULL=1, run the mutants that only fail tests on an Intel CPU.  Each mutant is a test point.
 
 . tests/tap.sh
 
