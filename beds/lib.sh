@@ -34,7 +34,8 @@ usage() {
 	cat <<-END
 	usage: beds/$bed/run --payload FOLDER --kernel FILE --results FILE --console FILE
 	           [--name NAME] [--append WORDS] [--smp N] [--memory MIB]
-	           [--timeout SECONDS] [--stall SECONDS] [--icount] [--parallel] [--tell]
+	           [--timeout SECONDS] [--stall SECONDS] [--first SECONDS]
+	           [--icount] [--parallel] [--tell]
 	       beds/$bed/run --check
 	       beds/$bed/run --machine [OPTION...]
 	       beds/$bed/run --emulator
@@ -49,6 +50,8 @@ usage() {
 	  --memory MIB     the guest's memory (default: 1024)
 	  --timeout SEC    deadline, in seconds (default: $bed_timeout for each lane)
 	  --stall SEC      deadline for the next result, in seconds (default: none)
+	  --first SEC      time until the first result, in seconds, after which the guest is
+	                   booted once more (default: none)
 	  --parallel       run the CPUs in parallel: only for kernels without JUMP_LABEL
 	  --icount         the TSC counts instructions: slower, but it repeats
 	  --tell           tell of cases that fail or are skipped as it happens
@@ -101,7 +104,7 @@ check_cpu() {
 # check_machine.  Exit after --help, --check, --machine and --emulator.
 bed_options() {
 	kernel='' payload='' initrd='' results='' console='' name=$bed append='' smp=${bed_smp:-1} memory=1024
-	timeout='' stall='' icount='' parallel='' tell='' shell='' only=''
+	timeout='' stall='' first='' icount='' parallel='' tell='' shell='' only=''
 	while [ $# -gt 0 ]; do
 		option=$1
 		shift
@@ -126,6 +129,7 @@ bed_options() {
 		--memory) memory=$1; number "$option" "$1" ;;
 		--timeout) timeout=$1; number "$option" "$1" ;;
 		--stall) stall=$1; number "$option" "$1" ;;
+		--first) first=$1; number "$option" "$1" ;;
 		*) bed_die "no such option: $option: see --help" ;;
 		esac
 		shift
@@ -268,10 +272,19 @@ boot() {
 	check_guest
 }
 
+# stuck: whether the guest has to be booted once more because its first result takes too long.
+stuck() {
+	[ -n "${first:-}" ] && [ "$elapsed" -ge "$first" ] && [ ! -s "$results" ]
+}
+
 # supervise: watch the process that start() has started, as boot() does.
 supervise() {
 	emulator_pid=$pid
 	told=0
+	elapsed=0
+	begin=$(now)
+	last=0
+	last_result=0
 	while kill -0 "$emulator_pid" 2>/dev/null; do
 		sleep "$POLL_S"
 		look_at_clock
@@ -282,10 +295,10 @@ supervise() {
 			tell_verdicts
 			progress "$elapsed"
 		fi
-		! rebooted || break
+		! rebooted && ! stuck || break
 	done
 	tell_verdicts
-	if rebooted; then
+	if rebooted || stuck; then
 		stop_emulator
 		emulator_status=0
 	else
@@ -323,10 +336,7 @@ is_complete() {
 begin_to_wait() {
 	progress_file=${PROGRESS:-}/$(echo "$name" | tr / .)
 	[ -z "${PROGRESS:-}" ] || at_exit "rm -f '$progress_file'"
-	begin=$(now)
-	last=0
 	last_size=0
-	last_result=0
 }
 
 # bed_run COMMAND...: boot the guest with the emulator's command line, and exit with the verdict.
@@ -334,9 +344,12 @@ bed_run() {
 	at_exit "rm -f '$console.emulator'"
 	begin_to_wait
 	boot "$@"
-	# Boot once more if the guest died before its first test: known fault 1 in beds/README.md.
+	# Boot once more if the guest died or hung before its first test: known faults 1 and 8 in beds/README.md.
 	if powered_off && [ ! -s "$results" ]; then
-		say "$name: $bed_runs died before its first test: $(last_words): booting once more"
+		why="died before its first test: $(last_words)"
+		! stuck || why="has not begun its first test in $first s"
+		say "$name: $bed_runs $why: booting once more"
+		first=
 		boot "$@"
 	fi
 

@@ -33,6 +33,8 @@ soak() {
 soak soak1 0.01 36
 if [ -n "${ALL:-}" ]; then
 	soak soak 0.0167 60
+	grep -q '^tests run on CPUs 1-4' "$tmp/build/results/latest/qemu-svm/soak.console"
+	result $? "CPU 0 runs no guest: known fault 7 in beds/README.md"
 else
 	skip "a minute on CPUs in parallel" "make test FULL=1 builds the kernel for that"
 fi
