@@ -120,6 +120,8 @@ test_bed()
 	one_line "a timeout that is none" 2 "--timeout takes a number, not 'soon'"
 	attempt bed --stall soon
 	one_line "a stall that is none" 2 "--stall takes a number, not 'soon'"
+	attempt bed --first now
+	one_line "a time until the first result that is none" 2 "--first takes a number, not 'now'"
 	attempt bed --icount --parallel
 	one_line "two ways of time at once" 2 "--icount and --parallel do not go together: choose one"
 	attempt bed --coffee 1

@@ -40,6 +40,10 @@ test_guests()
 	eventually 3 no_qemu
 	result $? "a guest that hangs: no process left"
 
+	lane 'while :; do sleep 1; done' '--timeout 25 --first 5'
+	says "a guest that hangs before its first test is booted once more" 124 "the guest has not begun its first test in [0-9]* s: booting once more"
+	says "a guest that hangs twice" 124 "the guest hangs: killed after 25 s"
+
 	lane 'rmmod kvm-amd; rm -f /dev/kvm'
 	says "a guest without KVM still ends its results" 0 "1 cases, done"
 	grep -q '"status":"fail","reason":"skipped in a bed that lacks nothing: ' "$tmp/suite.jsonl"
