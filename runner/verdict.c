@@ -201,7 +201,7 @@ static void judge_failure(const struct lines *l, const struct ending *end,
 
 static void judge_skip(const struct lines *l, struct verdict *v)
 {
-	/* test_assert() turns a failed assertion into a skip if errno is EACCES. */
+	/* Without fixes/0016, test_assert() skips if errno is EACCES when an assertion fails. */
 	if (!l->skip_reason[0])
 		verdict_fail(v, "skipped without saying what is missing%s%s",
 			     l->assertion[0] ? ": " : "", l->assertion);

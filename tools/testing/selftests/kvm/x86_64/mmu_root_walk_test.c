@@ -10,6 +10,7 @@
  *   mmu_root_walk_test -r walk.two_vcpus.as_predicted [-s SEED] [-n STEPS]
  *   mmu_root_walk_test -r walk.two_vcpus.as_predicted -o CR4.SMEP,1:SMI+RSM
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -843,6 +844,46 @@ TEST(wrong_model_is_found_out)
 		printf("#! found out by '%s' instead of '%s'\n", report->failure, message);
 		exit(KSFT_FAIL);
 	}
+}
+
+/* Return the exit status of a process that fails an assertion with @err in errno. */
+static int status_of_failed_assertion(int err)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	TEST_ASSERT(pid >= 0, "fork()");
+	if (!pid) {
+		/* What the library prints is not about this test.  No assertion has this status. */
+		if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
+			_exit(KSFT_PASS);
+		errno = err;
+		TEST_ASSERT(false, "an assertion that fails");
+		_exit(KSFT_PASS);
+	}
+
+	TEST_ASSERT(waitpid(pid, &status, 0) == pid, "waitpid()");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/*
+ * errno may be anything when an assertion fails, as it is left over from any call before: the
+ * library must not take EACCES for a reason to skip the test.
+ */
+TEST(failed_assertion_is_no_skip)
+{
+	int expected = status_of_failed_assertion(0);
+	int status = status_of_failed_assertion(EACCES);
+
+	printf("#@ path=" NAME "\n");
+	if (expected > KSFT_PASS && expected != KSFT_SKIP && status == expected)
+		return;
+
+	printf("#! a failed assertion exits with %d, and with %d if errno is EACCES\n", expected,
+	       status);
+	exit(KSFT_FAIL);
 }
 
 static void parse_steps(char *list)

@@ -99,12 +99,9 @@ static bool is_root_stat(enum mmu_root_stat stat)
  * @good: the condition
  * @fmt: printf()-style message: the expected and the actual result
  *
- * A failed check does not end the test: which counters are wrong, and by how
- * much, tells one bug from another.  mmu_roots_vm_free() fails the test if any
- * check has failed.
- *
- * This function does not use TEST_ASSERT(), because test_assert() turns a
- * failure into a skip if errno happens to be EACCES.
+ * Unlike a failed TEST_ASSERT(), a failed check does not end the test: which
+ * counters are wrong, and by how much, tells one bug from another.
+ * mmu_roots_vm_free() fails the test if any check has failed.
  */
 void mmu_roots_check(struct mmu_roots *roots, bool good, const char *fmt, ...)
 {
@@ -123,8 +120,7 @@ void mmu_roots_check(struct mmu_roots *roots, bool good, const char *fmt, ...)
 
 /*
  * The stats exist if mmu_roots_require() has passed: an error from then on is a failure
- * of the test, not a missing precondition.  See mmu_roots_check() for why this is not
- * TEST_ASSERT().
+ * of the test, not a missing precondition, whatever errno is.
  */
 static void __printf(2, 3) require_io(bool good, const char *fmt, ...)
 {
