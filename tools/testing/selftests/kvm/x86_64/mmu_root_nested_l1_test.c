@@ -5,7 +5,7 @@
  * #VMEXIT.
  *
  * L1 enters L2 in 64-bit mode.  Userspace then restores the vCPU with the registers of
- * another kind of L1, and L2 exits to that L1.
+ * another kind of L1, and L2 exits to that L1, in 64-bit mode or without paging.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +35,9 @@
 
 /* mov (%rdx), %rcx; vmmcall */
 static const uint8_t l2_look[] = { 0x48, 0x8b, 0x0a, 0x0f, 0x01, 0xd9 };
+
+/* VMMCALL alone, which is the same in any mode. */
+#define L2_CALL_GPA		(L2_GPA + 3)
 
 #define NPT_FLAGS		(PT_PRESENT_MASK | PT_WRITABLE_MASK | PT_USER_MASK | \
 				 PT_ACCESSED_MASK | PT_DIRTY_MASK)
@@ -337,6 +340,50 @@ TEST_F(l1, has_its_own_paging_back)
 	mmu_roots_read(roots, &storm);
 	mmu_roots_expect_storm(roots, &warm, &storm, c, NR_ROUNDS);
 	mmu_root_l1_expect_regs(roots, self->vcpu, &self->sregs, "VMRUN and an exit");
+}
+
+/* Have L1 go on with a bit in CR4 that neither L2 nor KVM has there, and that changes nothing. */
+static void set_l1_pge(FIXTURE_DATA(l1) * self)
+{
+	struct kvm_nested_state *state = mmu_root_nested_state_get(self->vcpu);
+	struct vmcb *vmcb = (void *)state->data.svm;
+
+	self->sregs.cr4 |= X86_CR4_PGE;
+	vmcb->save.cr4 = self->sregs.cr4;
+	vcpu_nested_state_set(self->vcpu, state);
+}
+
+/* Put L2, in which the vCPU is, into protected mode without paging, with CR4 clear. */
+static void turn_off_paging_of_l2(struct kvm_vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+
+	vcpu_sregs_get(vcpu, &sregs);
+	mmu_root_mode_sregs(MODE_UNPAGED, &sregs);
+	sregs.efer |= EFER_SVME;
+	vcpu_sregs_set(vcpu, &sregs);
+}
+
+/*
+ * With shadow paging, the CPU pages even if L2 does not, and KVM sets CR4 again when the guest's
+ * paging is turned on, as it is by the exit from this L2.  That must be L1's CR4, not L2's.
+ */
+TEST_F(l1, has_its_cr4_back_from_an_unpaged_l2)
+{
+	struct mmu_roots *roots = &self->roots;
+	struct kvm_regs regs;
+	uint32_t sum;
+
+	set_l1_pge(self);
+	turn_off_paging_of_l2(self->vcpu);
+	mmu_root_mode_start(self->vcpu, MODE_OP_READ, 0);
+	vcpu_regs_get(self->vcpu, &regs);
+	regs.rip = L2_CALL_GPA;
+	vcpu_regs_set(self->vcpu, &regs);
+	sum = mmu_root_mode_run(self->vcpu, 1);
+	mmu_root_mode_check_sum(roots, sum, 1, false, false);
+	vcpu_run_complete_io(self->vcpu);
+	mmu_root_l1_expect_regs(roots, self->vcpu, &self->sregs, "an exit of L2 without paging");
 }
 
 /*

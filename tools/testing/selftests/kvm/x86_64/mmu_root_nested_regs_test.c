@@ -670,8 +670,6 @@ FIXTURE_SETUP(mode)
 {
 	mmu_roots_require_applicable(!host_cpu_is_intel || variant->mode != MODE_UNPAGED,
 				     "VMX has no L2 without paging, unless it is unrestricted");
-	mmu_roots_require_applicable(kvm_is_tdp_enabled() || variant->mode != MODE_UNPAGED,
-				     "KVM loses L1's CR4 when it leaves such an L2, see docs/nested.md");
 	create_vm_of_modes(&self->roots, &self->vcpu, variant->nested_paging);
 }
 
