@@ -42,6 +42,10 @@
 static const uint64_t hole[] = { 16, 17, 18, 19, 20, 21, 22, 23 };
 static const uint64_t beside[] = { 15, 24, 511, 512, MMU_ROOT_LEAF_PAGES - 1 };
 
+/* Contents that the guest does not write: the file's, and those at the memslot's address. */
+#define FILE_CONTENT	0xf11e0000ul
+#define OTHER_CONTENT	0x07e40000ul
+
 FIXTURE(gmem) {
 	struct mmu_root_leaf leaf;
 	void *slot_hva;
@@ -164,6 +168,29 @@ TEST_F(gmem, is_at_another_offset)
 	expect_slot(self, 0, 0);
 	mmu_root_leaf_access(leaf, LEAF_READ, hole, ARRAY_SIZE(hole));
 	use(leaf, hole, ARRAY_SIZE(hole));
+}
+
+/*
+ * The memslot's address is that of other memory, which the host can read.  The guest must not see
+ * that memory, also not in pages that KVM maps beside the one that the guest has accessed.
+ */
+TEST_F(gmem, is_all_that_the_guest_sees)
+{
+	struct mmu_root_leaf *leaf = &self->leaf;
+	int i;
+
+	mmu_roots_require_applicable(variant->apart, "the memslot has no memory but the file's");
+	TEST_ASSERT(!mprotect(self->slot_hva, MMU_ROOT_LEAF_SIZE, PROT_READ | PROT_WRITE),
+		    "mprotect()");
+	for (i = 0; i < ARRAY_SIZE(hole); i++) {
+		*(uint64_t *)(self->slot_hva + hole[i] * PAGE_SIZE) = OTHER_CONTENT;
+		*(uint64_t *)mmu_root_leaf_hva(leaf, hole[i]) = FILE_CONTENT + i;
+	}
+	mmu_root_leaf_access(leaf, LEAF_READ, hole, ARRAY_SIZE(hole));
+	use(leaf, hole, ARRAY_SIZE(hole));
+	for (i = 0; i < ARRAY_SIZE(hole); i++)
+		mmu_roots_check(&leaf->roots, *(uint64_t *)(self->slot_hva + hole[i] * PAGE_SIZE) ==
+				OTHER_CONTENT, "the guest wrote to memory that is not the file's");
 }
 
 /*
