@@ -4,7 +4,7 @@
 # Prints the folder: bin/ (our tests) and kernel/ (the selftests' tree).
 #
 # With "all", only prepare the selftests' tree, for "make -C ... TARGETS=kvm".
-# With "upstream", build the kernel's own tests, into upstream/.
+# With "upstream", build only the kernel's own tests, into upstream/ of another folder.
 top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 
@@ -15,8 +15,18 @@ SECTIONS='-ffunction-sections -fdata-sections'
 # The folders of the kernel tree that KVM's selftests need.
 NEEDED='scripts usr tools/lib tools/include tools/arch tools/build tools/scripts'
 
+# overlay_files: print our files, which are not part of the kernel's own tests.
 overlay_files() {
-	cd "$OVERLAY" && find kvm -type f | LC_ALL=C sort
+	[ "$mode" = upstream ] || (cd "$OVERLAY" && find kvm -type f | LC_ALL=C sort)
+}
+
+# leave_out_vfio: take the tests that drive VFIO devices out of the makefile: a bed has no such device, and
+# libvfio is left out.
+leave_out_vfio() {
+	(cd "$dir/kernel/$SELFTESTS/kvm" && grep -l '<libvfio\.h>' ./*.c x86*/*.c || :) | while read -r source; do
+		test=${source#./}
+		sed -i "\\|^TEST_GEN_PROGS.* ${test%.c}\$|d" "$dir/kernel/$SELFTESTS/kvm"/Makefile*
+	done
 }
 
 # prepare: copy the selftests, as two runs may have different versions of our tests.
@@ -39,7 +49,11 @@ prepare() {
 		[ -e "$dir/kernel/$SELFTESTS/$(basename "$path")" ] || ln -s "${path%/}" "$dir/kernel/$SELFTESTS/"
 	done
 	cp "$linux/$SELFTESTS"/*.sh "$dir/kernel/$SELFTESTS/" 2>/dev/null || :
-	"$top/scripts/overlay.sh" "$dir/kernel/$SELFTESTS"
+	if [ "$mode" = upstream ]; then
+		leave_out_vfio
+	else
+		"$top/scripts/overlay.sh" "$dir/kernel/$SELFTESTS"
+	fi
 	touch "$dir/prepared"
 }
 
@@ -92,7 +106,7 @@ build_upstream() {
 	rm -rf "$dir/upstream"
 	mkdir -p "$dir/upstream"
 	for program in $(cd "$dir/kernel/$SELFTESTS/kvm" &&
-		find . -maxdepth 2 -type f -perm -u+x ! -name '*.*' ! -name 'mmu_root_*' ! -name nx_huge_pages_test); do
+		find . -maxdepth 2 -type f -perm -u+x ! -name '*.*' ! -name nx_huge_pages_test); do
 		strip -o "$dir/upstream/$(basename "$program")" "$dir/kernel/$SELFTESTS/kvm/$program"
 	done
 	touch "$dir/upstream/.done"
@@ -102,7 +116,7 @@ tree=$1
 linux=$tree/linux
 link=$(link_flags)
 mode=${2:-}
-key=$(cd "$OVERLAY" && { echo "$tree $FAST $link ${mode%upstream}" && hash_files $(overlay_files) "$top/scripts/overlay.sh" "$top/scripts/tests.sh" "$top/beds/populate.c"; } | sha256sum | cut -c1-16)
+key=$(cd "$OVERLAY" && { echo "$tree $FAST $link $mode" && hash_files $(overlay_files) "$top/scripts/overlay.sh" "$top/scripts/tests.sh" "$top/beds/populate.c"; } | sha256sum | cut -c1-16)
 dir=$CACHE/tests/$key
 lock "tests-$key"
 [ -e "$dir/prepared" ] || prepare
