@@ -154,7 +154,7 @@ lanes_in() {
 lane_programs() {
 	# find expands the patterns, not the shell.
 	set -f
-	find "$1" ! -type d $lane_tests -printf '%f\n' | LC_ALL=C sort | tr '\n' ' '
+	find "$1" ! -xtype d $lane_tests -printf '%f\n' | LC_ALL=C sort | tr '\n' ' '
 	set +f
 }
 
