@@ -29,7 +29,11 @@
 /* Contents of pages count up from here, so that no two writes of a process are the same. */
 #define FIRST_CONTENT		0x10000000ul
 
-/* Accesses that the host tells the guest to make, and their results; both sides write here. */
+/*
+ * Accesses that the host tells the guest to make, and their results; both sides write here.  All of
+ * it is in one page: the guest touches that page whatever it does first, and so no later access has
+ * a fault of its own that exact counts would see.
+ */
 static struct {
 	uint64_t nr;
 	bool l2_stays;
@@ -38,7 +42,9 @@ static struct {
 		uint64_t access;
 		uint64_t content;
 	} op[MAX_OPS];
-} todo;
+} todo __aligned(PAGE_SIZE);
+
+kvm_static_assert(sizeof(todo) <= PAGE_SIZE);
 
 static uint64_t next_content = FIRST_CONTENT;
 
