@@ -375,6 +375,7 @@ static void add_smram(struct kvm_vm *vm)
 
 static void vcpu_init(struct kvm_vcpu *vcpu)
 {
+	struct kvm_lapic_state apic;
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 
@@ -386,6 +387,13 @@ static void vcpu_init(struct kvm_vcpu *vcpu)
 	vcpu_regs_get(vcpu, &regs);
 	regs.rflags = MMU_ROOT_RFLAGS;
 	vcpu_regs_set(vcpu, &regs);
+
+	/*
+	 * Until an APIC's state is written, KVM may not find the APIC, and not deliver what is
+	 * sent to a vCPU that has not run yet: kvm_recalculate_apic_map().
+	 */
+	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &apic);
+	vcpu_ioctl(vcpu, KVM_SET_LAPIC, &apic);
 
 	if (has_smm())
 		vcpu_set_msr(vcpu, MSR_IA32_SMBASE,
@@ -627,11 +635,7 @@ void mmu_root_path_send_smi(struct kvm_vm *vm, uint32_t apic_id)
 void mmu_root_path_init(struct kvm_vcpu *vcpu)
 {
 	struct kvm_mp_state mp_state;
-	struct kvm_lapic_state apic;
 
-	/* KVM finds an APIC only after its state was changed once: kvm_recalculate_apic_map(). */
-	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &apic);
-	vcpu_ioctl(vcpu, KVM_SET_LAPIC, &apic);
 	send_msi(vcpu->vm, vcpu->id, APIC_DM_INIT);
 	/* KVM_GET_MP_STATE has KVM look for events of the APIC. */
 	vcpu_mp_state_get(vcpu, &mp_state);
