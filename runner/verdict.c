@@ -189,11 +189,12 @@ static void judge_end(const struct ending *end, unsigned int timeout_s,
 static void judge_failure(const struct lines *l, const struct ending *end,
 			  struct verdict *v)
 {
-	if (v->reason[0])
-		return;
+	/* The assertion may have failed in a process of which the reason only says that it failed. */
 	if (l->where[0])
 		verdict_fail(v, "%s (%s)", l->assertion, l->where);
-	else if (l->not_ok)
+	if (v->reason[0])
+		return;
+	if (l->not_ok)
 		verdict_fail(v, NO_REASON_GIVEN);
 	else
 		verdict_fail(v, "exit status %d", WEXITSTATUS(end->status));

@@ -54,6 +54,7 @@ test_pathologies()
 	pathology skip_with_reason skip "no such hardware"
 	result "$status" "a skip is no failure"
 	pathology fail_with_reason fail "CR4.SMEP: one counter is wrong; and another"
+	pathology assertion_of_a_child fail "the child failed; a is 1, b is 2 [(]lib/child.c:7: a == b[)]"
 	pathology fail_in_disguise fail "something is wrong"
 	pathology fake_ktap fail "exit status 1"
 	pathology hostile pass ""

@@ -76,6 +76,10 @@ int main(int argc, char **argv)
 		return printf("1..0 # SKIP - no such hardware\n"), 4;
 	else if (!strcmp(name, "fail_with_reason"))
 		return printf("#! CR4.SMEP: one counter is wrong\n#! and another\n"), 1;
+	else if (!strcmp(name, "assertion_of_a_child"))
+		return printf("==== Test Assertion Failure ====\n  lib/child.c:7: a == b\n"
+			      "  pid=1 tid=2 errno=0 - Success\n  a is 1, b is 2\n"
+			      "#! the child failed\n# main: Test failed\n"), 1;
 	else if (!strcmp(name, "fail_in_disguise"))
 		return printf("#! something is wrong\n"), 0;
 	else if (!strcmp(name, "counters"))
