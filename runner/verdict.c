@@ -189,7 +189,7 @@ static void judge_end(const struct ending *end, unsigned int timeout_s,
 static void judge_failure(const struct lines *l, const struct ending *end,
 			  struct verdict *v)
 {
-	/* The assertion may have failed in a process of which the reason only says that it failed. */
+	/* The reason may only say that a process failed, and the assertion why. */
 	if (l->where[0])
 		verdict_fail(v, "%s (%s)", l->assertion, l->where);
 	if (v->reason[0])

@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 	else if (!strcmp(name, "assertion_of_a_child"))
 		return printf("==== Test Assertion Failure ====\n  lib/child.c:7: a == b\n"
 			      "  pid=1 tid=2 errno=0 - Success\n  a is 1, b is 2\n"
-			      "#! the child failed\n# main: Test failed\n"), 1;
+			      "#! the child failed\n# a line of the harness\n"), 1;
 	else if (!strcmp(name, "fail_in_disguise"))
 		return printf("#! something is wrong\n"), 0;
 	else if (!strcmp(name, "counters"))
