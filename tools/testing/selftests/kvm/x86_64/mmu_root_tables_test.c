@@ -443,9 +443,24 @@ static bool nx_takes_zap(void)
 	return !kvm_is_tdp_enabled();
 }
 
-static void op_regs(struct walk *w, uint32_t *seed)
+/* The guest writes its control registers as they are to be. */
+static void load_regs(struct walk *w)
 {
 	struct mmu_tables_batch *b = new_batch(w);
+	struct mmu_tables *t = &w->t;
+
+	b->write_cr0 = true;
+	b->write_cr4 = true;
+	b->write_efer = true;
+	b->cr0 = X86_CR0_PE | X86_CR0_ET | X86_CR0_NE | X86_CR0_PG | (t->wp ? X86_CR0_WP : 0);
+	b->cr4 = (t->cr4 & ~(X86_CR4_SMEP | X86_CR4_SMAP)) | (t->smep ? X86_CR4_SMEP : 0) |
+		 (t->smap ? X86_CR4_SMAP : 0);
+	b->efer = (t->efer & ~EFER_NX) | EFER_LMA | (t->nx ? EFER_NX : 0);
+	run(w);
+}
+
+static void op_regs(struct walk *w, uint32_t *seed)
+{
 	struct mmu_tables *t = &w->t;
 
 	switch (draw(seed, 4)) {
@@ -461,14 +476,7 @@ static void op_regs(struct walk *w, uint32_t *seed)
 	default:
 		t->nx ^= !w->keep_roots || !nx_takes_zap();
 	}
-	b->write_cr0 = true;
-	b->write_cr4 = true;
-	b->write_efer = true;
-	b->cr0 = X86_CR0_PE | X86_CR0_ET | X86_CR0_NE | X86_CR0_PG | (t->wp ? X86_CR0_WP : 0);
-	b->cr4 = (t->cr4 & ~(X86_CR4_SMEP | X86_CR4_SMAP)) | (t->smep ? X86_CR4_SMEP : 0) |
-		 (t->smap ? X86_CR4_SMAP : 0);
-	b->efer = (t->efer & ~EFER_NX) | EFER_LMA | (t->nx ? EFER_NX : 0);
-	run(w);
+	load_regs(w);
 	if (!t->nx && nx_takes_zap())
 		op_zap(w);
 }
@@ -1402,6 +1410,44 @@ TEST_F(hole, after_a_fault)
 			return;
 		compare(w, b, 0);
 		compare(w, b, 1);
+	}
+}
+
+/* The guest accesses the hole of a clean entry, and the entry must then be as the oracle says. */
+static void access_clean_hole(struct walk *w, unsigned int i, enum mmu_tables_kind kind)
+{
+	unsigned int indices[MMU_TABLES_MAX_LEVELS], level;
+	struct mmu_tables_batch *b = new_batch(w);
+
+	indices[0] = mmu_tables_index(i);
+	for (level = 1; level < MMU_TABLES_MAX_LEVELS; level++)
+		indices[level] = mmu_tables_index(0);
+	b->nr = 1;
+	b->access[0].gva = mmu_tables_gva(&w->t, indices) + MMU_TABLES_TAG_OFFSET;
+	b->access[0].kind = kind;
+	if (run(w))
+		compare(w, b, 0);
+}
+
+/*
+ * A write sets D in the entry that leads to a hole, though the guest has read the hole before.
+ * With shadow paging, KVM emulates both, and remembers what the read found: vcpu_cache_mmio_info().
+ * Without CR0.WP, the kernel may write to any page, but the page must get dirty nevertheless.
+ */
+TEST_F(hole, write_after_read_makes_dirty)
+{
+	uint64_t *entries = mmu_tables_hva(&self->w.t, mmu_tables_gpa(PART_COMMON, CHAIN_PAGE(1)));
+	struct walk *w = &self->w;
+	unsigned int wp;
+
+	link_chain(w, mmu_tables_gpa(PART_HIDDEN, 0), 1, PART_COMMON);
+	for (wp = 0; wp <= 1; wp++) {
+		entries[mmu_tables_index(wp)] = mmu_tables_gpa(PART_HIDDEN, wp) |
+						(CHAIN_ENTRY & ~PT_DIRTY_MASK);
+		w->t.wp = wp;
+		load_regs(w);
+		access_clean_hole(w, wp, PROBE_READ);
+		access_clean_hole(w, wp, PROBE_WRITE);
 	}
 }
 
