@@ -847,8 +847,9 @@ TEST(mmio_of_another_pgd)
 	vcpu_args_set(vcpu, 1, kvm_cpu_has(X86_FEATURE_PCID));
 	open_window(vcpu->vm);
 	pgds[0] = mmu_roots_pgd(vcpu->vm);
+	/* A page that is not dirty is one that KVM remembers as read-only. */
 	pgds[1] = clone_tables_of_window(vcpu->vm, (entries[0] & ~PHYSICAL_PAGE_MASK) |
-						   NO_MEMORY_GPA);
+						   NO_MEMORY_GPA | PT_DIRTY_MASK);
 	sync_global_to_guest(vcpu->vm, pgds);
 	mmu_roots_open(&roots, vcpu->vm, "MMIO");
 	for (i = 0; i < NR_MMIO_TURNS; i++) {
