@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kvm_test_harness.h"
@@ -362,8 +363,12 @@ TEST(everything_at_once)
 	mmu_roots_vm_free(&roots);
 }
 
-/* Number of memslot changes while a vCPU pre-faults, and the longest time for one pre-fault. */
+/*
+ * Number of memslot changes while a vCPU pre-faults, and the longest times for all of them and for
+ * one pre-fault.  A change waits for pre-faults, and takes long on a busy machine.
+ */
 #define NR_CHANGES		100
+#define CHANGES_S		10
 #define PATIENCE_S		5
 
 static bool changes_done, stop_changes;
@@ -371,9 +376,10 @@ static bool changes_done, stop_changes;
 static void *change_memslots(void *vm)
 {
 	static uint8_t page[PAGE_SIZE] __aligned(PAGE_SIZE);
+	time_t end = time(NULL) + CHANGES_S;
 	int i;
 
-	for (i = 0; i < NR_CHANGES && !READ_ONCE(stop_changes); i++) {
+	for (i = 0; i < NR_CHANGES && time(NULL) < end && !READ_ONCE(stop_changes); i++) {
 		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, PAGE_SIZE, page);
 		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, 0, page);
 	}
@@ -381,7 +387,7 @@ static void *change_memslots(void *vm)
 	return NULL;
 }
 
-/* The signal makes KVM_PRE_FAULT_MEMORY fail with EINTR. */
+/* The signal ends KVM_PRE_FAULT_MEMORY. */
 static void out_of_patience(int sig)
 {
 }
@@ -398,7 +404,8 @@ static int pre_fault_data(struct kvm_vcpu *vcpu)
 	alarm(PATIENCE_S);
 	err = ioctl(vcpu->fd, KVM_PRE_FAULT_MEMORY, &range) ? errno : 0;
 	alarm(0);
-	return err;
+	/* KVM returns 0 if a signal comes after the first page. */
+	return err ?: range.size ? EINTR : 0;
 }
 
 /*
@@ -447,15 +454,17 @@ TEST(pre_fault_ends_though_roots_become_obsolete)
 
 static uint64_t tags_seen[NR_READERS];
 
+/* The host writes this for the guest: how many pages the guest reads again and again. */
+static uint64_t nr_read = COMING_PAGES;
+
 /* Number of MMIO exits of each vCPU, which the vCPU's thread counts. */
 static uint64_t nr_mmio[NR_READERS];
 
-static uint64_t guest_read_pages(void)
+static uint64_t guest_read_pages(uint64_t nr)
 {
-	uint64_t sum = 0;
-	int i;
+	uint64_t i, sum = 0;
 
-	for (i = 0; i < COMING_PAGES; i++)
+	for (i = 0; i < nr; i++)
 		sum += READ_ONCE(*(uint64_t *)(SPARE_GPA + i * PAGE_SIZE));
 	return sum;
 }
@@ -464,8 +473,8 @@ static void guest_reader(uint32_t id)
 {
 	GUEST_SYNC(0);
 	while (!READ_ONCE(stop_guests))
-		guest_read_pages();
-	tags_seen[id] = guest_read_pages();
+		guest_read_pages(READ_ONCE(nr_read));
+	tags_seen[id] = guest_read_pages(COMING_PAGES);
 	GUEST_SYNC(1);
 }
 
@@ -498,20 +507,32 @@ static uint64_t *tagged_pages(void)
 }
 
 /*
- * Wait until each vCPU has read MMIO, so that KVM has MMIO SPTEs where the memslot will be.  The
- * next exit may have been under way when the memslot went; the read of the one after was not.
+ * Wait until each vCPU has read MMIO by all pages since now.  The next exit of a vCPU may have been
+ * under way before; the reads of those after it were not.
  */
 static void wait_for_mmio(struct mmu_roots *roots)
 {
-	uint64_t old;
+	uint64_t all;
 	int i, tries;
 
 	for (i = 0; i < NR_READERS; i++) {
-		old = READ_ONCE(nr_mmio[i]);
-		for (tries = MMIO_TRIES; tries && READ_ONCE(nr_mmio[i]) < old + 2; tries--)
+		all = READ_ONCE(nr_mmio[i]) + 1 + COMING_PAGES;
+		for (tries = MMIO_TRIES; tries && READ_ONCE(nr_mmio[i]) < all; tries--)
 			usleep(MMIO_STEP_US);
 		mmu_roots_check(roots, tries, "vCPU %d reads no MMIO without a memslot", i);
 	}
+}
+
+/*
+ * KVM has an MMIO SPTE for each page, and no vCPU reads the last page anymore.  While KVM updates
+ * memslots, KVM takes no MMIO SPTE for valid, and would replace those that vCPUs use meanwhile.
+ */
+static void leave_last_page(struct mmu_roots *roots, struct kvm_vm *vm)
+{
+	wait_for_mmio(roots);
+	nr_read = COMING_PAGES - 1;
+	sync_global_to_guest(vm, nr_read);
+	wait_for_mmio(roots);
 }
 
 /* The memslot is there in the end. */
@@ -525,7 +546,7 @@ static void let_memslot_come_and_go(struct mmu_roots *roots, struct kvm_vm *vm, 
 		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA, 0, hva);
 		usleep(rand_r(&seed) % 3000);
 		if (i == NR_COMINGS - 1)
-			wait_for_mmio(roots);
+			leave_last_page(roots, vm);
 		vm_set_user_memory_region(vm, SPARE_SLOT, 0, SPARE_GPA,
 					  COMING_PAGES * PAGE_SIZE, hva);
 	}
@@ -603,8 +624,10 @@ static void *target_thread(void *arg)
 {
 	struct kvm_vcpu *target = arg;
 
-	while (!READ_ONCE(stop_guests))
+	/* Once at least: this thread may not get to run before the senders are done. */
+	do {
 		mmu_root_path_run_for_good(target);
+	} while (!READ_ONCE(stop_guests));
 	return NULL;
 }
 
