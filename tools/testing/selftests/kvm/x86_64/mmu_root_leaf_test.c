@@ -264,8 +264,11 @@ static void recover(struct mmu_root_leaf *leaf, bool is_unmapped)
 	while (splits(&leaf->roots) && --tries)
 		usleep(RECOVERY_STEP_US);
 	mmu_roots_check(&leaf->roots, tries, "huge pages are not given back");
-	/* KVM decrements nx_lpage_splits before KVM has finished with the page. */
-	usleep(RECOVERY_STEP_US);
+	/*
+	 * KVM decrements nx_lpage_splits, and then zaps and flushes, under mmu_lock.  Wait for the
+	 * lock: KVM takes it to set the limit of shadow pages, and the same limit changes nothing.
+	 */
+	vm_ioctl(leaf->vcpu->vm, KVM_SET_NR_MMU_PAGES, (void *)MMU_ROOT_SHADOW_PAGES);
 	mmu_roots_read(&leaf->roots, &after);
 	flushed = after.stat[TLB_FLUSH_REQUESTS] != before.stat[TLB_FLUSH_REQUESTS];
 	mmu_roots_check(&leaf->roots, flushed == is_unmapped,

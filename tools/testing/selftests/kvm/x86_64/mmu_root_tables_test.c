@@ -60,7 +60,6 @@
 #define STEPS_PER_SNAPSHOT	10
 
 #define MIN_SHADOW_PAGES	64
-#define NR_SHADOW_PAGES		4096
 
 /**
  * enum tables_op - What is done to the tables before the guest looks
@@ -581,7 +580,7 @@ static void op_unmap(struct walk *w, uint32_t *seed)
 static void op_recycle(struct walk *w)
 {
 	vm_ioctl(w->t.vm, KVM_SET_NR_MMU_PAGES, (void *)MIN_SHADOW_PAGES);
-	vm_ioctl(w->t.vm, KVM_SET_NR_MMU_PAGES, (void *)NR_SHADOW_PAGES);
+	vm_ioctl(w->t.vm, KVM_SET_NR_MMU_PAGES, (void *)MMU_ROOT_SHADOW_PAGES);
 }
 
 static void read_log(struct walk *w, enum mmu_tables_part_id part)

@@ -24,6 +24,13 @@
 #define MMU_ROOT_DATA_GVA	0x40000000
 #define MMU_ROOT_DATA_PAGES	16
 
+/*
+ * Maximum number of shadow pages of the VM.  With fewer, KVM might zap the oldest ones,
+ * including roots that no vCPU holds, see make_mmu_pages_available().  By default, KVM
+ * allows one shadow page for each 50 pages of the guest's memory.
+ */
+#define MMU_ROOT_SHADOW_PAGES	4096
+
 /* The memslot of the data. */
 #define MMU_ROOT_DATA_SLOT	2
 

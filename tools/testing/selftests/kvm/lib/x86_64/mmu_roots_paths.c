@@ -35,13 +35,6 @@
 /* Outside the library's memslot 0, which ends below 4 GiB - 1 GiB at most. */
 #define DATA_GPA		0x40000000ul
 
-/*
- * Maximum number of shadow pages of the VM.  With fewer, KVM might zap the oldest ones,
- * including roots that no vCPU holds, see make_mmu_pages_available().  By default, KVM
- * allows one shadow page for each 50 pages of the guest's memory.
- */
-#define NR_SHADOW_PAGES		4096
-
 /* An odd multiplier makes all words of the data distinct. */
 #define DATA_WORD(i)		(((i) + 1) * 0x9e3779b97f4a7c15ul)
 
@@ -451,7 +444,7 @@ struct kvm_vm *mmu_root_path_vm_create(struct kvm_vcpu **vcpu, void *guest_code)
 	struct kvm_vm *vm = dirty_ring_size ? create_with_dirty_ring(vcpu, guest_code) :
 					      vm_create_with_one_vcpu(vcpu, guest_code);
 
-	vm_ioctl(vm, KVM_SET_NR_MMU_PAGES, (void *)NR_SHADOW_PAGES);
+	vm_ioctl(vm, KVM_SET_NR_MMU_PAGES, (void *)MMU_ROOT_SHADOW_PAGES);
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, DATA_GPA, MMU_ROOT_DATA_SLOT,
 				    MMU_ROOT_DATA_PAGES, 0);
 	virt_map(vm, MMU_ROOT_DATA_GVA, DATA_GPA, MMU_ROOT_DATA_PAGES);
