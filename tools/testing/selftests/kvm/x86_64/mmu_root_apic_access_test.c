@@ -224,6 +224,8 @@ FIXTURE_SETUP(apic_page)
 	printf("#@ path=APIC-access\n");
 	require_apic_access_page();
 	require_nodes();
+	/* A vCPU that moves to another CPU takes a TLB flush of its own. */
+	pin_self_to_cpu(sched_getcpu());
 	self->reloads = open_calls(RELOAD_FUNCTION);
 	self->loads = -1;
 }
@@ -236,14 +238,13 @@ FIXTURE_TEARDOWN(apic_page)
 	mmu_roots_vm_free(&self->roots);
 }
 
-/* Create a vCPU with an xAPIC, on one CPU: a move to another CPU takes a TLB flush of its own. */
+/* Create a vCPU with an xAPIC. */
 static struct kvm_vcpu *create(struct mmu_roots *roots, void *code, bool nested)
 {
 	struct kvm_vcpu *vcpu;
 
 	mmu_root_path_vm_create(&vcpu, code);
 	virt_pg_map(vcpu->vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
-	pin_self_to_cpu(sched_getcpu());
 	if (nested)
 		mmu_root_nested_create(vcpu, false, 1);
 	mmu_roots_open(roots, vcpu->vm, "APIC-access");
@@ -496,7 +497,8 @@ static bool is_page_of_kvm(void *page)
  * vCPU runs meanwhile.  The first reloads find the old page, and KVM must try again until the old
  * page has gone, see commit 878940b33d76 ("KVM: VMX: Retry APIC-access page reload if
  * invalidation is in-progress").  The page is not moved but replaced, by memory that the guest
- * must not see either.
+ * must not see either.  The vCPU's thread may run on another CPU: on a single one, it would have
+ * to preempt the invalidation.
  */
 TEST(reload_is_retried_while_memory_is_invalidated)
 {
