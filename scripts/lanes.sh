@@ -19,8 +19,8 @@ bed_names() {
 	(cd "$top/beds" && ls -d ./*/ | tr -d './' | tr '\n' ' ')
 }
 
-# default_bed CONFIGS: print qemu-kvm (real CPUs) if it works on this machine and runs all of the
-# configurations, else qemu-svm.
+# default_bed CONFIGS [quietly]: print qemu-kvm (real CPUs) if it works on this machine and runs all of
+# the configurations, else qemu-svm.
 default_bed() {
 	for config in $1; do
 		case " $CONFIG_SETS " in
@@ -32,23 +32,29 @@ default_bed() {
 			return
 		}
 	done
+	default_refusal=$("$top/beds/qemu-kvm/run" --check 2>&1) && default_refusal=
+	case $default_refusal in
 	# A machine that only lacks QEMU is fine: scripts/deps.sh installs it.
-	case $("$top/beds/qemu-kvm/run" --check 2>&1 || echo failed) in
 	'' | *': no qemu-system-x86_64: '*)
-		say "  bed qemu-kvm, as this machine has nested virtualization; BED=qemu-svm emulates it"
-		echo qemu-kvm
+		default_name=qemu-kvm
+		default_why="this machine has nested virtualization; BED=qemu-svm emulates it"
 		;;
 	*)
-		echo qemu-svm
+		default_refusal=${default_refusal#error: qemu-kvm: }
+		default_name=qemu-svm
+		default_why="${default_refusal%%: *}; BED=qemu-kvm says more"
 		;;
 	esac
+	[ -n "${2:-}" ] || say "  bed $default_name, as $default_why"
+	echo "$default_name"
 }
 
-# beds_for CONFIGS: print the beds to run the configurations in.  "full" runs in all emulated beds.
+# beds_for CONFIGS [quietly]: print the beds to run the configurations in.  "full" runs in all emulated
+# beds.  Say why if neither BED nor CONFIGS decide.
 beds_for() {
 	case ${BED:-}:$1 in
 	:full) bed_names | tr ' ' '\n' | grep -vx -e host -e qemu-kvm ;;
-	:*) default_bed "$1" ;;
+	:*) default_bed "$@" ;;
 	*) echo "$BED" ;;
 	esac
 }

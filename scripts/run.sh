@@ -22,19 +22,25 @@ rerun_command() {
 	echo
 }
 
-configs=${CONFIG:-default}
-beds=$(beds_for "$configs")
-plan=
-for bed in $beds; do
-	[ -x "$top/beds/$bed/run" ] ||
-		die "no such bed: $bed: there are $(bed_names)"
-	lanes=$(lanes_in "$bed" $configs) || exit
-	for lane in $lanes; do
-		lane_define "$lane"
-		kconfig_files "$lane_kernel" >/dev/null
-		plan="$plan $bed/$lane"
+# make_plan: set $plan to the lanes to run in $beds, as BED/CONFIG; die if there is no such bed or
+# configuration.
+make_plan() {
+	plan=
+	for bed in $beds; do
+		[ -x "$top/beds/$bed/run" ] ||
+			die "no such bed: $bed: there are $(bed_names)"
+		lanes=$(lanes_in "$bed" $configs) || exit
+		for lane in $lanes; do
+			lane_define "$lane"
+			kconfig_files "$lane_kernel" >/dev/null
+			plan="$plan $bed/$lane"
+		done
 	done
-done
+}
+
+configs=${CONFIG:-default}
+beds=$(beds_for "$configs" quietly)
+make_plan
 
 # write_logs FILE: write the output of each test of a lane to LANE/TEST.log, beside the lane's results.
 # An incomplete line, which a killed bed may leave, is ignored.
@@ -87,6 +93,10 @@ run_boots() {
 
 begin=$(now)
 run env BED="$beds" "$top/scripts/deps.sh" build run
+# With QEMU installed, qemu-kvm may turn out not to work after all.
+planned_beds=$beds
+beds=$(beds_for "$configs")
+[ "$beds" = "$planned_beds" ] || make_plan
 settle_kernel "$beds"
 for bed in $beds; do
 	bed_check "$bed"

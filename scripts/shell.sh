@@ -6,7 +6,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/scripts/lanes.sh"
 
-bed=${BED:-$(beds_for suite)}
+bed=${BED:-$(beds_for suite quietly)}
 config=${CONFIG:-suite}
 case $bed in
 qemu-svm | qemu-kvm) ;;
@@ -16,6 +16,9 @@ lanes=$(lanes_in "$bed" $config) || exit
 [ "$(echo "$lanes" | wc -w)" -eq 1 ] || die "one configuration at a time: make shell CONFIG=suite"
 
 BED=$bed "$top/scripts/deps.sh" build run
+# With QEMU installed, qemu-kvm may turn out not to work after all.
+bed=$(beds_for suite)
+lanes=$(lanes_in "$bed" $config) || exit
 settle_kernel ''
 bed_check "$bed"
 need_space "$BUILD" 200

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Test bed qemu-kvm.  Its host is a guest of bed qemu-svm, whose KVM can nest; tests/host/kvm.sh
-# runs in that guest.  The choice of the default bed is tested, too.
+# Test bed qemu-kvm.  Its host is a guest of bed qemu-svm, whose KVM can nest; tests/host/kvm.sh runs
+# in that guest.
 #
 # The guest takes minutes, so a pass is kept until something changes that it depends on.
 
@@ -65,38 +65,6 @@ make_payload()
 	cp -rL "$tmp/payload" "$root/payload"
 }
 
-# chosen BEDS WORDS CONFIGS CHECK NAME: test that BED=WORDS selects these beds for these configurations,
-# if the shell code CHECK replaces qemu-kvm/run
-chosen()
-{
-	printf '#!/bin/sh\n%s\n' "$4" >"$tmp/top/beds/qemu-kvm/run"
-	# shellcheck disable=SC2016 # expanded in there
-	attempt env BED="$2" sh -c 'top=$1; . scripts/lib.sh; . scripts/lanes.sh; beds_for "$2"' sh "$tmp/top" "$3"
-	[ "$status" -eq 0 ] && [ "$(tr '\n' ' ' <"$tmp/out")" = "$1 " ]
-	result $? "$5: $1"
-	says_so=0
-	[ "$1$2" != qemu-kvm ] || says_so=1
-	said=$(grep -c '^  bed qemu-kvm, as this machine has nested virtualization' "$tmp/err")
-	[ "$said" -eq $says_so ] && [ "$(wc -l <"$tmp/err")" -eq $says_so ]
-	result $? "$5: says so, or nothing"
-}
-
-test_default()
-{
-	mkdir -p "$tmp/top/beds/qemu-kvm" "$tmp/top/beds/qemu-svm" "$tmp/top/beds/host"
-	ln -s "$PWD/configs" "$tmp/top/configs"
-	: >"$tmp/top/beds/qemu-kvm/run"
-	chmod +x "$tmp/top/beds/qemu-kvm/run"
-	refuses='echo "error: qemu-kvm: kvm_amd has nested=0: do something" >&2; exit 2'
-	chosen qemu-kvm '' default 'exit 0' "nested virtualization"
-	chosen qemu-svm '' default "$refuses" "no nested virtualization"
-	chosen qemu-kvm '' 'suite race' 'echo "error: qemu-kvm: no qemu-system-x86_64: apt-get" >&2; exit 2' "no QEMU yet"
-	chosen qemu-svm '' 'suite upstream' 'exit 0' "a configuration for the emulator"
-	chosen qemu-svm '' full 'exit 0' "CONFIG=full"
-	chosen qemu-svm qemu-svm default 'exit 0' "BED=qemu-svm"
-	chosen qemu-kvm qemu-kvm default "$refuses" "BED=qemu-kvm"
-}
-
 kept=$tree/qemu-kvm-$(key)
 if [ ! -e "$kept" ]; then
 	install_userland
@@ -116,5 +84,4 @@ else
 fi
 cat "$tmp/points"
 nr=$(grep -c '^ok\|^not ok' "$tmp/points")
-test_default
 plan_done

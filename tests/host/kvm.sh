@@ -51,12 +51,12 @@ test_refusals()
 		in_place_of /proc/cpuinfo 'flags : fpu'
 	refused "no /dev/kvm" "no /dev/kvm: modprobe kvm_amd; if that fails, turn virtualization on"
 	mknod /dev/kvm c 10 232
-	refused "somebody else's /dev/kvm" "/dev/kvm is there, but not by kvm_amd, .*: modprobe kvm_amd"
+	refused "somebody else's /dev/kvm" "/dev/kvm is there, but kvm_amd is not loaded: modprobe kvm_amd"
 	rm /dev/kvm
 
 	modprobe kvm_amd nested=0 || bail_out "no KVM"
 	refused "nested=0" "kvm_amd has nested=0: modprobe -r kvm_amd && modprobe kvm_amd nested=1,"
-	refused "nested=1, but not so" "KVM lets no guest have svm, whatever " \
+	refused "nested=1, but not so" "KVM lets no guest have svm, though kvm_amd has nested=1: boot another kernel" \
 		in_place_of /sys/module/kvm_amd/parameters/nested 1
 	rmmod kvm_amd kvm
 	modprobe kvm_amd || bail_out "no KVM"
