@@ -123,25 +123,60 @@ test_guest_without_svm()
 		"^error: qemu-kvm: KVM finds no virtualization in the guest of QEMU .* on kernel [0-9].*: boot another one"
 }
 
-# If KVM gives up on a guest, QEMU prints a message and waits; so does this fake QEMU.
-test_kvm_gives_up()
+# fake_qemu CODE: make a QEMU that runs this shell code instead of a guest
+fake_qemu()
 {
-	mkdir "$tmp/bin"
-	cat >"$tmp/bin/qemu-system-x86_64" <<-'END'
+	mkdir -p "$tmp/bin"
+	cat >"$tmp/bin/qemu-system-x86_64" <<-END
 	#!/bin/sh
-	case "$*" in
+	case "\$*" in
 	--version) echo "QEMU emulator version 9.9.9" ;;
 	*' -S '*) ;;
-	*) echo "KVM internal error. Suberror: 1" >&2; exec sleep 1000 ;;
+	*) echo boot >>"$tmp/boots"; $1 ;;
 	esac
 	END
 	chmod +x "$tmp/bin/qemu-system-x86_64"
+	rm -f "$tmp/boots"
+}
+
+# fake_boot OPTION...: attempt a run of the bed with that QEMU
+fake_boot()
+{
 	attempt env PATH="$tmp/bin:$PATH" beds/qemu-kvm/run --initrd /boot/vmlinuz --kernel /boot/vmlinuz \
-		--results "$tmp/results" --console "$tmp/console" --memory 512
+		--results "$tmp/results" --console "$tmp/console" --memory 512 "$@"
+}
+
+# If KVM gives up on a guest, QEMU prints a message and waits; so does this fake QEMU.
+test_kvm_gives_up()
+{
+	fake_qemu 'echo "KVM internal error. Suberror: 1" >&2; exec sleep 1000'
+	fake_boot
 	one_line "KVM gives up" 1 \
 		"^qemu-kvm: the host's KVM gave up on the guest of QEMU 9.9.9 on kernel [0-9].*: KVM internal error. Suberror: 1"
 	! pgrep -x sleep >/dev/null
 	result $? "KVM gives up: nothing left running"
+}
+
+# booted_once NAME: test that the last attempt has booted one guest
+booted_once()
+{
+	[ "$(cat "$tmp/boots")" = boot ]
+	result $? "$1: is not booted once more"
+}
+
+# The faults for which an emulated bed boots a guest once more are those of emulators.
+test_early_death()
+{
+	fake_qemu "echo 'Kernel panic - not syncing: why' >'$tmp/console'"
+	fake_boot
+	says "a guest that dies before its first test" 1 \
+		"^qemu-kvm: the guest of QEMU 9.9.9 on kernel [0-9].* died before its tests were done: Kernel panic - .*: why"
+	booted_once "a guest that dies before its first test"
+
+	fake_qemu 'exec sleep 1000'
+	fake_boot --first 2 --timeout 5
+	says "a guest that hangs before its first test" 124 "the guest of QEMU 9.9.9 on kernel [0-9].* hangs: killed after 5 s"
+	booted_once "a guest that hangs before its first test"
 }
 
 test_interruption()
@@ -166,4 +201,5 @@ test_boot
 
 test_guest_without_svm
 test_kvm_gives_up
+test_early_death
 test_interruption
