@@ -62,11 +62,45 @@ test_refusals()
 	modprobe kvm_amd || bail_out "no KVM"
 	mv /dev/kvm /dev/moved
 	refused "a container without it" "no /dev/kvm, but kvm_amd is loaded: .*--device /dev/kvm"
+	mknod /dev/kvm c 1 3
+	refused "a /dev/kvm that is not KVM" \
+		"QEMU cannot use KVM: .*failed to initialize kvm: .*: mend that, or use BED=qemu-svm"
 	mv /dev/moved /dev/kvm
 	refused "no right" "no right to use /dev/kvm: usermod -a -G kvm " \
 		setpriv --reuid 1000 --clear-groups
 	refused "no QEMU" "no qemu-system-x86_64: install its package, on Debian qemu-system-x86" \
 		env PATH="${PATH%:*}"
+}
+
+# on_intel NESTED COMMAND...: run the command in a mount namespace where the CPU seems to be Intel's, and
+# kvm_intel to have this nested=, or not to be loaded if NESTED is empty
+on_intel()
+{
+	rm -rf "$tmp/module"
+	mkdir -p "$tmp/module/kvm_intel/parameters"
+	echo "$1" >"$tmp/module/kvm_intel/parameters/nested"
+	[ -n "$1" ] || rm -r "$tmp/module/kvm_intel"
+	shift
+	# shellcheck disable=SC2016 # expanded in there
+	in_place_of /proc/cpuinfo 'flags : fpu vmx' \
+		unshare -m sh -c 'mount -o bind "$1" /sys/module && shift && exec "$@"' sh "$tmp/module" "$@"
+}
+
+# The KVM that QEMU finds is AMD's, and knows no vmx.
+test_intel_refusals()
+{
+	refused "Intel: somebody else's /dev/kvm" "/dev/kvm is there, but kvm_intel is not loaded: modprobe kvm_intel" \
+		on_intel ''
+	refused "Intel: nested=0" "kvm_intel has nested=0: modprobe -r kvm_intel && modprobe kvm_intel nested=1," \
+		on_intel N
+	refused "Intel: nested=1, but not so" \
+		"KVM lets no guest have vmx, though kvm_intel has nested=Y: boot another kernel" on_intel Y
+	mv /dev/kvm /dev/moved
+	refused "Intel: no /dev/kvm" "no /dev/kvm: modprobe kvm_intel; if that fails, turn virtualization on" \
+		on_intel ''
+	refused "Intel: a container without it" "no /dev/kvm, but kvm_intel is loaded: .*--device /dev/kvm" \
+		on_intel Y
+	mv /dev/moved /dev/kvm
 }
 
 # cases: count the cases in the results, as lines "SET LANE MMU STATUS NUMBER"
@@ -197,6 +231,7 @@ test_interruption()
 
 options=
 test_refusals
+test_intel_refusals
 test_boot
 
 test_guest_without_svm
