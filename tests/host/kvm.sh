@@ -146,6 +146,8 @@ test_boot()
 	version=$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')
 	tr -d '\r' <"$tmp/console" | grep -qx "in QEMU-$version,KVM-$(uname -r)"
 	result $? "the guest knows what it is in"
+	[ "$(grep -c "\"type\":\"run\",.*\"emulator\":\"QEMU-$version,KVM-$(uname -r)\"" "$tmp/results")" -eq 6 ]
+	result $? "the results name it, too"
 	[ ! -e "$tmp/results.initrd" ]
 	result $? "no file is left but results and console"
 }
