@@ -5,8 +5,8 @@
  *
  * EFLAGS.AC lifts SMAP for the explicit reads and writes of an instruction only: user mode can
  * enter the kernel with any value of AC.  The guest has its LDT in a user page, and has KVM load
- * a segment from there.  The test asks KVM's emulator only, as some emulated CPUs let AC lift SMAP
- * for all accesses.
+ * a segment from there.  The test asks KVM's emulator only, on any CPU: what a CPU does by itself
+ * is not KVM's, and QEMU's CPU lets AC lift SMAP for all accesses (known fault smap-implicit-ac).
  */
 #include <stdio.h>
 #include <stdlib.h>

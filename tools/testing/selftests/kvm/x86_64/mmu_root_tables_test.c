@@ -26,6 +26,7 @@
 #include "kvm_util.h"
 #include "processor.h"
 #include "mmu_roots.h"
+#include "mmu_roots_faults.h"
 #include "mmu_roots_model.h"
 #include "mmu_roots_nested.h"
 #include "mmu_roots_options.h"
@@ -744,12 +745,9 @@ static void compare_fault(struct walk *w, const struct mmu_tables_access *access
 	uint64_t error = seen->error;
 
 	report->faults++;
-	/*
-	 * QEMU's CPU leaves P out of error codes with RSVD (do_fault_rsvd of excp_helper.c),
-	 * contrary to Intel SDM, "Page-Fault Exceptions".  KVM has no influence on error codes
-	 * unless KVM walks the tables.
-	 */
-	if (is_walked_by_cpu(w) && !access->emulated && walk->error & PFERR_RSVD_MASK)
+	/* If KVM walks the tables, the error code is KVM's, whatever the CPU does wrong. */
+	if (mmu_roots_has_fault(MMU_ROOTS_FAULT_RSVD_WITHOUT_P) && is_walked_by_cpu(w) &&
+	    !access->emulated && walk->error & PFERR_RSVD_MASK)
 		error |= PFERR_PRESENT_MASK;
 	check(w, seen->vector == PF_VECTOR,
 	      "%s must raise #PF(%#x), but saw %#lx", name_of(w, access), walk->error,

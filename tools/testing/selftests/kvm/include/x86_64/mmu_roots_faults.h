@@ -15,6 +15,9 @@
 /* SVM: reads of CR3 and CR4 exit only if reads of CR0 are intercepted. */
 #define MMU_ROOTS_FAULT_CR_READS	"svm-cr-reads"
 
+/* The error code of a #PF for a reserved bit lacks P. */
+#define MMU_ROOTS_FAULT_RSVD_WITHOUT_P	"pf-rsvd-without-p"
+
 bool mmu_roots_has_fault(const char *name);
 void mmu_roots_require_no_fault(const char *name);
 
