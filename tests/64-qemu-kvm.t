@@ -72,7 +72,7 @@ if [ ! -e "$kept" ]; then
 	install_bed
 	install_modules "$tree/modules"
 	make_payload
-	# noxsave: with TCG's XSAVE, the kernel of a guest's guest complains.
+	# noxsave: with TCG's XSAVE, the kernel of a guest's guest complains, known fault 12 in beds/README.md.
 	# highres=off nohz=off: QEMU's do_vmexit() changes interrupt_request without a lock, and seems to lose
 	# an interrupt sometimes.  With a one-shot timer, which each interrupt programs again, the whole machine
 	# then slept for good, in one run of six.  A periodic timer wakes it.
