@@ -100,12 +100,65 @@ probe_says()
 	printf '%s' 'file=$(echo "$*" | sed "s/.*id=found,path=\([^ ]*\).*/\1/");' " printf '$1\\n'" ' >"$file"; exit 1'
 }
 
+# listed_faults: print the names of the faults that the bed's list has
+# shellcheck disable=SC2016 # Markdown's quotes
+listed_faults()
+{
+	sed -n 's/^[0-9]*\. `\([a-z-]*\)`: .*/\1/p' beds/README.md
+}
+
+# faults_of VERSION: print the faults of this QEMU, in the order of the probe; nothing for a version that was
+# not tried
+faults_of()
+{
+	case $1 in
+	7.2.*) echo pae-pdpte-accessed pf-rsvd-without-p smap-implicit-ac ;;
+	10.0.* | 11.1.*) echo svm-cr-reads pae-pdpte-accessed pf-rsvd-without-p smap-implicit-ac ;;
+	esac
+}
+
+# right_faults VERSION FAULT...: whether this QEMU has exactly these faults; if the version was not tried, whether
+# all of them are on the list
+right_faults()
+{
+	expected=$(faults_of "$1")
+	shift
+	[ -z "$expected" ] || { [ "$*" = "$expected" ]; return; }
+	! printf '%s\n' "$@" | grep . | grep -qvxF "$(listed_faults)"
+}
+
+# test_fault_lists: the list, and right_faults() itself
+test_fault_lists()
+{
+	sed -n 's/.*say("\([a-z-]*\)");/\1/p' beds/qemu-svm/probe.c | grep -vx 'done' | sort >"$tmp/said"
+	listed_faults | sort | diff "$tmp/said" - >"$tmp/diff"
+	ret=$?
+	result $ret "each fault that the probe can find is on the list of known faults, and no other name"
+	[ $ret -eq 0 ] || sed 's/^/#   /' "$tmp/diff"
+	! right_faults 7.2.22 svm-cr-reads pae-pdpte-accessed pf-rsvd-without-p smap-implicit-ac &&
+		! right_faults 11.1.3 pae-pdpte-accessed pf-rsvd-without-p smap-implicit-ac &&
+		! right_faults 99.0.1 svm-cr-reads nothing && right_faults 99.0.1 svm-cr-reads && right_faults 99.0.1
+	result $? "a fault too many, a fault too few, and a fault of no name are noticed"
+}
+
 test_faults()
 {
 	version=$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')
 	run_null_exit
-	grep -q "\"emulator\":\"QEMU-$version\",\"faults\":\[[^]]*\"pae-pdpte-accessed\"" "$tmp/run"
-	result $? "results have the emulator, and what its CPU does wrong"
+	grep -q "\"emulator\":\"QEMU-$version\",\"faults\":\[" "$tmp/run"
+	result $? "results have the emulator, and a list of what its CPU does wrong"
+	found=$(sed 's/.*"faults":\[\([^]]*\)\].*/\1/' "$tmp/run" | tr -d '"' | tr , ' ')
+	# shellcheck disable=SC2086 # one word for each fault
+	right_faults "$version" $found
+	ret=$?
+	result $ret "the probe finds the faults that this QEMU has"
+	[ $ret -eq 0 ] || echo "# QEMU $version: found '$found', expected '$(faults_of "$version")'"
+
+	fake_qemu "$(probe_says 'done')"
+	attempt env PATH="$tmp/bin:$PATH" BED=qemu-svm BUILD="$tmp/build" CONFIG=suite FILTER='*tables.of_guest.*' \
+		scripts/run.sh
+	says "a fault that the bed does not name is not excused" 1 \
+		"must raise #PF\(0x[0-9a-f]*[9bdf]\), but raised #PF\(0x[0-9a-f]*[8ace]\)"
 
 	fake_qemu "$(probe_says 'svm-cr-reads\ndone')"
 	attempt env PATH="$tmp/bin:$PATH" BED=qemu-svm BUILD="$tmp/build" CONFIG=suite FILTER='*registers*' FULL=1 scripts/run.sh
@@ -122,5 +175,6 @@ test_faults()
 test_green_run
 test_list
 test_shell
+test_fault_lists
 test_faults
 plan_done
