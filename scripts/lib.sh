@@ -152,7 +152,7 @@ end_group() {
 
 # await_group PID: wait for a group that end_group() has told to end.  Repeat the signal, as it misses a
 # process that a shell forks at that moment.  After the leader has died, wait for the others of the
-# group, which may still write files.
+# group, which may still write files: a test ends the runs that it has started, and each of these its bed.
 await_group() {
 	await_tries=0
 	while kill -0 "$1" 2>/dev/null; do
@@ -161,9 +161,11 @@ await_group() {
 		[ $((await_tries % 10)) -ne 0 ] || kill_group -TERM "-$1" || :
 	done
 	wait "$1" 2>/dev/null || :
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
+	await_tries=0
+	while [ $await_tries -lt 50 ]; do
 		kill -0 "-$1" 2>/dev/null || return 0
 		sleep 0.1
+		await_tries=$((await_tries + 1))
 	done
 	kill_group -KILL "-$1" || :
 }

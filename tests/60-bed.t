@@ -118,13 +118,10 @@ test_reuse()
 	rm -rf "$tmp/build"
 }
 
-# start_run SECONDS: start a run in a session of its own, so that a signal reaches all of its
-# processes, and sleep after QEMU has started.  --default-signal=INT, as a shell starts background
-# processes with SIGINT ignored.
+# start_run SECONDS: start a run, and sleep after QEMU has started
 start_run()
 {
-	setsid env --default-signal=INT BUILD="$tmp/build" scripts/run.sh >"$tmp/log" 2>&1 </dev/null &
-	run=$!
+	in_session BUILD="$tmp/build" scripts/run.sh >"$tmp/log" 2>&1
 	eventually 60 pgrep -f "qemu-system-x86_64.*$tmp" >/dev/null
 	sleep "$1"
 }
@@ -167,17 +164,20 @@ start_building()
 	mkdir -p "$tmp/cache/kvm-mmu-roots/base"
 	ln -s "$(dirname "$debian")"/packages-* "$debian" "$tmp/cache/kvm-mmu-roots/base/"
 	ln -s "$(dirname "$debian")/../debs" "$tmp/cache/kvm-mmu-roots/debs"
-	setsid env --default-signal=INT XDG_CACHE_HOME="$tmp/cache" BUILD="$tmp/build" CONFIG="$1" \
-		make -s run >"$tmp/log" 2>&1 </dev/null &
-	run=$!
+	in_session XDG_CACHE_HOME="$tmp/cache" BUILD="$tmp/build" CONFIG="$1" make -s run >"$tmp/log" 2>&1
 	eventually 300 grep -q "$2" "$tmp/log"
 	sleep 2
 }
 
-# no_process_of_run: find processes by their environment: their names and parents may have changed
+# no_process_in NAME=VALUE: find processes by their environment: their names and parents may have changed
+no_process_in()
+{
+	! grep -lsz "^$1" /proc/[0-9]*/environ | grep -q .
+}
+
 no_process_of_run()
 {
-	! grep -lsz "^BUILD=$tmp/build" /proc/[0-9]*/environ | grep -q .
+	no_process_in "BUILD=$tmp/build"
 }
 
 # interrupt NAME KILL-COMMAND...: kill the run that was started, and test that nothing is left
@@ -213,6 +213,38 @@ test_interrupted_builds()
 	rm -rf "$tmp/cache" "$tmp/build"
 }
 
+# start_testing: start make test with a test that starts a run, and wait until the run has booted a guest.
+start_testing()
+{
+	mkdir -p "$tmp/inner"
+	cat >"$tmp/inner.t" <<-'END'
+	#!/bin/sh
+	. tests/tap.sh
+	in_session CONFIG=suite scripts/run.sh 2>"$tmp/log"
+	wait $run
+	plan_done
+	END
+	chmod +x "$tmp/inner.t"
+	in_session BUILD="$tmp/build" TMPDIR="$tmp/inner" TESTS="$tmp/inner.t" make -s test >"$tmp/log" 2>&1
+	eventually 120 pgrep -f "qemu-system-x86_64.*$tmp/build/results" >/dev/null
+	result $? "make test starts a run"
+}
+
+test_interrupted_tests()
+{
+	for signal in INT TERM KILL; do
+		start_testing
+		pkill -$signal -s $run
+		wait $run 2>/dev/null
+		eventually 20 no_process_in "TMPDIR=$tmp/inner"
+		result $? "SIG$signal of make test: nothing left running"
+		[ -z "$(ls "$tmp/inner")" ]
+		result $? "SIG$signal of make test: no files left"
+		rm -rf "$tmp/inner"
+	done
+	rm -rf "$tmp/build"
+}
+
 # random LIMIT: print the next pseudo-random number below LIMIT; SEED repeats the sequence
 random()
 {
@@ -243,9 +275,7 @@ test_kills()
 		set -- scripts/run.sh scripts/lane.sh beds/qemu-svm/run qemu-system-x86_64
 		shift "$(cat "$tmp/part")"
 		rm -rf "$tmp/build/results"
-		setsid env BUILD="$tmp/build" CONFIG=suite FILTER='*permission*' \
-			scripts/run.sh >"$tmp/log" 2>&1 </dev/null &
-		run=$!
+		in_session BUILD="$tmp/build" CONFIG=suite FILTER='*permission*' scripts/run.sh >"$tmp/log" 2>&1
 		sleep "$(($(cat "$tmp/moment") / 10)).$(($(cat "$tmp/moment") % 10))"
 		# Find the process by $tmp in its command line, or else in the run's session.
 		pkill -KILL -f "$1.*$tmp" || pkill -KILL -s $run -f "$1" || :
@@ -262,10 +292,10 @@ test_kills()
 
 test_two_at_once()
 {
-	setsid env BUILD="$tmp/build" CONFIG=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/one" 2>&1 </dev/null &
-	one=$!
-	setsid env BUILD="$tmp/build" CONFIG=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/two" 2>&1 </dev/null &
-	two=$!
+	in_session BUILD="$tmp/build" CONFIG=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/one" 2>&1
+	one=$run
+	in_session BUILD="$tmp/build" CONFIG=suite FILTER='*cr4_smep*' scripts/run.sh >"$tmp/two" 2>&1
+	two=$run
 	wait $one
 	first=$?
 	wait $two && [ $first -eq 0 ]
@@ -292,6 +322,7 @@ test_hold
 test_reuse
 test_interruptions
 test_interrupted_builds
+test_interrupted_tests
 test_kills
 test_two_at_once
 plan_done

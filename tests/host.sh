@@ -76,7 +76,6 @@ boot()
 	beds/qemu-svm/run --name "host-$1" --kernel "$debian/boot/vmlinuz" --initrd "$tmp/$1.initrd" \
 		--results "$tmp/$1.results" --console "$tmp/$1.console" --memory "$2" --timeout $DEADLINE \
 		--append "part=$1 ${3:-}" 2>"$tmp/$1.log" &
-	beds="$beds $!"
 	eval "bed_$1=$!"
 }
 
@@ -96,6 +95,4 @@ points()
 	[ $ret -eq 0 ] || cat "$tmp/$1.log" "$tmp/$1.console" | tail -n 40 | sed 's/^/# /'
 }
 
-beds=
-trap 'kill $beds 2>/dev/null; wait; rm -rf "$tmp"' EXIT
 root=$tmp/root

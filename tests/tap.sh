@@ -4,7 +4,7 @@
 
 nr=0
 tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+trap 'end_children; rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 
 # Tests expect the results of this bed, even on a machine where another one is the default.
@@ -113,11 +113,36 @@ eventually()
 	return 1
 }
 
+# in_session [NAME=VALUE...] COMMAND...: start a command in a session of its own, and set $run to it, so that
+# a test can send signals to it alone, or to all of its processes (pkill -s $run).  The command does not
+# outlive the test, even if that is killed.  --default-signal=INT, as a shell starts background processes
+# with SIGINT ignored.
+in_session()
+{
+	setsid setpriv --pdeathsig TERM -- env --default-signal=INT "$@" </dev/null &
+	run=$!
+}
+
+no_children()
+{
+	! pgrep -P $$ >/dev/null
+}
+
+# end_children: end what the test has started in the background.  A list of processes would not do: the
+# number of one that has ended may be another's.
+end_children()
+{
+	trap '' HUP INT TERM
+	pkill -P $$ || return
+	eventually 10 no_children || pkill -KILL -P $$
+	wait
+}
+
 # small_disk: mount a file system of 64 KiB at $tmp/small until the end of the test; fails
 # without root
 small_disk()
 {
 	mkdir -p "$tmp/small"
 	mount -t tmpfs -o size=64k kvm-mmu-roots-test "$tmp/small" 2>/dev/null || return
-	trap 'umount "$tmp/small"; rm -rf "$tmp"' EXIT
+	trap 'end_children; umount "$tmp/small"; rm -rf "$tmp"' EXIT
 }

@@ -70,8 +70,7 @@ test_guests()
 # start_bed: start a bed that runs until it is killed
 start_bed()
 {
-	setsid $bed >"$tmp/log" 2>&1 </dev/null &
-	run=$!
+	in_session $bed >"$tmp/log" 2>&1
 	eventually 20 pgrep -f "bochs-bin.*$tmp" >/dev/null
 }
 
