@@ -47,5 +47,5 @@ qemu_run() {
 		-chardev "file,id=results,path=$results" \
 		-device virtio-serial -device virtserialport,chardev=results,name=results
 	[ -n "$shell" ] || bed_run qemu-system-x86_64 "$@"
-	qemu-system-x86_64 "$@" -echr 0x1d
+	run_on_terminal qemu-system-x86_64 "$@" -echr 0x1d
 }

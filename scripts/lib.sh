@@ -213,6 +213,15 @@ run() {
 	finish "$pid"
 }
 
+# run_on_terminal COMMAND...: like run(), but the command may read from our terminal.  So it stays in our
+# process group: others are stopped when they read from it.
+run_on_terminal() {
+	{ setpriv --pdeathsig TERM -- "$@" <&3 3<&- & } 3<&0
+	pid=$!
+	children="$children $pid"
+	finish "$pid"
+}
+
 # capture VARIABLE COMMAND...: set the variable to the first line that the command prints; exit if it
 # fails.
 capture() {

@@ -21,7 +21,7 @@ if [ -n "${CONFIG:-}" ]; then
 else
 	names=$(all_names) || exit
 fi
-"$top/scripts/deps.sh" build
+run "$top/scripts/deps.sh" build
 settle_kernel ''
 "$top/scripts/tools.sh"
 capture tree "$top/scripts/${KERNEL_SRC:+k}tree.sh"

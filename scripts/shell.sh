@@ -15,7 +15,7 @@ esac
 lanes=$(lanes_in "$bed" $config) || exit
 [ "$(echo "$lanes" | wc -w)" -eq 1 ] || die "one configuration at a time: make shell CONFIG=suite"
 
-BED=$bed "$top/scripts/deps.sh" build run
+run env BED="$bed" "$top/scripts/deps.sh" build run
 # With QEMU installed, qemu-kvm may turn out not to work after all.
 bed=$(beds_for suite)
 lanes=$(lanes_in "$bed" $config) || exit
@@ -29,6 +29,6 @@ dir=$(mktemp -d "$BUILD/shell.XXXXXX")
 at_exit "rm -rf '$dir'"
 lane_define "$lanes"
 lane_payload "$bed" "$lanes" "$tree/modules" "$tests/bin" "$dir/payload"
-# The bed runs in the foreground, as it needs the terminal.
-"$top/beds/$bed/run" --shell --name "$bed/shell" --payload "$dir/payload" --kernel "$tree/boot/vmlinuz" \
-	--results "$dir/results.jsonl" --console "$dir/console" ${lane_append:+--append "$lane_append"} $lane_bed
+run_on_terminal "$top/beds/$bed/run" --shell --name "$bed/shell" --payload "$dir/payload" \
+	--kernel "$tree/boot/vmlinuz" --results "$dir/results.jsonl" --console "$dir/console" \
+	${lane_append:+--append "$lane_append"} $lane_bed

@@ -169,6 +169,37 @@ test_install()
 	hide $APT
 }
 
+no_apt()
+{
+	! kill -0 "$(cat "$tmp/pid")" 2>/dev/null
+}
+
+# A signal to one process alone ends apt, which would go on for long, whichever verb has started it.
+test_interrupted_install()
+{
+	fake_apt
+	fake apt-get <<-END
+	echo \$\$ >"$tmp/pid"
+	exec sleep 1000
+	END
+	echo 'echo 0' | fake id
+	hide flex
+	for verb in run list shell; do
+		rm -f "$tmp/pid"
+		in_session PATH="$bin" BUILD="$tmp/build" XDG_CACHE_HOME="$tmp/cache" CONFIG=suite "scripts/$verb.sh" 2>"$tmp/err"
+		eventually 20 test -s "$tmp/pid"
+		result $? "SIGTERM of make $verb while apt installs: had begun"
+		kill -TERM $run
+		eventually 5 no_apt
+		ret=$?
+		result $ret "SIGTERM of make $verb while apt installs: apt ends"
+		[ $ret -eq 0 ] || pkill -KILL -s $run
+		wait $run
+	done
+	show flex id
+	hide $APT
+}
+
 # make_kernel_tree: a fake kernel tree, which "builds" at once, and seems to have the series
 make_kernel_tree()
 {
@@ -228,5 +259,6 @@ test_list
 test_missing
 test_headers
 test_install
+test_interrupted_install
 test_kernel
 plan_done

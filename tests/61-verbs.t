@@ -48,10 +48,11 @@ prompt_is_there()
 	tr -d '\r' <"$tmp/screen" | grep -q '^/tests # '
 }
 
+# test_shell: on a terminal, which stops QEMU unless QEMU is in the group of processes that may read from it
 test_shell()
 {
 	mkfifo "$tmp/keys"
-	scripts/shell.sh <"$tmp/keys" >"$tmp/screen" 2>"$tmp/err" &
+	script -qefc scripts/shell.sh /dev/null <"$tmp/keys" >"$tmp/screen" 2>"$tmp/err" &
 	shell=$!
 	exec 7>"$tmp/keys"
 	eventually 120 prompt_is_there
@@ -69,6 +70,27 @@ test_shell()
 	one_line "shell: a bed without one" 2 "no prompt in bed bochs-vmx: make shell BED=qemu-svm"
 	attempt env CONFIG="suite shadow" scripts/shell.sh
 	one_line "shell: two configurations" 2 "one configuration at a time"
+}
+
+no_prompt()
+{
+	! pgrep -f "qemu-system-x86_64.*$tmp/build/shell" >/dev/null
+}
+
+# test_shell_killed SIGNAL STATUS: a signal to make shell alone ends QEMU, too, whose guest would wait at its
+# prompt for good
+test_shell_killed()
+{
+	in_session BUILD="$tmp/build" scripts/shell.sh >"$tmp/screen" 2>"$tmp/err"
+	eventually 60 pgrep -f "qemu-system-x86_64.*$tmp/build/shell.*-echr" >/dev/null
+	result $? "shell, SIG$1: had begun"
+	sleep 1
+	kill "-$1" $run
+	eventually 10 no_prompt
+	result $? "shell, SIG$1: nothing left running"
+	pkill -KILL -f "qemu-system-x86_64.*$tmp/build/shell"
+	wait $run 2>/dev/null
+	result $(($? != $2)) "shell, SIG$1: exit status $2"
 }
 
 # run_null_exit [NAME=VALUE...]: run one case, and copy the run's record to $tmp/run
@@ -175,6 +197,8 @@ test_faults()
 test_green_run
 test_list
 test_shell
+test_shell_killed TERM 143
+test_shell_killed KILL 137
 test_fault_lists
 test_faults
 plan_done
