@@ -181,6 +181,11 @@ lane_boots() {
 		END { for (i = 1; i <= n; i++) print configs[order[i]] }'
 }
 
+# quoted TEXT: print the text as it has to be between single quotes for a shell.
+quoted() {
+	printf '%s\n' "$1" | sed "s/'/'\\\\''/g"
+}
+
 # lane_payload BED CONFIG MODULES TESTS OUT: add all that a bed needs to run the defined configuration
 # to the payload OUT, see payload.sh.
 lane_payload() {
@@ -203,7 +208,7 @@ lane_payload() {
 	KVM_AMD_PARAMS='$lane_kvm_amd'
 	KVM_INTEL_PARAMS='$lane_kvm_intel'
 	ROOTRUN_ARGS='${ROOTRUN_ARGS-$lane_rootrun} ${FILTER:+--filter $(echo "$FILTER" | tr ' ' '?')}'
-	BEFORE_TESTS='${BEFORE_TESTS:-}'
+	BEFORE_TESTS='$(quoted "${BEFORE_TESTS:-}")'
 	MODULE_SETS='$(ls "$3"/*/kvm.ko >/dev/null 2>&1 && echo 1)'
 	END
 }

@@ -26,6 +26,21 @@ no_qemu()
 
 BUILD_DIR=${BUILD:-build}
 
+# test_quotes: code for the guest passes through files that shells read
+test_quotes()
+{
+	# shellcheck disable=SC2016,SC1003 # that code
+	code='echo '"'a  b;'"' "$LANE" \\; : '"''"
+	mkdir "$tmp/quotes"
+	# shellcheck disable=SC2016 # its own arguments
+	attempt env BEFORE_TESTS="$code" sh -c 'top=$PWD; . scripts/lib.sh; . scripts/lanes.sh; lane_define suite
+		lane_payload qemu-svm suite "$@"' sh "$tree/modules" "$tests/bin" "$tmp/quotes"
+	# shellcheck disable=SC1091 # made just now
+	[ "$status" -eq 0 ] && [ "$(. "$tmp/quotes/lanes/suite.conf" && printf "%s." "$BEFORE_TESTS")" = "$code." ]
+	result $? "BEFORE_TESTS with quotes gets to the guest as it is"
+	rm -rf "$tmp/quotes"
+}
+
 test_guests()
 {
 	lane 'echo c >/proc/sysrq-trigger'
@@ -315,6 +330,7 @@ test_shared_libraries()
 	result $? "programs that bring their libraries: there are some"
 }
 
+test_quotes
 test_guests
 test_shared_boot
 test_shared_libraries
