@@ -126,19 +126,27 @@ resolve() {
 
 # source_deb VERSION: print where fetch() puts the source package.
 source_deb() {
-	echo "$CACHE/debs/${SOURCE_PACKAGE}_$1.deb"
+	deb "$SOURCE_PACKAGE" "$1"
 }
 
-# fetch PACKAGE VERSION FOLDER: download a package unless it is in the cache, set $deb to its file, and
-# create the folder that the caller unpacks it into.
+# deb PACKAGE VERSION: print where fetch() puts a package.
+deb() {
+	echo "$CACHE/debs/$1_$2.deb"
+}
+
+# fetch LOG VERSION PACKAGE...: download those packages that are not in the cache.
 fetch() {
+	fetch_log=$1 fetch_version=$2 fetch_wanted=
+	shift 2
+	for package in $(printf '%s\n' "$@" | LC_ALL=C sort -u); do
+		[ -f "$(deb "$package" "$fetch_version")" ] || fetch_wanted="$fetch_wanted $package=$fetch_version"
+	done
+	[ -n "$fetch_wanted" ] || return 0
 	mkdir -p "$CACHE/debs/$$"
 	at_exit "rm -rf '$CACHE/debs/$$'"
-	deb=$CACHE/debs/$1_$2.deb
-	if [ ! -f "$deb" ]; then
-		step "$3.log" "downloading $1 $2" env -C "$CACHE/debs/$$" \
-			apt-get $apt_options -o APT::Sandbox::User=root download "$1=$2"
-		mv "$CACHE/debs/$$"/*.deb "$deb"
-	fi
-	mkdir -p "$3"
+	step "$fetch_log" "downloading Debian's kernel $fetch_version" env -C "$CACHE/debs/$$" \
+		apt-get $apt_options -o APT::Sandbox::User=root download $fetch_wanted
+	for package in $fetch_wanted; do
+		mv "$CACHE/debs/$$/${package%%=*}"_*.deb "$(deb "${package%%=*}" "$fetch_version")"
+	done
 }

@@ -19,14 +19,13 @@ NEED_MIB=4000
 IMAGE_MODULES='irqbypass ccp kvm kvm-amd kvm-intel'
 
 unpack_image() {
-	fetch "$image" "$version" "$base/image"
-	dpkg-deb --fsys-tarfile "$deb" | tar -C "$base/image" -x --wildcards \
+	mkdir -p "$base/image" "$base/boot" "$base/modules"
+	dpkg-deb --fsys-tarfile "$(deb "$image" "$version")" | tar -C "$base/image" -x --wildcards \
 		--no-wildcards-match-slash './boot/vmlinuz-*' './usr/lib/modules/*/vmlinuz' 2>/dev/null || :
-	mkdir -p "$base/boot" "$base/modules"
 	mv "$(find "$base/image" -name 'vmlinuz*')" "$base/boot/vmlinuz"
 	unpack_kernel "$base/boot"
-	[ "$modules" = "$image" ] || fetch "$modules" "$version" "$base/image"
-	dpkg-deb --fsys-tarfile "$deb" | tar -C "$base/image" -x --wildcards $(printf -- "*/%s.ko* " $IMAGE_MODULES)
+	dpkg-deb --fsys-tarfile "$(deb "$modules" "$version")" |
+		tar -C "$base/image" -x --wildcards $(printf -- "*/%s.ko* " $IMAGE_MODULES)
 	find "$base/image" -path '*/lib/modules/*' -name 'kvm.ko*' | sed 's|.*/lib/modules/\([^/]*\)/.*|\1|' >"$base/release"
 	find "$base/image" -name '*.ko*' | while read -r module; do
 		out=$base/modules/$(basename "$module" | sed 's/\.ko.*//').ko
@@ -38,22 +37,20 @@ unpack_image() {
 # unpack_source: leave out sources of drivers and the like, which take most of the space.  A build of
 # KVM's modules does not need them, but it needs all Kconfig files and headers.
 unpack_source() {
-	fetch "$SOURCE_PACKAGE" "$version" "$base/source"
-	step "$base/unpack.log" "unpacking $SOURCE_PACKAGE" "$top/scripts/unpack-source.sh" \
-		"$deb" "$base/linux" \
+	step "$base/unpack.log" "unpacking $SOURCE_PACKAGE $version" "$top/scripts/unpack-source.sh" \
+		"$(source_deb "$version")" "$base/linux" \
 		--exclude="$SOURCE_PACKAGE/drivers/*.[chS]" --exclude="$SOURCE_PACKAGE/sound/*.[ch]" \
 		--exclude="$SOURCE_PACKAGE/net/*.c" --exclude="$SOURCE_PACKAGE/fs/*.c" \
 		--exclude="$SOURCE_PACKAGE/crypto/*.c" \
 		--exclude='*/arch/[!x]*/*.[chSd]*' --exclude='*/Documentation/*.rst' \
 		--exclude='*/Documentation/devicetree/*'
-	rm -rf "$base/source"
 }
 
 # unpack_headers: take the configuration, and Module.symvers, which has the version of each symbol that
 # the image exports.
 unpack_headers() {
-	fetch "$headers" "$version" "$base/headers"
-	dpkg-deb --fsys-tarfile "$deb" | tar -C "$base/headers" -x --wildcards \
+	mkdir -p "$base/headers"
+	dpkg-deb --fsys-tarfile "$(deb "$headers" "$version")" | tar -C "$base/headers" -x --wildcards \
 		'*/linux-headers-*-amd64/.config' '*/linux-headers-*-amd64/Module.symvers'
 	find "$base/headers" -type f -name .config -exec cp {} "$base/linux/" \;
 	find "$base/headers" -type f -name Module.symvers -exec cp {} "$base/linux/" \;
@@ -71,7 +68,7 @@ prepare() {
 	need_space "$CACHE" "$NEED_MIB"
 	rm -rf "$base"
 	mkdir -p "$base"
-	say "preparing Debian's kernel $version"
+	fetch "$base/download.log" "$version" "$image" "$modules" "$headers" "$SOURCE_PACKAGE"
 	unpack_image
 	unpack_source
 	unpack_headers

@@ -57,27 +57,41 @@ prepare() {
 	touch "$dir/prepared"
 }
 
-# make_tests LOG WHAT TARGET...: OUTPUT must be absolute, as the kernel's makefiles have relative paths.
-make_tests() {
-	log=$1 what=$2
-	shift 2
-	ccache_for "$dir"
-	step "$log" "$what" env LDFLAGS="$link" make -C "$dir/kernel/$SELFTESTS/kvm" -j"$JOBS" CC='ccache gcc' \
+# make_kvm ARGUMENT...: OUTPUT must be absolute, as the kernel's makefiles have relative paths.
+make_kvm() {
+	env LDFLAGS="$link" make -C "$dir/kernel/$SELFTESTS/kvm" -j"$JOBS" CC='ccache gcc' \
 		OUTPUT="$dir/kernel/$SELFTESTS/kvm" "$@"
 }
 
 # build_memset: build it with vectorization.  The selftests' memset() clears the memory of each VM one
 # byte at a time, which is a quarter of what a case executes.
 build_memset() {
-	make_tests "$dir/string.log" "building the selftests' memset()" EXTRA_CFLAGS="$FAST" \
-		"$dir/kernel/$SELFTESTS/kvm/lib/string_override.o"
+	make_kvm EXTRA_CFLAGS="$FAST" "$dir/kernel/$SELFTESTS/kvm/lib/string_override.o"
 }
 
 # build_ucall: build it so that ucall() does not cross a page.  A guest leaves in the midst of it: if the rest were
 # in another page, the first thing that a guest does after all is mapped would be to fault that page in.
 build_ucall() {
-	make_tests "$dir/ucall.log" "building the selftests' ucall()" EXTRA_CFLAGS="$SECTIONS -falign-functions=256" \
-		"$dir/kernel/$SELFTESTS/kvm/lib/ucall_common.o"
+	make_kvm EXTRA_CFLAGS="$SECTIONS -falign-functions=256" "$dir/kernel/$SELFTESTS/kvm/lib/ucall_common.o"
+}
+
+# make_all TARGET...: build them, after those objects of the library that have flags of their own.
+make_all() {
+	build_memset
+	if [ "$mode" = upstream ]; then
+		make_kvm "$@"
+	else
+		build_ucall
+		make_kvm EXTRA_CFLAGS="$SECTIONS" "$@"
+	fi
+}
+
+# make_tests LOG WHAT TARGET...: step() runs this script again with --make, as it can only run programs.
+make_tests() {
+	log=$1 what=$2
+	shift 2
+	ccache_for "$dir"
+	step "$log" "$what" "$0" --make "$dir" "$mode" "$link" "$@"
 }
 
 build() {
@@ -87,12 +101,10 @@ build() {
 	for test in $tests; do
 		targets="$targets $dir/kernel/$SELFTESTS/kvm/${test%.c}"
 	done
-	build_memset
-	build_ucall
 	gcc -O2 -Wall -c -o "$dir/populate.o" "$top/beds/populate.c"
 	# Without what it does not use, a program is a fifth smaller, and each VM has a copy of it.
 	link="$link -Wl,--gc-sections -Wl,--wrap=madvise $dir/populate.o"
-	make_tests "$dir/tests.log" "building the selftests" EXTRA_CFLAGS="$SECTIONS" $targets
+	make_tests "$dir/tests.log" "building the selftests" $targets
 	for target in $targets; do
 		strip -o "$dir/bin/$(basename "$target")" "$target"
 	done
@@ -101,7 +113,6 @@ build() {
 
 # build_upstream: build the kernel's own test programs, except those that are run by scripts.
 build_upstream() {
-	build_memset
 	make_tests "$dir/upstream.log" "building the kernel's own selftests" all
 	rm -rf "$dir/upstream"
 	mkdir -p "$dir/upstream"
@@ -111,6 +122,13 @@ build_upstream() {
 	done
 	touch "$dir/upstream/.done"
 }
+
+if [ "$1" = --make ]; then
+	dir=$2 mode=$3 link=$4
+	shift 4
+	make_all "$@"
+	exit
+fi
 
 tree=$1
 linux=$tree/linux

@@ -31,10 +31,9 @@ build() {
 	at_exit "[ -e '$tree/done' ] || rm -rf '$tree/linux'"
 	what='with the series'
 	[ -z "${STOCK:-}" ] || what='without the series'
-	say "building KVM $what"
 	cp -a "$base/linux" "$tree/linux"
 	[ -n "${STOCK:-}" ] || "$top/scripts/apply-series.sh" "$tree/linux"
-	step "$tree/modules.log" "building KVM's modules" "$top/scripts/kmake.sh" \
+	step "$tree/modules.log" "building KVM's modules $what" "$top/scripts/kmake.sh" \
 		"$tree/linux" "$(cat "$base/release")" M=arch/x86/kvm modules
 	check_config
 	cp -r "$base/modules" "$base/boot" "$base/release" "$tree/"
