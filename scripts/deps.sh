@@ -180,7 +180,9 @@ find_missing
 command -v apt-get >/dev/null && command -v dpkg >/dev/null || give_up "and no apt-get here to install it"
 become_root
 say "installing $(echo $debian | wc -w) packages, and what they need, as root${sudo:+ by sudo} (DEPS=0 forbids it):"
-say "    $debian"
-step "$LOG" "apt-get install, its output is in $LOG" "$0" --install "$sudo" $debian
+echo $debian | fmt -w $((${columns:-100} - 4)) | while read -r line; do
+	say "    $line"
+done
+step "$LOG" "apt-get install, its output is in $(short "$LOG")" "$0" --install "$sudo" $debian
 find_missing
 [ -z "$missing" ] || give_up "although its packages are installed"

@@ -59,6 +59,11 @@ status() {
 	[ -z "$clear_status" ] || printf '%s%.*s' "$clear_status" $((columns - 1)) "$*" >&2
 }
 
+# short PATH: print a path for messages, relative to the current folder if it is inside.
+short() {
+	echo "${1#"$PWD"/}"
+}
+
 die() {
 	say "error: $*"
 	exit "$EXIT_UNUSABLE"

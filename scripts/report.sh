@@ -39,5 +39,5 @@ status=0
 "$BUILD/rootreport" $full ${REPORT_ARGS:-} --rerun "$(cat "$out/rerun" 2>/dev/null || echo make run)" \
 	--docs "$docs" ${before:+--before "$before"} \
 	--html "$out/report.html" --junit "$out/junit.xml" $files || status=$?
-[ "$status" -eq 2 ] || say "the same as a page: $out/report.html, for CI: junit.xml beside it"
+[ "$status" -eq 2 ] || say "the same as a page: $(short "$out")/report.html, for CI: junit.xml beside it"
 exit "$status"

@@ -129,7 +129,7 @@ for bed in $beds; do
 	done
 done >"$out/boots"
 rerun_command >"$out/rerun"
-say "running $(echo "${to_run:-}" | wc -w) lanes in $(wc -l <"$out/boots") boots in bed $beds; results go to $out"
+say "running $(echo "${to_run:-}" | wc -w) lanes in $(wc -l <"$out/boots") boots in bed $beds; results go to $(short "$out")"
 run_boots
 for lane in $plan; do
 	[ -s "$out/$lane.jsonl" ] && continue
@@ -139,7 +139,7 @@ done
 files=$(results_in "$out")
 ln -sfn "$(basename "$out")" "$BUILD/results/latest"
 say "finished in $(($(now) - begin)) s"
-[ -n "$files" ] || die "no lane has results, see $out/*/*.console"
+[ -n "$files" ] || die "no lane has results, see $(short "$out")/*/*.console"
 
 for file in $files; do
 	write_logs "$file"

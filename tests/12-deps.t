@@ -200,6 +200,29 @@ test_interrupted_install()
 	hide $APT
 }
 
+# A list of packages that is longer than a line.
+test_long_list()
+{
+	names=$(seq -f 'a-package-with-number-%g' 12)
+	for name in $names; do
+		echo "build /nowhere/$name $name $name $name is missing"
+	done >"$tmp/repo/scripts/packages"
+	fake apt-get <<-'END'
+	exit 0
+	END
+	fake dpkg <<-'END'
+	exit 0
+	END
+	there "$tmp/repo/scripts/deps.sh" build
+	says "a long list of packages: told before" 2 "^installing 12 packages, and what they need"
+	sed -n '/^installing /,/apt-get install/ { s/^    //p }' "$tmp/err" >"$tmp/list"
+	[ "$(tr ' ' '\n' <"$tmp/list")" = "$names" ]
+	result $? "a long list of packages: all of them"
+	! grep -q '.\{97\}' "$tmp/list"
+	result $? "a long list of packages: no line has more than 100 columns"
+	hide $APT
+}
+
 # make_kernel_tree: a fake kernel tree, which "builds" at once, and seems to have the series
 make_kernel_tree()
 {
@@ -260,5 +283,6 @@ test_missing
 test_headers
 test_install
 test_interrupted_install
+test_long_list
 test_kernel
 plan_done

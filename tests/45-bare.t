@@ -12,7 +12,7 @@
 
 bare=${XDG_CACHE_HOME:-$HOME/.cache}/kvm-mmu-roots/bare
 # All files that make run depends on.
-PARTS='Makefile scripts beds runner report mutants/Makefile mutants/judge.c patches tools configs tests/45-bare.t'
+PARTS='Makefile scripts beds runner report mutants/Makefile mutants/judge.c patches tools configs tests/45-bare.t tests/tap.sh'
 # The space for the chroot, with a kernel prepared in it.
 NEED_MIB=6000
 # The user's home folder in the chroot.
@@ -20,6 +20,9 @@ IN_HOME=/srv/user
 # The packages of the base system, beside those that apt needs.
 INCLUDE=ca-certificates,make,git
 KEEP_DAYS=7
+# The terminal, and the maximum size of the output on it.
+MAX_COLUMNS=100
+MAX_LINES=40
 PROGRESS_S=30
 
 # why_not: print why this machine cannot run the test: it needs root, and namespaces, which a container
@@ -54,7 +57,7 @@ follow()
 	while kill -0 $job 2>/dev/null; do
 		sleep 1
 		waited=$((waited + 1))
-		[ $((waited % PROGRESS_S)) -ne 0 ] || echo "# $waited s: $(tail -n 1 "$log" | cut -c1-90)"
+		[ $((waited % PROGRESS_S)) -ne 0 ] || echo "# $waited s: $(screen $MAX_COLUMNS <"$log" | tail -n 1)"
 	done
 	wait $job
 	ret=$?
@@ -73,19 +76,20 @@ base_tar()
 		mv "$bare/$suite.$$.tar" "$tar"
 }
 
-# Run make run in the chroot, with the shared folders mounted into it.  The mount namespace hides these
-# mounts from the rest of the machine.
+# Run make run in the chroot, on a terminal, with the shared folders mounted into it.  The mount namespace
+# hides these mounts from the rest of the machine.
 # shellcheck disable=SC2016 # its own arguments
 IN_ROOT='
-	root=$1 bare=$2 suite=$3 home=$4
+	root=$1 bare=$2 suite=$3 home=$4 columns=$5
 	for shared in "$bare/ccache $home/.cache/kvm-mmu-roots/ccache" \
 		"$bare/../debs $home/.cache/kvm-mmu-roots/debs" "$bare/apt-$suite /var/cache/apt/archives"; do
 		mkdir -p "${shared% *}" "$root${shared#* }" && mount --bind "${shared% *}" "$root${shared#* }" || exit
 	done
 	mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" && mount --rbind /dev "$root/dev" &&
 		mount -t tmpfs tmpfs "$root/tmp" || exit
-	exec chroot "$root" env -i HOME="$home" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-		make -C "$home/kvm-mmu-roots" run'
+	exec chroot "$root" env -i -C "$home/kvm-mmu-roots" HOME="$home" TERM=linux SHELL=/bin/sh \
+		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		script -qec "stty cols $columns; exec make run" /dev/null'
 
 # written_elsewhere: print the files that a run has written outside of the allowed folders.  Only look at
 # files newer than the search for a kernel, as packages are installed before it.
@@ -120,17 +124,22 @@ test_suite()
 	mkdir -p "$root$IN_HOME"
 	git clone -q --no-hardlinks . "$root$IN_HOME/kvm-mmu-roots"
 	echo "# $suite: make run"
-	follow "$bare/$suite.log" unshare --mount --pid --fork --kill-child sh -c "$IN_ROOT" sh "$root" "$bare" "$suite" "$IN_HOME"
-	grep -E '^[0-9]+ cases: .* 0 failed' "$bare/$suite.log" >"$tmp/last" && [ $ret -eq 0 ]
+	follow "$bare/$suite.log" unshare --mount --pid --fork --kill-child sh -c "$IN_ROOT" sh "$root" "$bare" "$suite" "$IN_HOME" $MAX_COLUMNS
+	screen $MAX_COLUMNS <"$bare/$suite.log" >"$tmp/screen"
+	grep -E '^[0-9]+ cases: .* 0 failed' "$tmp/screen" >"$tmp/last" && [ $ret -eq 0 ]
 	ret=$?
 	result $ret "make run on a bare $suite: $(cat "$tmp/last")"
-	[ $ret -eq 0 ] || tail -n 40 "$bare/$suite.log" | sed 's/^/# /'
+	[ $ret -eq 0 ] || tail -n 40 "$tmp/screen" | sed 's/^/# /'
+	[ "$(wc -l <"$tmp/screen")" -le $MAX_LINES ]
+	long=$?
+	result $long "make run on a bare $suite: $MAX_LINES lines at most on a terminal of $MAX_COLUMNS columns"
+	[ $long -eq 0 ] || sed 's/^/# /' "$tmp/screen"
 	written_elsewhere >"$tmp/elsewhere" 2>&1
 	[ ! -s "$tmp/elsewhere" ]
 	clean=$?
 	result $clean "make run on a bare $suite: writes to build/ and its cache only"
 	sed 's/^/# /' "$tmp/elsewhere" | head -n 20
-	[ $((ret + clean)) -ne 0 ] || cp "$tmp/last" "$passed"
+	[ $((ret + long + clean)) -ne 0 ] || cp "$tmp/last" "$passed"
 	rm -rf "$root"
 }
 

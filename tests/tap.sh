@@ -75,6 +75,23 @@ attempt()
 	"$@" >"$tmp/out" 2>"$tmp/err" </dev/null || status=$?
 }
 
+# screen COLUMNS: print what a terminal of this width shows in the end of the output on stdin: of each
+# line, what comes after it was last erased, without colours, in as many lines as it takes
+screen()
+{
+	escape=$(printf '\033')
+	sed -e 's/\r$//' -e "s/.*\r$escape\[K//" -e "s/$escape\[[0-9;]*m//g" | fold -w "$1"
+}
+
+# on_terminal COLUMNS COMMAND: attempt a command of the shell on a terminal of this width; $tmp/out is
+# what the terminal shows in the end
+on_terminal()
+{
+	attempt env TERM=linux SHELL=/bin/sh script -qec "stty cols $1; $2" /dev/null
+	mv "$tmp/out" "$tmp/typescript"
+	screen "$1" <"$tmp/typescript" >"$tmp/out"
+}
+
 # says NAME STATUS PATTERN: a test point: the last attempt had this exit status, and a line
 # of its output matches the extended regular expression
 says()
