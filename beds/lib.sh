@@ -81,9 +81,23 @@ readable() {
 	[ -r "$2" ] || bed_die "$1: cannot read '$2'"
 }
 
-# need_command COMMAND PACKAGE: die if the command is missing, and name its Debian package.
+# packages_of WHAT: print the packages of an entry of scripts/packages, for messages.
+packages_of() {
+	awk -v what="$1" '
+		$2 == what {
+			text = "its package, on Debian " $3
+			if ($4 != "-")
+				text = text ", on Fedora " $4
+			if ($5 != "-")
+				text = text ", on Arch " $5
+			print text
+			exit
+		}' "$top/scripts/packages"
+}
+
+# need_command COMMAND [PACKAGES]: die if the command is missing, and name its packages.
 need_command() {
-	command -v "$1" >/dev/null || bed_die "no $1: install its package, on Debian $2"
+	command -v "$1" >/dev/null || bed_die "no $1: install ${2:-$(packages_of "$1")}"
 }
 
 need_memory() {

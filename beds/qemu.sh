@@ -13,7 +13,7 @@ newer_or_same() {
 
 # check_qemu: set $qemu_version; die if QEMU is missing or too old.
 check_qemu() {
-	need_command qemu-system-x86_64 qemu-system-x86
+	need_command qemu-system-x86_64
 	qemu_version=$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')
 	newer_or_same "${qemu_version:-0}" "$NEED_QEMU" ||
 		bed_die "QEMU ${qemu_version:-of unknown version} is too old: install $NEED_QEMU or later"

@@ -9,7 +9,8 @@
 /* At most this many cases have a plot over time: races first, then those with most resets. */
 #define MAX_PLOTS	4
 
-#define NO_GNUPLOT	"There is no plot without gnuplot: apt-get install gnuplot-nox"
+#define NO_GNUPLOT	"There is no plot without gnuplot: install its package, " \
+			"on Debian gnuplot-nox, on Fedora gnuplot-minimal, on Arch gnuplot"
 
 static void write_plot(struct document *doc, const char *caption, const char *svg)
 {

@@ -108,11 +108,13 @@ test_bed()
 	one_line "QEMU too old" 2 "QEMU 5.2.0 is too old: install 7.2 or later"
 	no_fakes
 	# A PATH without QEMU, but with all other programs that the bed calls.
-	for program in awk sed grep sort head dirname setpriv sh cat tr rm nproc; do
+	for program in awk sed grep sort head tail ls dirname setpriv sh cat tr rm nproc; do
 		ln -sf "$(command -v $program)" "$tmp/bin/"
 	done
 	attempt env PATH="$tmp/bin" "$PWD/beds/qemu-svm/run" --check
-	one_line "QEMU missing" 2 "no qemu-system-x86_64: install its package, on Debian qemu-system-x86"
+	one_line "QEMU missing" 2 "no qemu-system-x86_64: install its package, on Debian qemu-system-x86, on Fedora qemu-system-x86-core, on Arch qemu-system-x86$"
+	attempt env PATH="$tmp/bin" "$PWD/beds/bochs-vmx/run" --check
+	one_line "Bochs missing, which Debian alone has" 2 "no bochs-bin: install its package, on Debian bochs$"
 	no_fakes
 	attempt bed --memory 99999999
 	one_line "too little memory" 2 "too little memory: [0-9]* MiB available, 100000511 are needed"

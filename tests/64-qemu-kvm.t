@@ -23,7 +23,8 @@ key()
 		echo "$tests" "$mutant"
 		qemu-system-x86_64 --version
 		sha256sum runner/*.[ch] beds/init beds/*.sh beds/qemu-*/run scripts/lib.sh scripts/payload.sh \
-			scripts/initramfs.sh tests/64-qemu-kvm.t tests/tap.sh tests/host.sh tests/host/init tests/host/kvm.sh
+			scripts/initramfs.sh scripts/packages tests/64-qemu-kvm.t tests/tap.sh tests/host.sh tests/host/init \
+			tests/host/kvm.sh
 	} | sha256sum | cut -c1-16
 }
 
@@ -43,7 +44,7 @@ install_qemu()
 install_bed()
 {
 	mkdir -p "$root/repo/scripts" "$root/repo/beds" "$root/boot"
-	cp scripts/lib.sh scripts/initramfs.sh "$root/repo/scripts/"
+	cp scripts/lib.sh scripts/initramfs.sh scripts/packages "$root/repo/scripts/"
 	cp -r beds/*.sh beds/init beds/qemu-kvm "$root/repo/beds/"
 	cp "$tree/boot/vmlinuz" "$root/boot/"
 }
