@@ -158,6 +158,34 @@ test_pivot()
 	count "pivot: without an expectation, a number is alone" 1 '>6</td>' "$tmp/page.html"
 }
 
+# Each test that names a path: its paths are in a section that links to where they are derived.
+test_derivations()
+{
+	tests=$(cd tools/testing/selftests/kvm && grep -l 'path=' x86_64/mmu_root_*_test.c | sed 's|.*/||; s/\.c$//')
+	nr_tests=$(echo "$tests" | wc -l)
+	{
+		head -n 1 $data/expected.jsonl
+		for test in $tests; do
+			printf '{"type":"plan","test":"%s","cases":["a.case"]}\n' "$test"
+			printf '{"type":"case","test":"%s","case":"a.case","status":"pass","reason":"","duration_ms":1,"data":[{"path":"%s"}],"klog":[],"log":""}\n' \
+				"$test" "$test"
+		done
+		printf '{"type":"end","planned":%d,"passed":%d,"failed":0,"skipped":0}\n' "$nr_tests" "$nr_tests"
+	} >"$tmp/every.jsonl"
+	attempt "$rootreport" --html "$tmp/page.html" --docs ../docs "$tmp/every.jsonl"
+	says "derivations: a case of each test" 0 "^$nr_tests cases: $nr_tests passed"
+	count "derivations: no path is without a section" 0 'Other paths' "$tmp/page.html"
+	sed -n 's/.*"\([a-z-]*\.md\)#\([a-z0-9-]*\)".*/\1 \2/p' report/paths.c >"$tmp/anchors"
+	while read -r page anchor; do
+		# An anchor is the heading in lower case, with hyphens for blanks and without other punctuation.
+		sed -n 's/^##* //p' "docs/$page" | tr '[:upper:] ' '[:lower:]-' | tr -cd 'a-z0-9\n-' | grep -qxe "$anchor" ||
+			echo "# no heading in docs/$page: $anchor"
+	done <"$tmp/anchors" >"$tmp/missing"
+	[ -s "$tmp/anchors" ] && [ ! -s "$tmp/missing" ]
+	result $? "derivations: the heading of each link exists"
+	cat "$tmp/missing"
+}
+
 # --before: only the page compares with an earlier run.
 test_before()
 {
@@ -403,6 +431,7 @@ test_cut()
 test_junit
 test_page
 test_pivot
+test_derivations
 test_before
 test_make_report
 test_plots
