@@ -23,6 +23,12 @@ test_green_run()
 	[ $ret -eq 0 ] || sed 's/^/#   /' "$tmp/out"
 }
 
+# listed HEAD: print the names that the last attempt has listed below a line that begins with HEAD
+listed()
+{
+	awk -v head="$1" '/^[^ ]/ { on = index($0, head) == 1; next } on && NF { print $1 }' "$tmp/out" | paste -sd ' '
+}
+
 test_list()
 {
 	attempt make -s list FILTER='*path.cr4_smep.*'
@@ -34,6 +40,18 @@ test_list()
 	attempt scripts/list.sh </dev/null
 	[ "$(grep -c '^  mmu_root_' "$tmp/out")" -gt 300 ] && [ "$(grep -c ' KVM: ' "$tmp/out")" -eq "$(sh -c 'top=$PWD; . scripts/lib.sh; . scripts/lanes.sh; mutant_names' | wc -l)" ]
 	result $? "list: all cases and all mutants"
+	attempt env CONFIG='legacy shadow' scripts/list.sh
+	[ "$(listed Configurations)" = "legacy shadow" ]
+	result $? "list: the configurations of CONFIG"
+	attempt env CONFIG=default BED=qemu-svm scripts/list.sh
+	[ "$(listed Configurations)" = "bench legacy shadow suite" ]
+	result $? "list: the configurations of a set"
+	attempt env MUTANTS='cr4-smep-without-reset cr4-smap-without-reset' scripts/list.sh
+	[ "$(listed Mutants)" = "cr4-smep-without-reset cr4-smap-without-reset" ]
+	result $? "list: the mutants of MUTANTS"
+	attempt env FILTER='*path.cr4_smap.*' MUTANTS='cr4-smep-without-reset cr4-smap-without-reset' scripts/list.sh
+	[ "$(listed Mutants)" = "cr4-smap-without-reset" ]
+	result $? "list: those of MUTANTS that the case has to catch"
 	attempt env FILTER=nothing scripts/list.sh
 	says "list: a filter that no case matches" 2 "nothing: nothing to run"
 	attempt env CONFIG=nothing scripts/list.sh
