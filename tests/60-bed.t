@@ -118,18 +118,24 @@ test_hold()
 	rm -rf "$tmp/tests"
 }
 
-# REUSE=1: a lane that has passed does not run again; a lane that has failed does.
+# REUSE=1: a lane that has passed does not run again; a lane that has failed does.  Also, the command that
+# a failed run prints runs just those cases again that have failed.
 test_reuse()
 {
 	# The filter is unique, so that no other run has results for it.
-	set -- env BUILD="$tmp/build" CONFIG=suite FILTER="*null_exit.exact_count[s$$]" REUSE=1
-	attempt "$@" BEFORE_TESTS='rm -f /dev/kvm' scripts/run.sh
+	filter="mmu_root_@(reuse_test path.@(null_exit|cr4_mce).exact_count[s$$]|registers_test *)"
+	set -- env BUILD="$tmp/build" CONFIG=suite FILTER="$filter" REUSE=1
+	attempt "$@" BEFORE_TESTS='echo 1 >/sys/module/kvm/parameters/mmu_reset_every' scripts/run.sh
 	says "REUSE=1: a run that fails" 1 "running 1 lanes in 1 boots"
+	says "a failed run: two of its cases" 1 "^5 cases: 3 passed, 2 failed, 0 skipped$"
+	command=$(sed -n '/^to run just what failed again/ { n; s/^  //p }' "$tmp/out")
+	attempt env BUILD="$tmp/build" sh -c "$command"
+	says "a failed run: its command runs only these again" 0 "^2 cases: 2 passed, 0 failed"
 	attempt "$@" scripts/run.sh
 	says "REUSE=1: it is run again" 0 "running 1 lanes in 1 boots"
 	attempt "$@" scripts/run.sh
 	says "REUSE=1: what has passed is not" 0 "running 0 lanes in 0 boots"
-	says "REUSE=1: but its results are there" 0 "^1 cases: 1 passed, 0 failed"
+	says "REUSE=1: but its results are there" 0 "^5 cases: 5 passed, 0 failed"
 	rm -rf "$tmp/build"
 }
 
